@@ -1,0 +1,113 @@
+package route
+
+const (
+	fewEntries    = 4   // matches a cached result holds in place
+	mostEntries   = 256 // results with more are not worth remembering
+	longestCached = 1024
+	maxCacheSlots = 1 << 20
+)
+
+// cached is a remembered result. It counts while its stamp is its topic's.
+type cached struct {
+	hash      uint64
+	stamp     uint64
+	topic     string
+	many      []Entry // when there are more than few can hold
+	few       [fewEntries]Entry
+	buckets   stamps
+	count     uint16
+	used      bool
+	truncated bool
+}
+
+// entries returns the result's entries.
+func (c *cached) entries() []Entry {
+	if c.count <= fewEntries {
+		return c.few[:c.count]
+	}
+	return c.many
+}
+
+// cacheWays is how many slots a topic may stand in, side by side: with one, two
+// busy topics that want it would push each other out for ever.
+const cacheWays = 2
+
+// newCache returns n slots, rounded up to a power of two.
+func newCache(n int) []cached {
+	if n < 0 {
+		return nil
+	}
+	size := cacheWays
+	for size < min(n, maxCacheSlots) {
+		size *= 2
+	}
+	return make([]cached, size)
+}
+
+// ways returns the slots where a topic with the hash can stand, none when there
+// is no cache.
+func (r *Reader) ways(hash uint64) []cached {
+	if len(r.cache) == 0 {
+		return nil
+	}
+	i := hash * cacheWays & uint64(len(r.cache)-1)
+	return r.cache[i : i+cacheWays]
+}
+
+// lookup returns what the cache holds for the topic, valid or not; nil for
+// nothing.
+func (r *Reader) lookup(hash uint64, topic string) *cached {
+	ways := r.ways(hash)
+	for i := range ways {
+		if c := &ways[i]; c.hash == hash && c.topic == topic && c.used {
+			return c
+		}
+	}
+	return nil
+}
+
+// lookupBytes is lookup for bytes.
+func (r *Reader) lookupBytes(hash uint64, topic []byte) *cached {
+	ways := r.ways(hash)
+	for i := range ways {
+		if c := &ways[i]; c.hash == hash && c.topic == string(topic) && c.used {
+			return c
+		}
+	}
+	return nil
+}
+
+// use sets the matches to what c holds, if that is still valid.
+func (r *Reader) use(c *cached) bool {
+	if c == nil || c.stamp != r.t.epochs.stamp(&c.buckets) {
+		return false
+	}
+	r.last = c
+	r.m = Matches{t: r.t, topic: c.topic, entries: c.entries(), Truncated: c.truncated}
+	return true
+}
+
+// remember puts the matches into the cache, in place of what the cache holds
+// for the topic or of the older of its slots.
+func (r *Reader) remember(hash uint64, topic string) {
+	found := r.m.entries
+	if len(r.cache) == 0 || len(found) > mostEntries || len(topic) > longestCached {
+		return
+	}
+	c := r.lookup(hash, topic)
+	if c == nil {
+		ways := r.ways(hash)
+		ways[0], ways[1] = ways[1], ways[0]
+		c = &ways[0]
+	}
+	c.hash, c.topic, c.used, c.truncated = hash, topic, true, r.m.Truncated
+	c.buckets = r.walk.buckets(hash)
+	c.stamp = r.t.epochs.stamp(&c.buckets)
+	c.count = uint16(len(found))
+	r.last = c
+	if len(found) <= fewEntries {
+		copy(c.few[:], found)
+		return
+	}
+	c.many = append(c.many[:0], found...)
+}
