@@ -1,0 +1,257 @@
+package core
+
+import (
+	"errors"
+	"sync"
+)
+
+// commit is what one turn wants the store to keep, and who waits for it. The
+// store applies it as a whole; its completion runs on the completer's turn.
+type commit struct {
+	g     *Gateway
+	batch Batch
+	acks  []ackRef     // answers to publishers
+	cells []cellRef    // queue entries that are added, released or gone
+	after []afterwards // connects and subscribes that wait
+	asked int          // waits begun; the turn's own count
+
+	mu   sync.Mutex
+	left int // what it waits for: the store, sinks that confirm, peers
+	err  error
+}
+
+// ackRef is one answer that waits: by its place for a QoS 1 PUBLISH, by its
+// identifier for the steps of QoS 2, whose state outlives the connection.
+type ackRef struct {
+	link Link
+	slot uint64
+	kind DeliveryKind
+	id   uint16
+}
+
+// cellRef is one change of a session's queue under way.
+type cellRef struct {
+	s      *Session
+	seq    uint64
+	msg    *Message
+	gen    uint32 // the session's generation of fetches when it was handed over
+	change OpKind // OpEnqueue, OpReleased or OpAck
+}
+
+// afterwards is something larger that waits for a commit.
+type afterwards interface {
+	committed(t *Turn, err error)
+}
+
+// keeping gives the turn's commit, begun on demand.
+func (t *Turn) keeping() *commit {
+	if t.commit == nil {
+		t.commit = &commit{g: t.g}
+	}
+	return t.commit
+}
+
+func (t *Turn) op(o Op) *commit {
+	c := t.keeping()
+	c.batch.Ops = append(c.batch.Ops, o)
+	return c
+}
+
+// keep stores a queue entry; it becomes deliverable once it is committed. With
+// the session's lock held.
+func (t *Turn) keep(s *Session, seq uint64, c *cell) {
+	e := QueuedMessage{Seq: seq, Msg: c.msg, QoS: c.qos, Retain: c.retain}
+	if c.subIDs != nil {
+		e.SubIDs = *c.subIDs
+	} else if c.subID != 0 {
+		e.SubIDs = []uint32{c.subID}
+	}
+	t.change(s, OpEnqueue, e)
+}
+
+// keepAck lets the store forget an entry; nobody waits for it: a lost one costs a
+// repeated delivery after a crash, which QoS 1 allows and QoS 2's identifiers absorb.
+func (t *Turn) keepAck(s *Session, seq uint64) {
+	t.change(s, OpAck, QueuedMessage{Seq: seq})
+}
+
+func (t *Turn) keepReleased(s *Session, seq uint64) {
+	t.change(s, OpReleased, QueuedMessage{Seq: seq})
+}
+
+func (t *Turn) change(s *Session, k OpKind, e QueuedMessage) {
+	m := s.rarely()
+	m.committing++
+	c := t.op(Op{Kind: k, Session: s.id, Entry: e})
+	c.cells = append(c.cells, cellRef{s: s, seq: e.Seq, msg: e.Msg, gen: m.generation, change: k})
+}
+
+// commitNow hands the turn's commit to the store.
+func (t *Turn) commitNow() {
+	for t.commit != nil {
+		c := t.commit
+		t.commit = nil
+		done := c.wait()
+		if len(c.batch.Ops) == 0 { // only sinks or peers are waited for
+			done(nil)
+			continue
+		}
+		t.Count(StoreBatches, 1)
+		if err := t.g.store.Commit(&c.batch, done); err != nil {
+			done(err) // refused at once: nobody was acknowledged, everybody is told
+		}
+	}
+}
+
+// opCount tells whether something was added to the commit meanwhile.
+func (t *Turn) opCount() int {
+	if t.commit == nil {
+		return 0
+	}
+	return len(t.commit.batch.Ops) + t.commit.asked
+}
+
+// commitAlone commits ops apart from the turn's, so that a conflict or fault of
+// theirs fails nothing else; what the turn gathered before goes first.
+func (t *Turn) commitAlone(ops []Op, a afterwards) {
+	t.commitNow()
+	c := t.keeping()
+	c.batch.Ops = ops
+	if a != nil {
+		c.after = append(c.after, a)
+	}
+	t.commitNow()
+}
+
+// wait makes the commit wait for one thing more; the returned function ends it,
+// from any goroutine, once.
+func (c *commit) wait() func(error) {
+	c.asked++
+	c.mu.Lock()
+	c.left++
+	c.mu.Unlock()
+	return c.done
+}
+
+// done ends one wait; the last lets the completer finish the commit.
+func (c *commit) done(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.left--
+	last := c.left == 0
+	c.mu.Unlock()
+	if last {
+		c.g.done.push(c)
+	}
+}
+
+// finish tells everyone who waits.
+func (c *commit) finish(t *Turn) {
+	reason := storeReason(c.err)
+	if errors.Is(c.err, ErrConflict) {
+		t.g.log.Debug("store: a session moved on before its record was stored", "operations", len(c.batch.Ops))
+	} else if reason != Success {
+		t.Count(StoreFailures, 1)
+		t.g.log.Error("store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
+	}
+	for _, r := range c.cells {
+		t.g.changeCommitted(t, r, reason)
+	}
+	for _, a := range c.acks {
+		s := a.link.Session
+		s.mu.Lock()
+		s.settleAnswer(t, a, reason)
+		s.mu.Unlock()
+	}
+	for _, a := range c.after {
+		a.committed(t, c.err)
+	}
+}
+
+// storeReason is how a store's error is told to clients.
+func storeReason(err error) Reason {
+	switch {
+	case err == nil:
+		return Success
+	case errors.Is(err, ErrStoreFull):
+		return StoreFull
+	case errors.Is(err, ErrStoreBusy), errors.Is(err, ErrSinkFull):
+		return QuotaExceeded
+	case errors.Is(err, ErrConflict):
+		return SessionTakenOver
+	}
+	return StoreUnavailable
+}
+
+// completer carries finished commits from the store's goroutine to a turn.
+type completer struct {
+	mu    sync.Mutex
+	cond  *sync.Cond
+	queue []*commit
+	other []func(*Turn)
+	ended bool
+}
+
+func (d *completer) init() { d.cond = sync.NewCond(&d.mu) }
+
+func (d *completer) push(c *commit) {
+	d.mu.Lock()
+	d.queue = append(d.queue, c)
+	d.mu.Unlock()
+	d.cond.Signal()
+}
+
+// call runs fn on the completer's turn.
+func (d *completer) call(fn func(*Turn)) {
+	d.mu.Lock()
+	d.other = append(d.other, fn)
+	d.mu.Unlock()
+	d.cond.Signal()
+}
+
+func (d *completer) close() {
+	d.mu.Lock()
+	d.ended = true
+	d.mu.Unlock()
+	d.cond.Signal()
+}
+
+// take waits for work. more is false at the end, once nothing is left.
+func (d *completer) take(commits []*commit, calls []func(*Turn)) ([]*commit, []func(*Turn), bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.queue) == 0 && len(d.other) == 0 && !d.ended {
+		d.cond.Wait()
+	}
+	commits, d.queue = d.queue, commits[:0]
+	calls, d.other = d.other, calls[:0]
+	return commits, calls, len(commits)+len(calls) > 0
+}
+
+// completeLoop finishes commits until the completer is closed. What it holds is
+// bounded by the store's queue.
+func (g *Gateway) completeLoop() {
+	t := g.NewTurn()
+	defer t.Close()
+	var commits []*commit
+	var calls []func(*Turn)
+	for {
+		var more bool
+		commits, calls, more = g.done.take(commits, calls)
+		if !more {
+			return
+		}
+		t.beginNow()
+		for i, c := range commits {
+			c.finish(t)
+			commits[i] = nil
+		}
+		for i, fn := range calls {
+			fn(t)
+			calls[i] = nil
+		}
+		t.End()
+	}
+}

@@ -1,0 +1,97 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config bounds everything that core holds. Each number stands beside its
+// reason; all are settings of the section [core].
+type Config struct {
+	MaxClientIDLength int `toml:"max_client_id_length" doc:"bytes; [MQTT 3.1.3.1] asks for at least 23, longer ids cost memory in every table"`
+	MaxTopicLevels    int `toml:"max_topic_levels" doc:"levels a topic or filter may have; deep topics are the classic memory attack"`
+	MaxTopicLength    int `toml:"max_topic_length" unit:"bytes" doc:"bytes a topic or filter may have"`
+	MaxSubscriptions  int `toml:"max_subscriptions" doc:"subscriptions a session may hold"`
+
+	ReceiveMaximum uint16 `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
+	MaxInflight    int    `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
+	MaxQueued      int    `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; newer ones beyond it are dropped as queue_full"`
+	MaxQueuedBytes int    `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
+	MaxOutgoing    int    `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
+	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
+	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
+	MaxRetained    int    `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
+	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy"`
+	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
+	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
+
+	MaxSessionExpiry time.Duration `toml:"max_session_expiry" doc:"longest Session Expiry Interval granted; 0 means no limit"`
+	ServerKeepAlive  time.Duration `toml:"server_keep_alive" doc:"keep alive asked of MQTT 5 clients in place of their own; 0 leaves theirs"`
+	MaxKeepAlive     time.Duration `toml:"max_keep_alive" doc:"longest keep alive; clients that ask for none or more are told this one (MQTT 5) ; 0 means no limit"`
+	SysInterval      time.Duration `toml:"sys_interval" doc:"how often $SYS topics are published; 0 turns them off"`
+	AuthTimeout      time.Duration `toml:"auth_timeout" doc:"time that identity sources have to answer"`
+	AuthWorkers      int           `toml:"auth_workers" doc:"authentications under way at once; argon2id costs 19 MiB and 20 ms each"`
+	AuthBacklog      int           `toml:"auth_backlog" doc:"authentications that may wait for a worker; more are refused as server_busy"`
+}
+
+// DefaultConfig gives the bounds of a fresh start.
+func DefaultConfig() Config {
+	return Config{
+		MaxClientIDLength: 1024,
+		MaxTopicLevels:    128,
+		MaxTopicLength:    4096,
+		MaxSubscriptions:  100_000,
+		ReceiveMaximum:    1024,
+		MaxInflight:       1024,
+		MaxQueued:         100_000,
+		MaxQueuedBytes:    16 << 20,
+		MaxOutgoing:       10_000,
+		MaxMatchWork:      1_000_000,
+		MaxRetained:       10_000_000,
+		MaxSessions:       20_000_000,
+		SharedStrategy:    "round_robin",
+		ExplainRecords:    4096,
+		SysInterval:       10 * time.Second,
+		AuthTimeout:       5 * time.Second,
+		AuthWorkers:       2,
+		AuthBacklog:       10_000,
+	}
+}
+
+// Validate reports every setting that is out of its bounds.
+func (c *Config) Validate() error {
+	var errs []error
+	in := func(name string, v, low, high int) {
+		if v < low || v > high {
+			errs = append(errs, fmt.Errorf("%s = %d: must be between %d and %d", name, v, low, high))
+		}
+	}
+	in("max_client_id_length", c.MaxClientIDLength, 23, 65535)
+	in("max_topic_levels", c.MaxTopicLevels, 1, 32768)
+	in("max_topic_length", c.MaxTopicLength, 1, 65535)
+	in("max_subscriptions", c.MaxSubscriptions, 1, 100_000_000)
+	in("receive_maximum", int(c.ReceiveMaximum), 1, 65535)
+	in("max_inflight", c.MaxInflight, 1, 65535)
+	in("max_queued", c.MaxQueued, 0, 1_000_000_000)
+	in("max_queued_bytes", c.MaxQueuedBytes, 1024, 1<<40)
+	in("max_outgoing", c.MaxOutgoing, 16, 100_000_000)
+	in("max_match_work", c.MaxMatchWork, 100, 1_000_000_000)
+	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
+	in("max_sessions", c.MaxSessions, 1, 1<<30)
+	in("explain_records", c.ExplainRecords, 16, 10_000_000)
+	in("auth_workers", c.AuthWorkers, 1, 1024)
+	in("auth_backlog", c.AuthBacklog, 0, 10_000_000)
+	if _, err := parseStrategy(c.SharedStrategy); err != nil {
+		errs = append(errs, err)
+	}
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+	}{{"max_session_expiry", c.MaxSessionExpiry}, {"server_keep_alive", c.ServerKeepAlive}, {"max_keep_alive", c.MaxKeepAlive}, {"sys_interval", c.SysInterval}} {
+		if d.v < 0 {
+			errs = append(errs, fmt.Errorf("%s = %s: must not be negative", d.name, d.v))
+		}
+	}
+	return errors.Join(errs...)
+}

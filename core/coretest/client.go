@@ -1,0 +1,266 @@
+package coretest
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Gateway runs a core with a MemStore and one turn, for tests that drive it
+// step by step.
+type Gateway struct {
+	*core.Gateway
+	T     *core.Turn
+	Store *MemStore
+	t     testing.TB
+}
+
+// AllowAll is an Authorizer that allows everything.
+type AllowAll struct{}
+
+// Name implements core.Authorizer.
+func (AllowAll) Name() string { return "allow all" }
+
+// Authorize implements core.Authorizer.
+func (AllowAll) Authorize(*core.Identity, core.Action, string) (core.Verdict, error) {
+	return core.Allow, nil
+}
+
+// Covers implements core.Authorizer.
+func (AllowAll) Covers(*core.Identity, string) core.Verdict { return core.Allow }
+
+// Version implements core.Authorizer.
+func (AllowAll) Version() uint64 { return 1 }
+
+// Start makes and runs a gateway; change may alter its options. It ends with the
+// test.
+func Start(t testing.TB, store *MemStore, change func(*core.Options)) *Gateway {
+	t.Helper()
+	if store == nil {
+		store = NewMemStore()
+	}
+	o := core.Options{Config: core.DefaultConfig(), Store: store, Node: "test", Version: "test",
+		Authorizers: []core.Authorizer{AllowAll{}}, Anonymous: func(*core.Credentials) bool { return true }}
+	o.Config.SysInterval = 0
+	if change != nil {
+		change(&o)
+	}
+	g := core.New(o)
+	if err := g.Restore(context.Background()); err != nil {
+		t.Fatalf("restore: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = g.Run(ctx)
+	}()
+	h := &Gateway{Gateway: g, T: g.NewTurn(), Store: store, t: t}
+	t.Cleanup(func() {
+		h.T.Close()
+		cancel()
+		<-ended
+	})
+	return h
+}
+
+// Client is a fake connection: it collects what core gives it. Safe for use by
+// the completer's turn beside the test's.
+type Client struct {
+	g       *Gateway
+	link    core.Link
+	Result  *core.ConnectResult
+	mu      sync.Mutex
+	cond    *sync.Cond
+	got     []core.Delivery
+	late    []core.Completion
+	closed  core.Reason
+	blocked bool
+	addr    netip.AddrPort
+}
+
+// Wake implements core.Conn: it takes everything at once.
+func (c *Client) Wake(t *core.Turn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.blocked {
+		return
+	}
+	more := true
+	for more {
+		c.got, more = c.g.Take(t, c.link, c.got, 16)
+	}
+	c.cond.Broadcast()
+}
+
+// Complete implements core.Conn.
+func (c *Client) Complete(r core.Completion) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = append(c.late, r)
+	c.cond.Broadcast()
+}
+
+// Close implements core.Conn.
+func (c *Client) Close(r core.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == core.Success {
+		c.closed = r
+	}
+	c.cond.Broadcast()
+}
+
+// Peer implements core.Conn.
+func (c *Client) Peer() netip.AddrPort { return c.addr }
+
+// Connect connects a client; change may alter the request.
+func (g *Gateway) Connect(id string, change func(*core.ConnectRequest)) *Client {
+	g.t.Helper()
+	c := &Client{g: g, addr: netip.MustParseAddrPort("127.0.0.1:1000")}
+	c.cond = sync.NewCond(&c.mu)
+	r := &core.ConnectRequest{Conn: c, Protocol: "mqtt", Version: 5, Listener: "mqtt", CleanStart: true,
+		Credentials: core.Credentials{ClientID: id, Listener: "mqtt", Peer: c.addr}}
+	if change != nil {
+		change(r)
+	}
+	g.T.Begin(time.Now())
+	res, pending := g.Gateway.Connect(g.T, r)
+	g.T.End()
+	if pending {
+		res = c.await(core.OpConnect).Connect
+	}
+	c.Result = res
+	if res.Reason == core.Success {
+		c.mu.Lock()
+		c.link = res.Link
+		c.mu.Unlock()
+		g.Resume(g.T, res.Link)
+		g.T.End()
+	}
+	return c
+}
+
+// await waits for a completion of op and takes it.
+func (c *Client) await(op core.CompletionOp) core.Completion {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		for i, l := range c.late {
+			if l.Op == op {
+				c.late = append(c.late[:i], c.late[i+1:]...)
+				return l
+			}
+		}
+		c.cond.Wait()
+	}
+}
+
+// Subscribe subscribes at qos and gives the reason of the first filter that was
+// refused, or Success.
+func (c *Client) Subscribe(qos uint8, filters ...string) core.Reason {
+	r := &core.SubscribeRequest{Token: 1}
+	for _, f := range filters {
+		r.Filters = append(r.Filters, core.FilterRequest{Filter: f, SubscribeOptions: core.SubscribeOptions{QoS: qos}})
+	}
+	_, reasons := c.SubscribeWith(r)
+	for _, why := range reasons {
+		if why != core.Success {
+			return why
+		}
+	}
+	return core.Success
+}
+
+// SubscribeWith subscribes and gives what was granted.
+func (c *Client) SubscribeWith(r *core.SubscribeRequest) ([]uint8, []core.Reason) {
+	g := c.g
+	g.T.Begin(time.Now())
+	granted, reasons, pending := g.Gateway.Subscribe(g.T, c.link, r)
+	granted, reasons = append([]uint8(nil), granted...), append([]core.Reason(nil), reasons...)
+	g.T.End()
+	if pending {
+		l := c.await(core.OpSubscribe)
+		granted, reasons = l.Granted, l.Reasons
+	}
+	return granted, reasons
+}
+
+// Unsubscribe unsubscribes.
+func (c *Client) Unsubscribe(filters ...string) []core.Reason {
+	g := c.g
+	g.T.Begin(time.Now())
+	reasons, pending := g.Gateway.Unsubscribe(g.T, c.link, 1, filters)
+	reasons = append([]core.Reason(nil), reasons...)
+	g.T.End()
+	if pending {
+		reasons = c.await(core.OpUnsubscribe).Reasons
+	}
+	return reasons
+}
+
+// Publish publishes and ends the turn.
+func (c *Client) Publish(p core.Publish) (pause bool, err *core.Error) {
+	c.g.T.Begin(time.Now())
+	pause, err = c.g.Gateway.Publish(c.g.T, c.link, &p)
+	c.g.T.End()
+	return pause, err
+}
+
+// Ack acknowledges.
+func (c *Client) Ack(k core.AckKind, id uint16) {
+	c.g.T.Begin(time.Now())
+	c.g.Acknowledge(c.g.T, c.link, k, id, core.Success)
+	c.g.T.End()
+}
+
+// Disconnect ends the connection.
+func (c *Client) Disconnect(r core.Reason) {
+	c.g.T.Begin(time.Now())
+	c.g.Gateway.Disconnect(c.g.T, c.link, r, nil)
+	c.g.T.End()
+}
+
+// Block makes the client take nothing, as a full socket would; unblocking takes
+// what waits.
+func (c *Client) Block(on bool) {
+	c.mu.Lock()
+	c.blocked = on
+	c.mu.Unlock()
+	if !on {
+		c.Wake(c.g.T)
+		c.g.T.End()
+	}
+}
+
+// Take waits until at least n deliveries came and takes them all.
+func (c *Client) Take(n int) []core.Delivery {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.got) < n {
+		c.cond.Wait()
+	}
+	got := c.got
+	c.got = nil
+	return got
+}
+
+// Now takes what came so far.
+func (c *Client) Now() []core.Delivery { return c.Take(0) }
+
+// Closed waits until core closed the connection and says why.
+func (c *Client) Closed() core.Reason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.closed == core.Success {
+		c.cond.Wait()
+	}
+	return c.closed
+}
+
+// Completed waits for a completion of op.
+func (c *Client) Completed(op core.CompletionOp) core.Completion { return c.await(op) }

@@ -1,0 +1,173 @@
+package core
+
+// Disconnect ends l's connection. NormalDisconnect discards the Will
+// [MQTT-3.14.4-3]; every other reason sends it, after its delay [MQTT-3.1.2-8].
+// expiry, if not nil, is the client's last word on its Session Expiry Interval.
+// The adapter calls it exactly once for a successful Connect.
+func (g *Gateway) Disconnect(t *Turn, l Link, r Reason, expiry *uint32) {
+	s := l.Session
+	if r <= IdentityExpired { // faults were counted where they were refused
+		t.counters.reason(r)
+	}
+	s.mu.Lock()
+	if !l.live() {
+		s.mu.Unlock()
+		return // taken over: the new connection has the session
+	}
+	g.event(t, EventDisconnected, s, nil)
+	if expiry != nil && s.expiry != 0 {
+		s.expiry = g.expiry(*expiry)
+	}
+	if m := s.more; m != nil && r == NormalDisconnect {
+		m.will = nil
+	}
+	if s.expiry == 0 || !s.durable {
+		s.mu.Unlock()
+		if ops, ok := g.endSession(t, s, r, false, l.Epoch); ok && len(ops) > 0 {
+			t.commitAlone(ops, nil)
+		}
+		return
+	}
+	g.detach(t, s, Success)
+	op := g.park(t, s, r)
+	s.mu.Unlock()
+	t.commitAlone([]Op{op}, nil)
+	g.sendDueWill(t, s)
+}
+
+// park leaves a durable session without connection: its Will and its expiry get
+// their times, the store learns of it.
+func (g *Gateway) park(t *Turn, s *Session, r Reason) Op {
+	m := s.more
+	m.left = t.now
+	if m.will != nil {
+		m.willAt = t.now + int64(m.will.Delay)*1000
+		if s.expiry != NeverExpires { // [MQTT-3.1.3-9]: the end of the session is sooner
+			m.willAt = min(m.willAt, t.now+int64(s.expiry)*1000)
+		}
+		if r == ServerShuttingDown {
+			m.willAt = max(m.willAt, t.now+1) // the next start sends it [MQTT 3.1.2.5]
+		}
+		g.timers.add(m.willAt, timerWill, s, s.epoch)
+	}
+	if s.expiry != NeverExpires {
+		g.timers.add(t.now+int64(s.expiry)*1000, timerExpiry, s, s.epoch)
+	}
+	return g.putOp(s)
+}
+
+// putOp stores the session's record as it is, if its epoch still is.
+func (g *Gateway) putOp(s *Session) Op {
+	return Op{Kind: OpPutSession, Session: s.id, Expect: s.epoch, Record: g.recordLocked(s)}
+}
+
+// leave undoes a Connect that was attached but cannot be granted.
+func (g *Gateway) leave(t *Turn, l Link) {
+	l.Session.mu.Lock()
+	if m := l.Session.more; m != nil && l.live() {
+		m.will = nil
+	}
+	l.Session.mu.Unlock()
+	g.Disconnect(t, l, NormalDisconnect, nil)
+}
+
+// detach takes the connection off a session. close, unless Success, is what the
+// old connection is told. With the session's lock held.
+func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
+	if s.conn == nil {
+		return
+	}
+	if close != Success {
+		t.closeLater(s.conn, close)
+	}
+	if s.more != nil {
+		s.more.cursors = nil
+		s.more.fetch = nil
+		if len(s.more.acks.slots) > 0 { // nobody is left to answer
+			s.more.acks = ackQueue{first: s.more.acks.first + uint64(len(s.more.acks.slots))}
+		}
+	}
+	s.conn, s.ready, s.dirty, s.paused = nil, false, false, false
+	g.dropOutbox(t, s)
+	if s.durable && s.ring != nil {
+		if !s.ring.empty() {
+			s.more.sent = max(s.more.sent, s.ring.send)
+			s.more.stored, s.spilled = s.ring.base, true
+		}
+		s.ring = nil
+	}
+	s.noteCredit(g.window(s))
+}
+
+// dropOutbox ends what was not yet taken: QoS 0 is lost with the connection, QoS 1
+// and 2 stay in the queue.
+func (g *Gateway) dropOutbox(t *Turn, s *Session) {
+	o := s.box
+	if o == nil {
+		return
+	}
+	s.box = nil
+	reason := SessionEnded
+	if s.durable {
+		reason = OfflineQoS0
+	}
+	for _, d := range o.items[o.next:] {
+		if d.Kind == DeliverMessage && d.QoS == 0 {
+			g.drop(t, d.Msg, s.id, reason)
+		}
+	}
+	t.boxes.put(o)
+}
+
+// endSession ends s for good. replaced says that the caller puts another session
+// in its place in the directory: its connection, if any, is told so. ops is what
+// the store must forget. ok is false when it had ended already, or when epoch
+// (unless 0) is no longer its own.
+func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch uint64) (ops []Op, ok bool) {
+	s.mu.Lock()
+	if s.ended || (epoch != 0 && s.epoch != epoch) {
+		s.mu.Unlock()
+		return nil, false
+	}
+	s.ended = true
+	if s.conn != nil && replaced {
+		t.Count(Takeovers, 1)
+		g.detach(t, s, r)
+	} else if s.conn != nil {
+		g.detach(t, s, Success)
+	}
+	// [MQTT-3.1.2-8], [MQTT-3.1.3-9]: with the session ends the delay of its Will
+	will, id := s.takeWill(), g.identityLocked(s)
+	s.ring, s.spilled = nil, false
+	s.noteCredit(g.window(s))
+	durable, left := s.durable, s.pending
+	s.pending = 0
+	s.mu.Unlock()
+
+	t.Count(SessionsEnded, 1)
+	g.dropMany(t, s.id, SessionEnded, uint64(left))
+	if !replaced {
+		g.clients.swap(s.id, s, nil)
+	}
+	g.subs.leave(g.routes, s, g.peers)
+	if g.peers != nil {
+		g.peers.Disown(s.id, s.epoch)
+	}
+	if will != nil {
+		g.publishWill(t, &id, will)
+	}
+	if durable {
+		ops = []Op{{Kind: OpDeleteSession, Session: s.id}}
+	}
+	return ops, true
+}
+
+// takeWill takes the Will out of the session. With its lock held.
+func (s *Session) takeWill() *Will {
+	if s.more == nil {
+		return nil
+	}
+	w := s.more.will
+	s.more.will, s.more.willAt = nil, 0
+	return w
+}

@@ -1,0 +1,17 @@
+package core
+
+import "errors"
+
+// Errors that stores return and core branches on.
+var (
+	// ErrStoreBusy: the store's queue is full; try later.
+	ErrStoreBusy = errors.New("store: too many commits under way")
+	// ErrConflict: the session's stored epoch is not the expected one.
+	ErrConflict = errors.New("store: session epoch conflict")
+	// ErrStoreFull: no space is left; nothing was written.
+	ErrStoreFull = errors.New("store: no space left")
+	// ErrSinkFull: a sink that confirms did not take an event.
+	ErrSinkFull = errors.New("sink: queue full")
+	// ErrStoreClosed: the store was closed.
+	ErrStoreClosed = errors.New("store: closed")
+)

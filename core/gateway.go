@@ -1,0 +1,124 @@
+package core
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+	"github.com/fairlead-iot/fairlead/core/topic"
+)
+
+// Options is what a Gateway is made of.
+type Options struct {
+	Config         Config
+	Store          Store           // required
+	Authenticators []Authenticator // asked in order
+	Authorizers    []Authorizer    // asked in order; what none answers is denied
+	// Anonymous decides whether a client without credentials may connect; nil
+	// means never. It is asked when no Authenticator answered.
+	Anonymous func(c *Credentials) bool
+	Sinks     []Sink
+	Peers     Peers  // nil on a single node
+	Node      string // the node's name in $SYS topics
+	Version   string
+	Log       *slog.Logger
+}
+
+// Gateway is the façade that adapters call: one session and routing core for
+// every protocol. Safe for concurrent use; every call takes the caller's Turn.
+type Gateway struct {
+	cfg    Config
+	store  Store
+	chain  authChain
+	sinks  sinkSet
+	peers  Peers
+	node   string
+	vers   string
+	log    *slog.Logger
+	limits topic.Limits
+	seed   maphash.Seed
+
+	routes   *route.Table
+	subs     subscriptions // changed inside routes.Update only
+	clients  directory
+	origins  originTable
+	retained retainedStore
+	timers   timerQueue
+	done     completer
+
+	nextMessage atomic.Uint64
+	nextRecord  atomic.Uint64
+	started     time.Time
+
+	mu     sync.Mutex // turns, closedTotals
+	turns  []*Turn
+	closed counters // of turns that were closed
+
+	auths   pool
+	fetches pool
+
+	stopping atomic.Bool
+}
+
+// New makes a Gateway. It opens nothing; call Restore before listeners open and
+// Run for its background work.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		cfg: o.Config, store: o.Store, peers: o.Peers, node: o.Node, vers: o.Version, log: o.Log,
+		limits:  topic.Limits{Levels: o.Config.MaxTopicLevels, Length: o.Config.MaxTopicLength},
+		routes:  route.New(route.Options{MaxMatchWork: o.Config.MaxMatchWork}),
+		started: time.Now(), seed: maphash.MakeSeed(),
+	}
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, anonymous: o.Anonymous, plain: &Grant{}}
+	g.sinks = newSinkSet(o.Sinks)
+	g.subs.init(o.Config.SharedStrategy)
+	g.clients.init()
+	g.retained.init(o.Config.MaxRetained)
+	g.timers.init()
+	g.done.init()
+	g.auths.init(o.Config.AuthBacklog)
+	g.fetches.init(0)
+	// Message identifiers of different runs must differ: the store keeps bodies by them.
+	g.nextMessage.Store(uint64(time.Now().UnixMicro())<<8 | uint64(rand.N(256)))
+	return g
+}
+
+// Config gives the bounds that the gateway runs with.
+func (g *Gateway) Config() Config { return g.cfg }
+
+// Run does the gateway's background work (store completions, timers,
+// authentications, $SYS) until ctx ends, then returns once all of it stopped.
+func (g *Gateway) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for range g.cfg.AuthWorkers {
+		wg.Go(func() { g.auths.run(ctx) })
+		wg.Go(func() { g.fetches.run(ctx) })
+	}
+	wg.Go(func() { g.timerLoop(ctx) })
+	completions := make(chan struct{})
+	go func() {
+		defer close(completions)
+		g.completeLoop()
+	}()
+	<-ctx.Done()
+	wg.Wait()
+	g.done.close()
+	<-completions
+	return nil
+}
+
+// Stopping tells the core that connections are being closed because the gateway
+// ends: Wills of durable sessions stay pending for the next start.
+func (g *Gateway) Stopping() { g.stopping.Store(true) }
+
+func (g *Gateway) hash(s string) uint64 { return maphash.String(g.seed, s) }
+
+func (g *Gateway) newMessageID() uint64 { return g.nextMessage.Add(1) }

@@ -1,0 +1,409 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+)
+
+// Publish takes a client's message. QoS 1 and 2 are answered by a Delivery
+// (DeliverAck, DeliverReceived) with its Reason, in order, once the message has
+// the durability that its receivers were promised. pause asks the edge to stop
+// reading until OpReadable. err is what must end the connection.
+func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
+	s := l.Session
+	t.Count(MessagesReceived, 1)
+	if p.QoS == 0 {
+		t.Count(MessagesQoS0, 1)
+		if reason := g.mayPublish(t, l, p); reason != Success {
+			g.refusePublish(t, s, p, reason)
+			return false, nil
+		}
+		g.dispatch(t, g.message(t, s, p))
+		return false, nil
+	}
+	t.Count(MessagesQoS0+Counter(p.QoS), 1)
+	return g.publishAcknowledged(t, l, p)
+}
+
+// publishAcknowledged is Publish at QoS 1 and 2.
+func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
+	s := l.Session
+	d := Delivery{Kind: DeliverAck, PacketID: p.PacketID, QoS: p.QoS}
+	if p.QoS == 2 {
+		d.Kind = DeliverReceived
+	}
+	duplicate, err := g.expectPublish(t, l, p, d)
+	if duplicate || err != nil {
+		return false, err
+	}
+	before := t.opCount()
+	d.Reason = g.mayPublish(t, l, p)
+	if d.Reason == Success {
+		found := g.dispatch(t, g.message(t, s, p))
+		if !found {
+			d.Reason = NoMatchingSubscribers // told to MQTT 5 clients; no fault
+		}
+	} else {
+		g.refusePublish(t, s, p, d.Reason)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.live() {
+		return false, Errorf(SessionTakenOver, "")
+	}
+	var wait *commit // nothing but what this message needs
+	if t.opCount() > before {
+		wait = t.commit
+	}
+	if p.QoS == 2 && accepts(d.Reason) {
+		s.receive(t, d, wait)
+	} else {
+		s.answer(t, d, wait)
+	}
+	if s.pendingAcks() >= pauseAt && !s.paused {
+		s.paused = true
+	}
+	return s.paused, nil
+}
+
+func accepts(r Reason) bool { return r == Success || r == NoMatchingSubscribers }
+
+// expectPublish checks a QoS 1 or 2 PUBLISH against what is under way: a QoS 2
+// resend is answered again and goes no further [MQTT-4.3.3-10], and a client
+// beyond the Receive Maximum is at fault [MQTT-3.3.4-8].
+func (g *Gateway) expectPublish(t *Turn, l Link, p *Publish, d Delivery) (duplicate bool, err *Error) {
+	s := l.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.live() {
+		return false, Errorf(SessionTakenOver, "")
+	}
+	if s.more == nil {
+		return false, nil
+	}
+	if r := s.receivedOf(p.PacketID); p.QoS == 2 && r != nil {
+		t.Count(MessagesDuplicate, 1)
+		s.receiveAgain(t, d, r)
+		return true, nil
+	}
+	if len(s.more.received)+s.pendingAcks() >= int(g.cfg.ReceiveMaximum) && s.limited(g) {
+		return false, Errorf(ReceiveMaximumExceeded, "more than %d messages unacknowledged", g.cfg.ReceiveMaximum)
+	}
+	return false, nil
+}
+
+// limited says whether the client knows the Receive Maximum: others are slowed by
+// not reading, but may never leave more QoS 2 messages open than identifiers exist.
+func (s *Session) limited(g *Gateway) bool {
+	o := g.origins.get(s.origin)
+	return o.protocol == "mqtt" && o.version >= 5 || len(s.more.received) >= maxWindow-1
+}
+
+// mayPublish is authorisation and limits of an incoming message.
+func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish) Reason {
+	if g.beyondLimits(p.Topic) {
+		return TopicNameInvalid
+	}
+	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
+		return NotAuthorized
+	}
+	if p.Retain && len(p.Payload) > 0 && g.retained.full(p.Topic) {
+		return RetainedLimit
+	}
+	return Success
+}
+
+// beyondLimits says that a valid Topic Name is longer or deeper than allowed here.
+func (g *Gateway) beyondLimits(topic string) bool {
+	return len(topic) > g.cfg.MaxTopicLength || strings.Count(topic, "/") >= g.cfg.MaxTopicLevels
+}
+
+func (g *Gateway) refusePublish(t *Turn, s *Session, p *Publish, r Reason) {
+	t.Count(MessagesRefused, 1)
+	t.counters.reason(r)
+	t.explain.add(Record{Time: t.now, Reason: r, ClientID: s.id, Publisher: s.id, Topic: p.Topic, QoS: p.QoS, Size: len(p.Payload)})
+}
+
+// message makes the Message of p. The payload is copied: p's bytes are the
+// loop's buffer.
+func (g *Gateway) message(t *Turn, s *Session, p *Publish) *Message {
+	m := newMessage(p.Payload)
+	m.Topic, m.QoS, m.Retain, m.Properties = p.Topic, p.QoS, p.Retain, p.Properties
+	m.Publisher, m.Username, m.ID, m.Published = s.id, s.user, g.newMessageID(), t.now
+	if p.HasExpiry {
+		m.Expires = t.now + int64(p.Expiry)*1000
+	}
+	return m
+}
+
+// Small payloads stand behind their Message: one allocation a message. The sizes
+// fill the allocator's classes of 192 and 256 bytes.
+type (
+	message64 struct {
+		Message
+		bytes [64]byte
+	}
+	message128 struct {
+		Message
+		bytes [128]byte
+	}
+)
+
+func newMessage(payload []byte) *Message {
+	switch n := len(payload); {
+	case n <= 64:
+		m := new(message64)
+		m.Payload = append(m.bytes[:0:n], payload...)
+		return &m.Message
+	case n <= 128:
+		m := new(message128)
+		m.Payload = append(m.bytes[:0:n], payload...)
+		return &m.Message
+	}
+	return &Message{Payload: append([]byte(nil), payload...)}
+}
+
+// PublishInternal publishes on the gateway's own behalf ($SYS, the administration
+// API after its own authorisation, bridges). m must not be changed afterwards. An
+// error says what of m is not valid; nothing was published then.
+func (g *Gateway) PublishInternal(t *Turn, m *Message) error {
+	if _, err := g.limits.ParseName(m.Topic); err != nil {
+		return &Error{Reason: TopicNameInvalid, Detail: "publish to " + m.Topic, Err: err}
+	}
+	m.ID, m.Published = g.newMessageID(), t.now
+	t.Count(MessagesReceived, 1)
+	g.dispatch(t, m)
+	return nil
+}
+
+// dispatch gives m to the retained store and to every receiver. found says that
+// there was one.
+func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
+	if m.Retain {
+		g.retain(t, m)
+	}
+	g.event(t, EventPublish, nil, m)
+	nodes := g.match(t, m)
+	if nodes != 0 && g.peers != nil {
+		g.forward(t, m, nodes)
+	}
+	if len(t.targets) == 0 {
+		if nodes == 0 {
+			t.Count(MessagesUnmatched, 1)
+			return false
+		}
+		return true
+	}
+	g.deliverTargets(t, m)
+	return true
+}
+
+// deliverTargets delivers m to what match found.
+func (g *Gateway) deliverTargets(t *Turn, m *Message) {
+	t.Count(Matched, uint64(len(t.targets)))
+	targets := t.targets
+	for i := range targets {
+		g.deliver(t, m, &targets[i])
+		targets[i].session, targets[i].group, targets[i].subIDs = nil, nil, nil
+	}
+	t.targets = targets[:0]
+}
+
+// forward hands m to the cluster; the publisher's answer waits for it.
+func (g *Gateway) forward(t *Turn, m *Message, nodes uint64) {
+	if m.QoS == 0 {
+		g.peers.Forward(m, nodes, func(error) {})
+		return
+	}
+	g.peers.Forward(m, nodes, t.keeping().wait())
+}
+
+// DeliverRemote gives a message that another node forwarded to this node's
+// receivers. done, unless nil, is called once it has the durability that they
+// were promised; it must not block.
+func (g *Gateway) DeliverRemote(t *Turn, m *Message, done func(error)) {
+	before := t.opCount()
+	g.match(t, m)
+	g.deliverTargets(t, m)
+	switch {
+	case done == nil:
+	case t.opCount() > before:
+		c := t.keeping()
+		c.after = append(c.after, remoteDone(done))
+	default:
+		done(nil)
+	}
+}
+
+// remoteDone is another node that waits for a commit.
+type remoteDone func(error)
+
+func (r remoteDone) committed(_ *Turn, err error) { r(err) }
+
+// target is one receiver of one message, copied out of the table under the
+// reader lock.
+type target struct {
+	session *Session
+	group   *group
+	subIDs  *[]uint32
+	subID   uint32
+	checked uint32
+	qos     uint8
+	flags   subFlags
+}
+
+// retained says how the receiver sees the RETAIN flag. [MQTT-3.3.1-12]
+// [MQTT-3.3.1-13]
+func (tg *target) retained(m *Message) bool {
+	return tg.flags&subRetainAsPublished != 0 && m.Retain
+}
+
+// match fills t.targets with m's receivers and gives the nodes that have some.
+func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
+	t.targets = t.targets[:0]
+	entries, truncated := 0, false
+	t.reader.Match(m.Topic, func(ms *route.Matches) {
+		entries, truncated = ms.Entries(), ms.Truncated
+		for i := range entries {
+			nodes |= ms.Nodes(i)
+			it := route.Iter{}
+			ms.Values(i, &it)
+			for vs, ok := it.Next(); ok; vs, ok = it.Next() {
+				g.collect(t, m, vs)
+			}
+		}
+	})
+	if truncated {
+		g.drop(t, m, "", MatchWorkLimit)
+		t.Count(Matched, 1)
+	}
+	if entries > 1 && len(t.targets) > 1 {
+		t.mergeTargets()
+	}
+	return nodes
+}
+
+// collect copies the receivers behind vs. Under the reader lock.
+func (g *Gateway) collect(t *Turn, m *Message, vs []uint32) {
+	for _, v := range vs {
+		var tg target
+		if v&groupTag != 0 {
+			tg.group = g.subs.groups[v&^groupTag]
+			if !tg.choose(g, m, nil) {
+				t.Count(Matched, 1)
+				g.drop(t, m, tg.group.key.share, NoSharedReceiver)
+				continue
+			}
+		} else {
+			sub := g.subs.at(v)
+			tg.take(sub)
+			tg.session = g.subs.session(sub.session)
+		}
+		if tg.flags&subNoLocal != 0 && tg.session.id == m.Publisher {
+			continue // [MQTT-3.8.3-3]
+		}
+		t.targets = append(t.targets, tg)
+	}
+}
+
+func (tg *target) take(sub *subscription) {
+	tg.subID, tg.qos, tg.flags, tg.checked = sub.subID, sub.qos, sub.flags, sub.checked
+}
+
+// choose lets the group pick its receiver.
+func (tg *target) choose(g *Gateway, m *Message, not *Session) bool {
+	mb, ok := tg.group.pick(g, m, not)
+	if ok {
+		tg.session = mb.session
+		tg.take(&mb.sub)
+	}
+	return ok
+}
+
+// mergeTargets makes one of the overlapping subscriptions of one client: the
+// highest QoS, all Subscription Identifiers. [MQTT-3.3.4-2] [MQTT-3.3.4-3]
+// Shared and fastlane subscriptions stay deliveries of their own.
+func (t *Turn) mergeTargets() {
+	slices.SortStableFunc(t.targets, func(a, b target) int { return int(a.session.index) - int(b.session.index) })
+	out := t.targets[:1]
+	for i := 1; i < len(t.targets); i++ {
+		last, tg := &out[len(out)-1], t.targets[i]
+		if last.session != tg.session || !last.mergeable() || !tg.mergeable() {
+			out = append(out, tg)
+			continue
+		}
+		last.merge(&tg)
+	}
+	t.targets = out
+}
+
+func (tg *target) mergeable() bool { return tg.group == nil && tg.flags&subFastlane == 0 }
+
+func (tg *target) merge(o *target) {
+	if o.subID != 0 {
+		switch {
+		case tg.subIDs != nil:
+			*tg.subIDs = append(*tg.subIDs, o.subID)
+		case tg.subID != 0:
+			tg.subIDs = &[]uint32{tg.subID, o.subID}
+		default:
+			tg.subID = o.subID
+		}
+	}
+	tg.qos = max(tg.qos, o.qos)
+	tg.flags |= o.flags & subRetainAsPublished
+	tg.flags &= o.flags | ^subCovered
+}
+
+// deliver gives m to one receiver, or names why not.
+func (g *Gateway) deliver(t *Turn, m *Message, tg *target) {
+	reason := g.deliverTo(t, m, tg)
+	if reason == SessionEnded && tg.group != nil && tg.choose(g, m, tg.session) {
+		reason = g.deliverTo(t, m, tg) // it ended while it was chosen: the next one
+	}
+	if reason != Success {
+		g.drop(t, m, tg.session.id, reason)
+	}
+}
+
+func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
+	s := tg.session
+	if !g.mayDeliver(t, m, tg) {
+		return DeliverNotAuthorized
+	}
+	qos := min(m.QoS, tg.qos) // [MQTT-3.8.4-8]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return SessionEnded
+	}
+	if qos > 0 || (g.cfg.QueueQoS0 && s.durable && s.conn == nil) {
+		return g.enqueue(t, s, m, tg, qos)
+	}
+	switch {
+	case s.conn == nil:
+		return OfflineQoS0
+	case s.box != nil && len(s.box.items)-s.box.next >= g.cfg.MaxOutgoing,
+		s.box != nil && s.box.bytes > g.cfg.MaxQueuedBytes:
+		return OutgoingFull
+	}
+	if tg.flags&subFastlane != 0 {
+		t.Count(FastlaneDelivered, 1)
+	}
+	s.push(t, Delivery{Msg: m, SubID: tg.subID, SubIDs: tg.subIDs, Retain: tg.retained(m)})
+	return Success
+}
+
+// mayDeliver checks a delivery where its subscription does not settle it.
+func (g *Gateway) mayDeliver(t *Turn, m *Message, tg *target) bool {
+	s := tg.session
+	if tg.flags&subCovered != 0 && tg.checked == uint32(g.chain.version()) && !s.recheck.Load() {
+		return true
+	}
+	s.mu.Lock()
+	epoch := s.epoch
+	s.mu.Unlock()
+	return g.authorize(t, s, epoch, ActionDeliver, m.Topic)
+}

@@ -1,0 +1,103 @@
+package core
+
+// receivedID is one message of the client's own at QoS 2, from its PUBLISH to its
+// PUBREL. It belongs to the session, not the connection: a resend is recognised
+// on whatever connection it comes, and answered no sooner than the first.
+type receivedID struct {
+	id    uint16
+	state receivedState
+}
+
+type receivedState uint8
+
+const (
+	receivedCommitting receivedState = iota // its commit is under way: no PUBREC yet
+	receivedKept                            // PUBREC may be sent, again and again
+	receivedReleasing                       // PUBREL came; its commit is under way: no PUBCOMP yet
+)
+
+// receivedOf finds the entry of id, or nil. With the session's lock held.
+func (s *Session) receivedOf(id uint16) *receivedID {
+	if s.more == nil {
+		return nil
+	}
+	for i := range s.more.received {
+		if s.more.received[i].id == id {
+			return &s.more.received[i]
+		}
+	}
+	return nil
+}
+
+func (s *Session) forgetReceived(id uint16) {
+	rs := s.more.received
+	for i := range rs {
+		if rs[i].id == id {
+			rs[i] = rs[len(rs)-1]
+			s.more.received = rs[:len(rs)-1]
+			return
+		}
+	}
+}
+
+// receive notes a QoS 2 PUBLISH that was taken and answers it, after wait.
+func (s *Session) receive(t *Turn, d Delivery, wait *commit) {
+	state := receivedKept
+	if s.durable {
+		wait = t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: d.PacketID})
+	}
+	if wait != nil {
+		state = receivedCommitting
+	}
+	s.rarely().received = append(s.more.received, receivedID{d.PacketID, state})
+	s.answer(t, d, wait)
+}
+
+// receiveAgain answers a resend: at once if the first was kept, else with it.
+func (s *Session) receiveAgain(t *Turn, d Delivery, r *receivedID) {
+	if r.state == receivedCommitting {
+		s.answerLater(d)
+		return
+	}
+	s.answer(t, d, nil)
+}
+
+// release takes the client's PUBREL for a message that it published at QoS 2.
+func (g *Gateway) release(t *Turn, s *Session, id uint16) {
+	d := Delivery{Kind: DeliverComplete, PacketID: id}
+	r := s.receivedOf(id)
+	switch {
+	case r == nil:
+		d.Reason = PacketIDNotFound // [MQTT 3.7.2.1]: after a lost PUBCOMP this is no fault
+		s.answer(t, d, nil)
+	case r.state == receivedReleasing:
+		s.answerLater(d)
+	case s.durable:
+		// The identifier must be free in the store before the client may use it
+		// again, or its next message would look like a resend.
+		r.state = receivedReleasing
+		s.answer(t, d, t.op(Op{Kind: OpDeleteReceived, Session: s.id, PacketID: id}))
+	default:
+		s.forgetReceived(id)
+		s.answer(t, d, nil)
+	}
+}
+
+// stepCommitted moves a QoS 2 identifier on once its step is in the store, or
+// back if it is not.
+func (s *Session) stepCommitted(kind DeliveryKind, id uint16, reason Reason) {
+	r := s.receivedOf(id)
+	switch {
+	case r == nil:
+	case kind == DeliverReceived && reason == Success:
+		if r.state == receivedCommitting {
+			r.state = receivedKept
+		}
+	case kind == DeliverReceived:
+		s.forgetReceived(id) // refused: the identifier is free [MQTT-4.3.3]
+	case reason == Success:
+		s.forgetReceived(id)
+	default:
+		r.state = receivedKept
+	}
+}

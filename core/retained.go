@@ -1,0 +1,244 @@
+package core
+
+import (
+	"sync"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+)
+
+// retainedStore holds the retained messages in memory; the Store holds them
+// beyond it. Found by topic through route.Topics, whose values are slots here.
+type retainedStore struct {
+	mu    sync.RWMutex
+	index *route.Topics
+	slots []*Message
+	free  []uint32
+	max   int
+}
+
+func (r *retainedStore) init(max int) {
+	r.index, r.max = route.NewTopics(), max
+}
+
+func (r *retainedStore) len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.slots) - len(r.free)
+}
+
+// full says that topic is new and there is no room for it.
+func (r *retainedStore) full(topic string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.slots)-len(r.free) < r.max {
+		return false
+	}
+	_, known := r.index.Get(topic)
+	return !known
+}
+
+// put sets m, or with an empty payload removes what is there. [MQTT-3.3.1-6]
+func (r *retainedStore) put(m *Message) (changed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(m.Payload) == 0 {
+		i, ok := r.index.Delete(m.Topic)
+		if ok {
+			r.release(i)
+		}
+		return ok
+	}
+	if i, ok := r.index.Get(m.Topic); ok {
+		r.slots[i] = m
+		return true
+	}
+	var i uint32
+	if n := len(r.free); n > 0 {
+		i = r.free[n-1]
+		r.free = r.free[:n-1]
+		r.slots[i] = m
+	} else {
+		i = uint32(len(r.slots))
+		r.slots = append(r.slots, m)
+	}
+	r.index.Put(m.Topic, i)
+	return true
+}
+
+// release frees a slot. With the lock held.
+func (r *retainedStore) release(i uint32) {
+	r.slots[i] = nil
+	r.free = append(r.free, i)
+}
+
+// scan gives at most max messages that filter matches, from where cur stands.
+func (r *retainedStore) scan(filter string, cur *route.Cursor, max int, dst []*Message) ([]*Message, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	done := r.index.Scan(filter, cur, max, func(_ string, v uint32) bool {
+		if m := r.slots[v]; m != nil {
+			dst = append(dst, m)
+		}
+		return true
+	})
+	return dst, done
+}
+
+// retain keeps m as the retained message of its topic. [MQTT-3.3.1-5]
+func (g *Gateway) retain(t *Turn, m *Message) {
+	if !g.retained.put(m) {
+		return
+	}
+	t.Count(MessagesRetained, 1)
+	if len(m.Topic) > 0 && m.Topic[0] == '$' {
+		return // the gateway's own figures: made anew at each start
+	}
+	if len(m.Payload) == 0 {
+		t.op(Op{Kind: OpDeleteRetained, Filter: m.Topic})
+	} else {
+		t.op(Op{Kind: OpPutRetained, Msg: m})
+	}
+}
+
+// retainedCursor is one subscription's way through the retained messages: read on
+// as the client takes them, never all at once, never cut short.
+type retainedCursor struct {
+	filter string
+	cur    *route.Cursor
+	tg     target
+}
+
+// retainedSlice is how many retained messages are fed at once, and below how many
+// waiting ones feeding goes on.
+const retainedSlice = 128
+
+// startRetained begins to give the new subscriptions their retained messages.
+func (w *subscribing) startRetained(t *Turn) {
+	g, s := w.g, w.link.Session
+	if g.retained.len() == 0 {
+		return
+	}
+	var cursors []retainedCursor
+	for i := range w.accept {
+		a := &w.accept[i]
+		if a.parsed.Shared() { // [MQTT 4.8.2]: none for shared subscriptions
+			continue
+		}
+		switch h := a.request.RetainHandling; {
+		case h == 2, h == 1 && !a.fresh: // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+			continue
+		}
+		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | subRetainAsPublished, checked: uint32(a.version)}
+		cursors = append(cursors, retainedCursor{filter: string(a.parsed.Filter), cur: new(route.Cursor), tg: tg})
+	}
+	if len(cursors) == 0 {
+		return
+	}
+	s.mu.Lock()
+	if !w.link.live() {
+		s.mu.Unlock()
+		return
+	}
+	s.rarely().cursors = append(s.more.cursors, cursors...)
+	s.mu.Unlock()
+	g.feedRetained(t, s)
+}
+
+// feedRetained gives s retained messages while it takes them.
+func (g *Gateway) feedRetained(t *Turn, s *Session) {
+	for {
+		c, ok := s.nextCursor()
+		if !ok {
+			return
+		}
+		var done bool
+		t.found, done = g.retained.scan(c.filter, c.cur, retainedSlice, t.found[:0])
+		g.giveRetained(t, &c.tg)
+		s.mu.Lock()
+		s.feeding = false
+		if s.more != nil && len(s.more.cursors) > 0 && s.more.cursors[0].cur == c.cur && done {
+			s.more.cursors = s.more.cursors[1:]
+			if len(s.more.cursors) == 0 {
+				s.more.cursors = nil
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// nextCursor gives the cursor to go on with, if the client has room, and marks the
+// session so that one turn alone feeds it.
+func (s *Session) nextCursor() (retainedCursor, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.feeding || s.conn == nil || s.more == nil || len(s.more.cursors) == 0 {
+		return retainedCursor{}, false
+	}
+	if s.waiting() >= retainedSlice || (s.box != nil && len(s.box.items)-s.box.next >= retainedSlice) {
+		return retainedCursor{}, false
+	}
+	s.feeding = true
+	return s.more.cursors[0], true
+}
+
+// giveRetained delivers what a scan found.
+func (g *Gateway) giveRetained(t *Turn, tg *target) {
+	for i, m := range t.found {
+		t.found[i] = nil
+		if m.Expired(t.now) {
+			continue // it waits for its sweep
+		}
+		if tg.flags&subNoLocal != 0 && m.Publisher == tg.session.id {
+			continue // [MQTT-3.8.3-3]
+		}
+		t.Count(RetainedMatched, 1)
+		one := *tg
+		g.deliver(t, m, &one)
+	}
+}
+
+// Retained gives at most max retained messages that filter matches, for
+// administration, beginning where cur stands; done says that none follow.
+func (g *Gateway) Retained(filter string, cur *route.Cursor, max int) (ms []*Message, done bool, err error) {
+	if _, err := (g.limits).ParseFilter(filter); err != nil {
+		return nil, true, err
+	}
+	ms, done = g.retained.scan(filter, cur, max, nil)
+	return ms, done, nil
+}
+
+// sweepRetained removes expired retained messages, some at a time. [MQTT-3.3.2-5]
+func (g *Gateway) sweepRetained(t *Turn, from *int) {
+	r := &g.retained
+	var dead []*Message
+	r.mu.RLock()
+	for n := 0; n < 4096 && *from < len(r.slots); n++ {
+		if m := r.slots[*from]; m != nil && m.Expired(t.now) {
+			dead = append(dead, m)
+		}
+		*from++
+	}
+	if *from >= len(r.slots) {
+		*from = 0
+	}
+	r.mu.RUnlock()
+	for _, m := range dead {
+		g.forgetRetained(t, m)
+	}
+}
+
+// forgetRetained removes m if it is still what its topic retains.
+func (g *Gateway) forgetRetained(t *Turn, m *Message) {
+	r := &g.retained
+	r.mu.Lock()
+	i, ok := r.index.Get(m.Topic)
+	if ok = ok && r.slots[i] == m; ok {
+		r.index.Delete(m.Topic)
+		r.release(i)
+	}
+	r.mu.Unlock()
+	if ok {
+		t.op(Op{Kind: OpDeleteRetained, Filter: m.Topic})
+		g.record(t, MessageExpired, "", m)
+	}
+}

@@ -1,0 +1,413 @@
+package core
+
+import (
+	"context"
+	"crypto/x509"
+	"net/netip"
+)
+
+// This file declares every seam between core and the rest: what core needs
+// (Conn, Store, Authenticator, Authorizer, Sink, Peers) and the values that
+// cross. Adapters call Gateway; nothing else reaches into core.
+
+// Conn is what an adapter's connection gives core. The edge (package protocols)
+// implements it around the adapter's machine.
+type Conn interface {
+	// Wake says that the session has something to Take. Called at the end of a
+	// turn with no lock held, by whichever turn touched the session; it encodes
+	// and writes without blocking, and returns after at most one batch.
+	Wake(t *Turn)
+	// Complete hands over the result of an operation that Gateway answered with
+	// pending. Any goroutine; never blocks. The edge runs it where the machine
+	// takes its input.
+	Complete(c Completion)
+	// Close asks the connection to end for r, saying so in the protocol's own
+	// words where it has some. Any goroutine; never blocks; repeated calls are
+	// ignored.
+	Close(r Reason)
+	// Peer is the client's address, from the PROXY header where the listener
+	// trusts one; zero for Unix sockets.
+	Peer() netip.AddrPort
+}
+
+// CompletionOp says which operation a Completion ends.
+type CompletionOp uint8
+
+// The operations that may end later than they were asked for.
+const (
+	OpConnect     CompletionOp = iota // Connect, see ConnectResult
+	OpSubscribe                       // Subscribe: Reasons, one a filter
+	OpUnsubscribe                     // Unsubscribe: Reasons, one a filter
+	OpReadable                        // after Publish asked to pause: read on
+)
+
+// Completion is the late result of an operation.
+type Completion struct {
+	Op      CompletionOp
+	Token   uint32 // the caller's, from the request (a packet identifier)
+	Connect *ConnectResult
+	Reasons []Reason
+	Granted []uint8 // QoS granted, beside Reasons, for OpSubscribe
+}
+
+// Link is one connection's hold on its session. A link whose session was taken
+// over is stale: every call with it answers SessionTakenOver and changes nothing.
+type Link struct {
+	Session *Session
+	Epoch   uint64
+}
+
+// ConnectRequest is a client's wish to begin. Core keeps none of its byte slices.
+type ConnectRequest struct {
+	Conn        Conn
+	Protocol    string // "mqtt", "mqttsn", "coap", …
+	Version     uint8  // the protocol's own version number
+	Listener    string // name in the configuration
+	Credentials Credentials
+	CleanStart  bool   // [MQTT-3.1.2-4]
+	Expiry      uint32 // Session Expiry Interval in seconds; 0xFFFFFFFF never
+	KeepAlive   uint16 // seconds, 0 off
+	// ReceiveMaximum is how many QoS 1 and 2 messages the client takes
+	// unacknowledged; 0 means the protocol has none (65,535).
+	ReceiveMaximum uint16
+	// MaximumPacketSize is the largest packet the client takes, 0 for no limit.
+	MaximumPacketSize uint32
+	Will              *Will
+}
+
+// Credentials is what a client shows of its identity.
+type Credentials struct {
+	ClientID    string // may be empty: core assigns one
+	Username    string
+	HasUsername bool
+	Password    []byte
+	HasPassword bool
+	Peer        netip.AddrPort
+	Listener    string
+	Protocol    string
+	Certificate *x509.Certificate // verified client certificate, or nil
+	Method      string            // enhanced authentication (MQTT 5 AUTH), or ""
+	Data        []byte
+}
+
+// ConnectResult answers a ConnectRequest.
+type ConnectResult struct {
+	Reason         Reason // Success, or why not
+	Detail         string // for a Reason String
+	Link           Link   // valid when Reason is Success
+	SessionPresent bool   // [MQTT-3.2.2-2..3]
+	ClientID       string
+	Assigned       bool   // core made the ClientID [MQTT-3.2.2-16]
+	Expiry         uint32 // granted Session Expiry Interval, seconds
+	KeepAlive      uint16 // the keep-alive to use, seconds [MQTT-3.2.2-21]
+	ReceiveMaximum uint16 // how many QoS 1 and 2 PUBLISH core takes unacknowledged
+}
+
+// Publish is a client's message on its way in. Topic must be a valid Topic Name;
+// core copies Payload, keeps Properties.
+type Publish struct {
+	Topic      string
+	Payload    []byte
+	QoS        uint8
+	Retain     bool
+	Dup        bool
+	PacketID   uint16 // QoS 1 and 2
+	Expiry     uint32 // Message Expiry Interval in seconds, valid when HasExpiry
+	HasExpiry  bool
+	Properties *Properties
+}
+
+// SubscribeOptions are one filter's options. [MQTT 3.8.3.1]
+type SubscribeOptions struct {
+	QoS               uint8
+	NoLocal           bool
+	RetainAsPublished bool
+	RetainHandling    uint8 // 0 send, 1 send if new, 2 do not send
+}
+
+// SubscribeRequest is one SUBSCRIBE: filters with their options.
+type SubscribeRequest struct {
+	Token   uint32
+	SubID   uint32 // Subscription Identifier, 0 for none
+	Filters []FilterRequest
+}
+
+// FilterRequest is one Topic Filter, prefixes included, with its options.
+type FilterRequest struct {
+	Filter string
+	SubscribeOptions
+}
+
+// AckKind says which acknowledgement of the client arrived.
+type AckKind uint8
+
+// The acknowledgements a client sends.
+const (
+	AckReceived1 AckKind = iota // PUBACK: a QoS 1 delivery is done
+	AckReceived2                // PUBREC: a QoS 2 delivery was received
+	AckRelease                  // PUBREL: the client releases its own QoS 2 PUBLISH
+	AckComplete                 // PUBCOMP: a QoS 2 delivery is done
+)
+
+// Identity is who acts: what authentication settled, and where from. Values
+// passed to an Authorizer are valid during the call only.
+type Identity struct {
+	ClientID string
+	Username string
+	Listener string
+	Peer     netip.Addr
+	Grant    *Grant // what the Authenticator granted; nil for nothing special
+}
+
+// Grant is what an Authenticator knows beyond allow: shared, immutable.
+type Grant struct {
+	Username  string // replaces the claimed one when not empty (certificate, JWT)
+	ClientID  string // the only ClientID this identity may use, "" for any
+	Superuser bool   // passes every Authorizer
+	Expires   int64  // Unix milliseconds at which the connection must end; 0 never
+	ACL       any    // for the Authorizer of the same source (JWT claims, …)
+}
+
+// Verdict is a source's answer: allow and deny end the chain, ignore asks on.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Ignore Verdict = iota
+	Allow
+	Deny
+)
+
+// Authenticator is one source of identities. Core asks the sources in order;
+// none answered means deny.
+type Authenticator interface {
+	// Name is the source's name in logs and explain records.
+	Name() string
+	// Authenticate decides about c. It may block up to ctx; core calls it from a
+	// bounded pool. An error means that the source could not decide: the
+	// connect is refused (AuthUnavailable), never let through. It must not keep
+	// c's byte slices.
+	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
+}
+
+// Action is what an identity wants to do with a topic.
+type Action uint8
+
+// The actions. Deliver is asked per message where a subscription's filter is
+// only partly allowed.
+const (
+	ActionPublish Action = iota
+	ActionSubscribe
+	ActionDeliver
+)
+
+// Authorizer is one source of access rules.
+type Authorizer interface {
+	// Name is the source's name in logs and explain records.
+	Name() string
+	// Authorize decides whether id may do a with topic: a Topic Name for publish
+	// and deliver, a Topic Filter (prefixes stripped) for subscribe. It must not
+	// block (a source that asks over the network answers from its own cache,
+	// returns an error when it has nothing, and fills it) and must not keep id.
+	// An error denies.
+	Authorize(id *Identity, a Action, topic string) (Verdict, error)
+	// Covers answers for a subscription once: Allow when every topic that
+	// filter matches may be delivered to id, Deny when none may, Ignore when it
+	// depends on the topic: then ActionDeliver is asked for each message.
+	Covers(id *Identity, filter string) Verdict
+	// Version changes whenever an answer may have changed: cached decisions of
+	// older versions are asked anew.
+	Version() uint64
+}
+
+// Store keeps what must survive the process. One contract for every engine;
+// core/coretest holds the suite that each must pass.
+//
+// Sessions are known by ClientID and fenced by an epoch: a put with Expect other
+// than the stored epoch fails the whole batch with ErrConflict.
+type Store interface {
+	// Load gives everything that core must know before a listener opens:
+	// sessions with their subscriptions and counters, retained messages. It
+	// blocks; core calls it once, first. The first error of to ends it.
+	Load(ctx context.Context, to Loader) error
+	// Commit applies b's operations atomically, after all batches committed
+	// before it. done is called exactly once, in commit order, from one
+	// goroutine at a time, after the batch reached the durability that the
+	// engine promises (or failed: then nothing of it was applied); it may be nil
+	// and must not block. Commit itself never blocks: when the engine's bounded
+	// queue is full it returns ErrStoreBusy and takes nothing. The store owns b
+	// and its slices from here to done; messages are shared and immutable.
+	Commit(b *Batch, done func(error)) error
+	// Fetch reads the queue of a session in order, from Seq from on, at most max
+	// entries or maxBytes of payload (at least one entry), into dst. It may
+	// block; core calls it from a bounded pool. It sees every batch whose done
+	// was called.
+	Fetch(ctx context.Context, clientID string, from uint64, max, maxBytes int, dst []QueuedMessage) ([]QueuedMessage, error)
+	// Health is nil, or why writes fail at present (disk full, I/O error).
+	Health() error
+	// Stats are figures for metrics.
+	Stats() StoreStats
+	// Close waits for batches under way, then closes. Commit after Close fails.
+	Close() error
+}
+
+// Loader receives what a store holds, in this order for each session: Session,
+// its Subscription calls. Retained messages may come at any time.
+type Loader interface {
+	Session(r SessionRecord) error
+	Subscription(clientID string, r SubscriptionRecord) error
+	Retained(m *Message) error
+}
+
+// SessionRecord is the durable part of a session.
+type SessionRecord struct {
+	ClientID string
+	Username string // the identity that owns the ClientID
+	Epoch    uint64
+	Expiry   uint32 // Session Expiry Interval in seconds
+	// Where the last connection came from and what it was granted: rules ask for
+	// it while nobody is connected. The next connection renews it.
+	Protocol  string
+	Version   uint8
+	Listener  string
+	Peer      netip.Addr
+	Superuser bool
+	// Disconnected is when the last connection ended, Unix milliseconds; 0 while
+	// connected (after a crash: the load time counts).
+	Disconnected int64
+	Created      int64
+	Will         *Will // pending, nil for none
+	WillAt       int64 // when a delayed Will is due, Unix milliseconds; 0: at the disconnect
+
+	// Filled by Load, ignored by Commit:
+	QueueHead uint64   // Seq of the first entry kept; == QueueEnd when empty
+	QueueEnd  uint64   // the next Seq to assign: above every Seq ever enqueued and not yet reused
+	Queued    int      // entries kept
+	Received  []uint16 // inbound QoS 2 packet identifiers not yet released
+}
+
+// SubscriptionRecord is one durable subscription.
+type SubscriptionRecord struct {
+	Filter string // as the client spelt it, prefixes included
+	SubscribeOptions
+	SubID uint32
+}
+
+// QueuedMessage is one entry of a session's queue.
+type QueuedMessage struct {
+	Seq      uint64
+	Msg      *Message
+	QoS      uint8 // granted to this receiver
+	Retain   bool  // as this receiver shall see it
+	Released bool  // QoS 2: PUBREC was received, only PUBREL remains; Msg may be nil
+	SubIDs   []uint32
+}
+
+// OpKind is what an Op does.
+type OpKind uint8
+
+// The operations of a Batch.
+const (
+	OpPutSession         OpKind = iota // Session := Record, if the stored epoch is Expect (0: must not exist)
+	OpDeleteSession                    // Session with queue, subscriptions, QoS 2 set
+	OpPutSubscription                  // Subscription into Session
+	OpDeleteSubscription               // Filter from Session
+	OpEnqueue                          // Entry (Msg of this batch) onto Session's queue at Entry.Seq
+	OpAck                              // remove the entry Seq of Session's queue; unknown is no fault
+	OpReleased                         // mark the entry Seq of Session's queue as Released; its payload may go
+	OpPutReceived                      // PacketID into Session's inbound QoS 2 set
+	OpDeleteReceived                   // PacketID out of it
+	OpPutRetained                      // Msg as the retained message of Msg.Topic
+	OpDeleteRetained                   // the retained message of Filter (a topic)
+)
+
+// Op is one operation of a Batch; which fields count depends on Kind.
+type Op struct {
+	Kind         OpKind
+	Session      string // ClientID
+	Expect       uint64
+	Record       *SessionRecord
+	Subscription *SubscriptionRecord
+	Filter       string
+	Entry        QueuedMessage // Entry.Seq for OpAck and OpReleased
+	PacketID     uint16
+	Msg          *Message
+}
+
+// Batch is a list of operations that are applied together or not at all.
+type Batch struct{ Ops []Op }
+
+// StoreStats are figures of a store.
+type StoreStats struct {
+	Engine   string
+	Bytes    int64 // on disk or at the service, if known
+	Sessions int64
+	Queued   int64
+	Retained int64
+	Commits  uint64 // group commits done
+	Batches  uint64 // batches in them
+	Failed   uint64 // batches failed
+	Damaged  uint64 // records found damaged, and not served, since the start
+}
+
+// EventKind is what happened.
+type EventKind uint8
+
+// The events that sinks (bridges, data backends, webhooks) may ask for.
+const (
+	EventPublish EventKind = 1 << iota
+	EventDelivered
+	EventAcked
+	EventDropped
+	EventConnected
+	EventDisconnected
+	EventSubscribed
+	EventUnsubscribed
+)
+
+// Event is one thing that happened. Which fields are set depends on Kind.
+type Event struct {
+	Kind     EventKind
+	Time     int64 // Unix milliseconds
+	ClientID string
+	Username string
+	Protocol string
+	Topic    string // or Topic Filter
+	QoS      uint8
+	Reason   Reason
+	Msg      *Message
+}
+
+// Sink takes events out of Fairlead.
+type Sink interface {
+	// Name is the sink's name in the configuration.
+	Name() string
+	// Wants is the set of kinds it takes and, for events with a topic, the
+	// Topic Filters that must match (none: all).
+	Wants() (kinds EventKind, filters []string)
+	// Take hands over events in order. It must not block and must not keep the
+	// slice. It returns how many it took: the rest did not fit its bounded queue
+	// and core counts and explains them by name.
+	Take(events []Event) int
+	// Sync says that a publisher's acknowledgement waits for Confirm.
+	Sync() bool
+	// Confirm asks to be told once everything taken so far is safe, from any
+	// goroutine, in order. Called only when Sync is true.
+	Confirm(done func(error))
+}
+
+// Peers is what core needs of the cluster. nil means a single node.
+type Peers interface {
+	// Announce tells the cluster that this node's interest in filter began or
+	// ended (its local reference count went 0→1 or 1→0). Never blocks; order per
+	// filter is kept. share is the group of a shared subscription, or "".
+	Announce(filter, share string, present bool)
+	// Forward sends m to the nodes of the mask, never blocking; done is called
+	// once those that must hold it do. Order per publisher and topic is kept.
+	Forward(m *Message, nodes uint64, done func(error))
+	// Own makes this node the owner of clientID, taking its session over from
+	// another node if need be; done gets the fencing epoch or the refusal.
+	Own(clientID string, durable bool, done func(epoch uint64, err error))
+	// Disown gives an ownership back when the session ends.
+	Disown(clientID string, epoch uint64)
+}

@@ -1,0 +1,128 @@
+package core
+
+import (
+	"slices"
+
+	"github.com/fairlead-iot/fairlead/core/topic"
+)
+
+// sinkSet hands events to the sinks, in batches at the end of a turn.
+type sinkSet struct {
+	sinks []sink
+	kinds EventKind // what any of them wants
+	sync  EventKind // what any of them confirms
+}
+
+type sink struct {
+	Sink
+	kinds   EventKind
+	filters []string
+	sync    bool
+}
+
+func newSinkSet(sinks []Sink) (set sinkSet) {
+	for _, s := range sinks {
+		k, f := s.Wants()
+		set.sinks = append(set.sinks, sink{s, k, f, s.Sync()})
+		set.kinds |= k
+		if s.Sync() {
+			set.sync |= k
+		}
+	}
+	return set
+}
+
+func (s *sink) wants(e *Event) bool {
+	if s.kinds&e.Kind == 0 {
+		return false
+	}
+	if len(s.filters) == 0 || e.Topic == "" {
+		return true
+	}
+	for _, f := range s.filters {
+		if topic.Match(f, e.Topic) {
+			return true
+		}
+	}
+	return false
+}
+
+// event notes that k happened; free where no sink wants it.
+func (g *Gateway) event(t *Turn, k EventKind, s *Session, m *Message) {
+	if g.sinks.kinds&k == 0 {
+		return
+	}
+	e := Event{Kind: k, Time: t.now, Msg: m}
+	if s != nil {
+		e.ClientID, e.Username, e.Protocol = s.id, s.user, g.origins.get(s.origin).protocol
+	} else if m != nil {
+		e.ClientID, e.Username = m.Publisher, m.Username
+	}
+	if m != nil {
+		e.Topic, e.QoS = m.Topic, m.QoS
+	}
+	t.events = append(t.events, e)
+	if k == EventPublish && m.QoS > 0 && g.sinks.sync&k != 0 {
+		g.awaitSinks(t, &e)
+	}
+}
+
+// awaitSinks makes the publisher's answer wait for the sinks that confirm e.
+func (g *Gateway) awaitSinks(t *Turn, e *Event) {
+	for i := range g.sinks.sinks {
+		if s := &g.sinks.sinks[i]; s.sync && s.wants(e) {
+			t.confirm = append(t.confirm, confirmation{s, t.keeping().wait()})
+		}
+	}
+}
+
+// confirmation is one sink whose word a commit waits for.
+type confirmation struct {
+	sink *sink
+	done func(error)
+}
+
+func (g *Gateway) eventDropped(t *Turn, m *Message, clientID string, r Reason) {
+	if g.sinks.kinds&EventDropped == 0 || m == nil {
+		return
+	}
+	t.events = append(t.events, Event{Kind: EventDropped, Time: t.now, ClientID: clientID, Topic: m.Topic, QoS: m.QoS, Reason: r, Msg: m})
+}
+
+// emitEvents gives every sink its share of the turn's events. What a sink does
+// not take is counted and explained under its name.
+func (t *Turn) emitEvents() {
+	if len(t.events) == 0 {
+		return
+	}
+	var full []*sink
+	var share []Event
+	for i := range t.g.sinks.sinks {
+		s := &t.g.sinks.sinks[i]
+		share = share[:0]
+		for j := range t.events {
+			if s.wants(&t.events[j]) {
+				share = append(share, t.events[j])
+			}
+		}
+		if len(share) == 0 {
+			continue
+		}
+		if n := s.Take(share); n < len(share) {
+			t.reasons.add(int(QuotaExceeded), uint64(len(share)-n))
+			t.explain.add(Record{Time: t.now, Reason: QuotaExceeded, Topic: share[n].Topic, Count: uint64(len(share) - n), Detail: "sink " + s.Name() + " is full"})
+			full = append(full, s)
+		}
+	}
+	clear(t.events)
+	t.events = t.events[:0]
+	for i, c := range t.confirm {
+		if slices.Contains(full, c.sink) {
+			c.done(ErrSinkFull) // not taken whole: not acknowledged
+		} else {
+			c.sink.Confirm(c.done)
+		}
+		t.confirm[i] = confirmation{}
+	}
+	t.confirm = t.confirm[:0]
+}

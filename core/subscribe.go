@@ -1,0 +1,351 @@
+package core
+
+import (
+	"errors"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+	"github.com/fairlead-iot/fairlead/core/topic"
+)
+
+// Subscribe adds or replaces subscriptions, all of one SUBSCRIBE. For each filter
+// reasons holds Success, with the QoS granted, or why it was refused; the slices
+// hold until the next call on t. With a durable session the answer is pending:
+// OpSubscribe completes it once the store has it. Retained messages follow.
+func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
+	s := l.Session
+	t.granted, t.answers = t.granted[:0], t.answers[:0]
+	w := subscribing{g: g, link: l, r: r}
+	for i := range r.Filters {
+		qos, reason := w.check(t, i)
+		t.granted = append(t.granted, qos)
+		t.answers = append(t.answers, reason)
+		t.Count(Subscribes, 1)
+		if reason != Success {
+			t.Count(SubscribesRefused, 1)
+			g.Refuse(t, Refusal{Reason: reason, ClientID: s.id, Detail: "subscribe " + r.Filters[i].Filter})
+		}
+	}
+	if !w.add(t) {
+		for i := range t.answers {
+			t.answers[i] = SessionTakenOver
+		}
+		return t.granted, t.answers, false
+	}
+	w.refuseFull(t)
+	g.event(t, EventSubscribed, s, nil)
+	if ops := w.ops(); len(ops) > 0 {
+		w.reasons = append([]Reason(nil), t.answers...)
+		w.granted = append([]uint8(nil), t.granted...)
+		t.commitAlone(ops, &w)
+		return nil, nil, true
+	}
+	w.startRetained(t)
+	return t.granted, t.answers, false
+}
+
+// subscribing is a SUBSCRIBE on its way.
+type subscribing struct {
+	g       *Gateway
+	link    Link
+	r       *SubscribeRequest
+	accept  []accepted
+	granted []uint8
+	reasons []Reason
+}
+
+type accepted struct {
+	request *FilterRequest
+	parsed  topic.Subscription
+	qos     uint8
+	covered bool
+	version uint64
+	index   int  // in the SUBSCRIBE
+	fresh   bool // it did not exist before
+	full    bool // the session has no room for it
+}
+
+// check decides about one filter.
+func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason) {
+	g, s, f := w.g, w.link.Session, &w.r.Filters[index]
+	p, err := topic.ParseSubscription(f.Filter, g.limits)
+	if err != nil {
+		return 0, TopicFilterInvalid
+	}
+	if p.Exclusive {
+		return 0, TopicFilterInvalid
+	}
+	if p.Shared() && f.NoLocal {
+		return 0, ProtocolError // [MQTT-3.8.3-4]
+	}
+	qos = f.QoS
+	if p.Fastlane {
+		// A fastlane subscription passes the session by: it cannot be kept.
+		if s.isDurable() {
+			return 0, FastlaneNeedsCleanSession
+		}
+		qos = 0
+	}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index}
+	if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
+		return 0, NotAuthorized
+	}
+	id := g.identity(s)
+	switch g.chain.covers(&id, string(p.Filter)) {
+	case Deny:
+		return 0, NotAuthorized
+	case Allow:
+		a.covered = true
+	}
+	w.accept = append(w.accept, a)
+	return qos, Success
+}
+
+// add puts what was accepted into the table, in short updates. false: the session
+// ended meanwhile.
+func (w *subscribing) add(t *Turn) (alive bool) {
+	g, s := w.g, w.link.Session
+	rest := w.accept
+	for alive = true; len(rest) > 0 && alive; {
+		n := min(len(rest), updateSlice)
+		g.routes.Update(func(tx *route.Tx) {
+			if alive = !s.gone; !alive {
+				return
+			}
+			for i := range rest[:n] {
+				g.subs.subscribe(tx, s, &rest[i], w.r.SubID, g)
+			}
+		})
+		rest = rest[n:]
+	}
+	return alive
+}
+
+// refuseFull takes back what the session had no room for.
+func (w *subscribing) refuseFull(t *Turn) {
+	kept := w.accept[:0]
+	for _, a := range w.accept {
+		if !a.full {
+			kept = append(kept, a)
+			continue
+		}
+		t.answers[a.index] = SubscriptionLimit
+		t.Count(SubscribesRefused, 1)
+		w.g.Refuse(t, Refusal{Reason: SubscriptionLimit, ClientID: w.link.Session.id, Detail: "subscribe " + a.request.Filter})
+	}
+	w.accept = kept
+}
+
+// subscribe adds or replaces one subscription. Inside Update.
+func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID uint32, g *Gateway) {
+	peers := g.peers
+	rec := subscription{session: s.index, subID: subID, qos: a.qos, checked: uint32(a.version), flags: a.flags()}
+	filter := string(a.parsed.Filter)
+	if n := ss.find(tx, s, &a.parsed); n != 0 { // [MQTT-3.8.4-3]
+		old := ss.at(n)
+		rec.entry, rec.next, rec.group = old.entry, old.next, old.group
+		*old = rec
+		if rec.group != 0 {
+			ss.groups[rec.group].put(s, rec)
+		}
+		return
+	}
+	if a.full = int(s.subCount.Load()) >= g.cfg.MaxSubscriptions; a.full {
+		return
+	}
+	a.fresh = true
+	n := ss.alloc()
+	value, announce := n, true
+	if a.parsed.Shared() {
+		rec.group, announce = ss.joinGroup(groupKey{filter, a.parsed.Share})
+		value = rec.group | groupTag
+	}
+	entry, first, _ := tx.Add(filter, value)
+	rec.entry, rec.next = entry, s.firstSub
+	*ss.at(n) = rec
+	s.firstSub = n
+	s.subCount.Add(1)
+	if rec.group != 0 {
+		ss.groups[rec.group].put(s, rec)
+	}
+	if peers != nil && announce && (first || rec.group != 0) && !a.parsed.Local {
+		peers.Announce(filter, a.parsed.Share, true)
+	}
+}
+
+func (a *accepted) flags() (f subFlags) {
+	set := func(on bool, b subFlags) {
+		if on {
+			f |= b
+		}
+	}
+	set(a.request.NoLocal, subNoLocal)
+	set(a.request.RetainAsPublished, subRetainAsPublished)
+	set(a.parsed.Fastlane, subFastlane)
+	set(a.parsed.Local, subLocal)
+	set(a.covered, subCovered)
+	return f
+}
+
+// find gives the number of s's subscription that p names, or 0.
+func (ss *subscriptions) find(tx *route.Tx, s *Session, p *topic.Subscription) uint32 {
+	entry, ok := tx.Find(string(p.Filter))
+	if !ok {
+		return 0
+	}
+	for n := s.firstSub; n != 0; n = ss.at(n).next {
+		if ss.at(n).entry == entry && ss.same(n, p) {
+			return n
+		}
+	}
+	return 0
+}
+
+// same says whether record n was made by a filter with p's prefixes.
+func (ss *subscriptions) same(n uint32, p *topic.Subscription) bool {
+	sub := ss.at(n)
+	share := ""
+	if sub.group != 0 {
+		share = ss.groups[sub.group].key.share
+	}
+	return share == p.Share && (sub.flags&subFastlane != 0) == p.Fastlane && (sub.flags&subLocal != 0) == p.Local
+}
+
+// joinGroup finds or makes a group; fresh says that it is new.
+func (ss *subscriptions) joinGroup(k groupKey) (n uint32, fresh bool) {
+	if n, ok := ss.byName[k]; ok {
+		return n, false
+	}
+	gr := &group{key: k, strategy: ss.strategy}
+	if last := len(ss.freeGrp); last > 0 {
+		n = ss.freeGrp[last-1]
+		ss.freeGrp = ss.freeGrp[:last-1]
+		ss.groups[n] = gr
+	} else {
+		n = uint32(len(ss.groups))
+		ss.groups = append(ss.groups, gr)
+	}
+	ss.byName[k] = n
+	return n, true
+}
+
+// ops are what a durable session's store must keep.
+func (w *subscribing) ops() []Op {
+	s := w.link.Session
+	if !s.isDurable() {
+		return nil
+	}
+	ops := make([]Op, 0, len(w.accept))
+	for i := range w.accept {
+		a := &w.accept[i]
+		ops = append(ops, Op{Kind: OpPutSubscription, Session: s.id, Subscription: &SubscriptionRecord{
+			Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID}})
+	}
+	return ops
+}
+
+// committed answers a durable session's SUBSCRIBE.
+func (w *subscribing) committed(t *Turn, err error) {
+	reason := storeReason(err)
+	if reason != Success {
+		for i, r := range w.reasons {
+			if r == Success {
+				w.reasons[i] = reason // not kept: not promised
+			}
+		}
+		w.undo()
+	}
+	conn := w.link.conn()
+	if conn == nil {
+		return
+	}
+	t.complete(conn, Completion{Op: OpSubscribe, Token: w.r.Token, Reasons: w.reasons, Granted: w.granted})
+	if reason == Success {
+		w.startRetained(t)
+	}
+}
+
+// undo removes the subscriptions that did not exist before.
+func (w *subscribing) undo() {
+	g := w.g
+	g.routes.Update(func(tx *route.Tx) {
+		for i := range w.accept {
+			if w.accept[i].fresh {
+				g.subs.unsubscribe(tx, w.link.Session, &w.accept[i].parsed, g.peers)
+			}
+		}
+	})
+}
+
+// Unsubscribe removes subscriptions, named as they were subscribed. reasons holds
+// Success or NoSubscriptionExisted for each and is valid until the next call on t;
+// pending as for Subscribe.
+func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (reasons []Reason, pending bool) {
+	s := l.Session
+	t.answers = t.answers[:0]
+	var ops []Op
+	for _, f := range filters {
+		t.Count(Unsubscribes, 1)
+		p, err := topic.ParseSubscription(f, g.limits)
+		if err != nil {
+			t.answers = append(t.answers, unsubscribeReason(err))
+			continue
+		}
+		found := false
+		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, g.peers) })
+		if !found {
+			t.answers = append(t.answers, NoSubscriptionExisted)
+			continue
+		}
+		t.answers = append(t.answers, Success)
+		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: f})
+	}
+	g.event(t, EventUnsubscribed, s, nil)
+	if !s.isDurable() || len(ops) == 0 {
+		return t.answers, false
+	}
+	t.commitAlone(ops, &unsubscribing{link: l, token: token, reasons: append([]Reason(nil), t.answers...)})
+	return nil, true
+}
+
+func unsubscribeReason(err error) Reason {
+	if errors.Is(err, topic.ErrTooLong) || errors.Is(err, topic.ErrTooManyLevels) {
+		return NoSubscriptionExisted // it could not have been subscribed
+	}
+	return TopicFilterInvalid
+}
+
+func (ss *subscriptions) unsubscribe(tx *route.Tx, s *Session, p *topic.Subscription, peers Peers) bool {
+	if s.gone {
+		return false
+	}
+	n := ss.find(tx, s, p)
+	if n == 0 {
+		return false
+	}
+	for at := &s.firstSub; *at != 0; at = &ss.at(*at).next {
+		if *at == n {
+			*at = ss.at(n).next
+			break
+		}
+	}
+	ss.unlink(tx, s, n, peers)
+	return true
+}
+
+// unsubscribing is an UNSUBSCRIBE that waits for the store.
+type unsubscribing struct {
+	link    Link
+	token   uint32
+	reasons []Reason
+}
+
+func (u *unsubscribing) committed(t *Turn, err error) {
+	if reason := storeReason(err); reason != Success {
+		for i := range u.reasons {
+			u.reasons[i] = reason
+		}
+	}
+	if conn := u.link.conn(); conn != nil {
+		t.complete(conn, Completion{Op: OpUnsubscribe, Token: u.token, Reasons: u.reasons})
+	}
+}

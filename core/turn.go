@@ -1,0 +1,164 @@
+package core
+
+import (
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+)
+
+// Turn is what one goroutine holds while it works through a batch of input: the
+// clock, the route reader, counters, caches, and what the batch touched. A turn
+// belongs to one goroutine at a time; there are few of them.
+type Turn struct {
+	// Adapter is scratch for the adapter that runs on this turn; core ignores it.
+	Adapter any
+
+	g       *Gateway
+	reader  *route.Reader
+	now     int64
+	touched []Conn
+	targets []target
+	commit  *commit // what this turn wants the store to keep, nil for nothing
+	granted []uint8
+	answers []Reason
+	events  []Event
+	confirm []confirmation
+	scratch []byte
+	found   []*Message // retained messages between scan and delivery
+	late    []lateCompletion
+	boxes   boxPool
+	rings   ringPool
+	allow   decisionCache
+	explain explainRing
+	counters
+}
+
+// scratchSize is the size of a turn's output scratch: about what one write
+// should carry; beyond it batching gains nothing.
+const scratchSize = 64 << 10
+
+// NewTurn makes the context of one event loop or pump worker. Turns are few: each
+// registers a reader of the route table. Close gives it back.
+func (g *Gateway) NewTurn() *Turn {
+	t := &Turn{g: g, reader: g.routes.NewReader(), now: time.Now().UnixMilli()}
+	t.explain.init(g.cfg.ExplainRecords, &g.nextRecord)
+	g.mu.Lock()
+	g.turns = append(g.turns, t)
+	g.mu.Unlock()
+	return t
+}
+
+// Close ends the turn and gives its reader back; its counts are kept.
+func (t *Turn) Close() {
+	t.End()
+	g := t.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, o := range g.turns {
+		if o == t {
+			g.turns = append(g.turns[:i], g.turns[i+1:]...)
+			break
+		}
+	}
+	for i := range t.values {
+		g.closed.add(Counter(i), t.values[i].Load())
+	}
+	g.closed.publish()
+	for i := range t.reasons {
+		g.closed.reasons.add(i, t.reasons[i].Load())
+	}
+	t.reader.Close()
+}
+
+// beginNow is Begin with the present time, for core's own turns.
+func (t *Turn) beginNow() { t.Begin(time.Now()) }
+
+// Begin sets the turn's coarse clock. Call it at the start of each batch.
+func (t *Turn) Begin(now time.Time) { t.now = now.UnixMilli() }
+
+// Now is the turn's clock in Unix milliseconds.
+func (t *Turn) Now() int64 { return t.now }
+
+// Count adds n to a counter.
+func (t *Turn) Count(c Counter, n uint64) { t.counters.add(c, n) }
+
+// Scratch is a buffer of 64 KiB capacity and length 0 for output that is encoded
+// and written within the call; the next user of the turn overwrites it.
+func (t *Turn) Scratch() []byte {
+	if t.scratch == nil {
+		t.scratch = make([]byte, 0, scratchSize)
+	}
+	return t.scratch[:0]
+}
+
+// InternTopic gives the string of a topic, without allocation when it is hot.
+func (t *Turn) InternTopic(b []byte) string {
+	if s, ok := t.reader.Intern(b); ok {
+		return s
+	}
+	return string(b)
+}
+
+// touch notes that c has something to write. Each connection is noted once per
+// batch: its session's dirty flag sees to that.
+func (t *Turn) touch(c Conn) { t.touched = append(t.touched, c) }
+
+// lateCompletion is a result to hand to a connection once no lock is held.
+type lateCompletion struct {
+	conn  Conn
+	c     Completion
+	close Reason // not Success: close instead
+}
+
+// complete hands c to conn at the next Flush: no call leaves core under a lock.
+func (t *Turn) complete(conn Conn, c Completion) {
+	t.late = append(t.late, lateCompletion{conn: conn, c: c})
+}
+
+// closeLater closes conn for r once no lock is held.
+func (t *Turn) closeLater(conn Conn, r Reason) {
+	t.late = append(t.late, lateCompletion{conn: conn, close: r})
+}
+
+func (l *lateCompletion) run() {
+	if l.close != Success {
+		l.conn.Close(l.close)
+		return
+	}
+	l.conn.Complete(l.c)
+}
+
+// Flush commits what the batch wants kept, then wakes at most max of the
+// connections that it touched. more says that something is left: serve others,
+// then call again. A huge fan-out is cut into slices that way.
+func (t *Turn) Flush(max int) (more bool) {
+	t.emitEvents()
+	t.commitNow()
+	for i := range t.late {
+		t.late[i].run()
+		t.late[i] = lateCompletion{}
+	}
+	t.late = t.late[:0]
+	n := min(max, len(t.touched))
+	for i := 0; i < n; i++ {
+		// Wake may touch further connections (a session fed from its queue).
+		c := t.touched[i]
+		t.touched[i] = nil
+		c.Wake(t)
+	}
+	rest := copy(t.touched, t.touched[n:])
+	clear(t.touched[rest:])
+	t.touched = t.touched[:rest]
+	if rest == 0 && cap(t.touched) > 1<<16 {
+		t.touched = nil
+	}
+	t.publish()
+	// What a Wake left to commit or to hand over is work as well.
+	return rest > 0 || t.commit != nil || len(t.late) > 0
+}
+
+// End flushes everything.
+func (t *Turn) End() {
+	for t.Flush(1 << 30) {
+	}
+}

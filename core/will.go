@@ -1,0 +1,52 @@
+package core
+
+// publishWill publishes w as id, if id still may. [MQTT-3.1.2-8]
+func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
+	m := &Message{
+		Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties,
+		Publisher: id.ClientID, Username: id.Username, ID: g.newMessageID(), Published: t.now,
+	}
+	if w.HasExpiry {
+		m.Expires = t.now + int64(w.Expiry)*1000
+	}
+	t.Count(MessagesReceived, 1)
+	if !g.chain.decide(id, ActionPublish, w.Topic) {
+		t.Count(MessagesRefused, 1)
+		g.record(t, WillNotAuthorized, id.ClientID, m)
+		t.counters.reason(WillNotAuthorized)
+		return
+	}
+	t.Count(WillsPublished, 1)
+	g.dispatch(t, m)
+}
+
+// willOnTakeover sends the Will of a connection that is taken over, unless it has
+// a delay: the client is back before it passed. With the session's lock held.
+func (g *Gateway) willOnTakeover(t *Turn, s *Session) {
+	m := s.more
+	if m == nil || m.will == nil {
+		return
+	}
+	if m.will.Delay == 0 {
+		w, id := m.will, g.identityLocked(s)
+		// The lock is held: publishing waits for the completer's turn.
+		g.done.call(func(t *Turn) { g.publishWill(t, &id, w) })
+	}
+	m.will, m.willAt = nil, 0
+}
+
+// sendDueWill publishes the Will of a parked session whose time has come. The
+// store forgets it after the message is on its way: a crash between repeats it.
+func (g *Gateway) sendDueWill(t *Turn, s *Session) {
+	s.mu.Lock()
+	m := s.more
+	if s.ended || s.conn != nil || m == nil || m.will == nil || m.willAt > t.now {
+		s.mu.Unlock()
+		return
+	}
+	id, w := g.identityLocked(s), s.takeWill()
+	op := g.putOp(s)
+	s.mu.Unlock()
+	g.publishWill(t, &id, w)
+	t.commitAlone([]Op{op}, nil)
+}
