@@ -1,0 +1,129 @@
+package protocols
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// acceptBatch is how many connections are taken before others have a turn.
+const acceptBatch = 64
+
+// acceptor is one listening socket as one loop sees it. All loops watch the same
+// socket, exclusively: the kernel wakes one of them for a connection.
+type acceptor struct {
+	socket  *boundSocket
+	resume  time.Time // when accepting goes on; zero while it does
+	backOff time.Duration
+	warned  time.Time
+}
+
+// listen makes the loop accept from s. Before run, or in the loop.
+func (l *loop) listen(s *boundSocket) error {
+	l.accepts = append(l.accepts, &acceptor{socket: s})
+	return l.watchAcceptor(len(l.accepts) - 1)
+}
+
+func (l *loop) watchAcceptor(i int) error {
+	return l.watch(l.accepts[i].socket.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, int32(tagAccept-i), 0)
+}
+
+// accept takes connections as the rate allows.
+func (l *loop) accept(a *acceptor) {
+	if a.socket.fd < 0 || !a.resume.IsZero() {
+		return
+	}
+	ln := a.socket.listener
+	for range acceptBatch {
+		if wait := ln.rate.take(l.now); wait > 0 {
+			// Back pressure, not refusal: they wait in the kernel's backlog.
+			l.suspend(a, wait)
+			return
+		}
+		fd, from, err := unix.Accept4(a.socket.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != nil {
+			ln.rate.give()
+			if l.acceptFailed(a, err) {
+				return
+			}
+			continue
+		}
+		a.backOff = 0
+		l.admit(fd, ln, addressOf(from))
+	}
+}
+
+// acceptFailed tells whether to stop accepting for this turn.
+func (l *loop) acceptFailed(a *acceptor, err error) (stop bool) {
+	switch err {
+	case unix.EAGAIN:
+		return true
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		// Nothing to be had at present. The socket stays readable, so without a
+		// pause this would spin.
+		a.backOff = min(max(2*a.backOff, firstBackOff), longBackOff)
+		if l.now.Sub(a.warned) > repeatWarning {
+			a.warned = l.now
+			l.log.Warn(outOfDescriptors, "listener", a.socket.listener.name, "error", err, "connections", l.tally.count())
+		}
+		l.suspend(a, a.backOff)
+		return true
+	case unix.EBADF, unix.EINVAL, unix.ENOTSOCK:
+		return true // closed while draining
+	}
+	return false // this one connection failed before it was ours
+}
+
+// suspend stops accepting for a while. An exclusive watch cannot be changed, only
+// removed and added.
+func (l *loop) suspend(a *acceptor, d time.Duration) {
+	a.socket.listener.delayed.Add(1)
+	a.resume = l.now.Add(d)
+	unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, a.socket.fd, nil)
+}
+
+func (l *loop) resumeAccepting() {
+	for i, a := range l.accepts {
+		if a.resume.IsZero() || l.now.Before(a.resume) {
+			continue
+		}
+		a.resume = time.Time{}
+		if a.socket.fd >= 0 {
+			l.watchAcceptor(i)
+		}
+	}
+}
+
+// admit checks the limits and gives the connection to the loop with the fewest.
+func (l *loop) admit(fd int, ln *Listener, peer netip.AddrPort) {
+	reason, detail := ln.admits(peer)
+	if reason != core.Success {
+		ln.refuse(l.gateway, l.turn, reason, peer, detail)
+		unix.Close(fd)
+		return
+	}
+	l.tally.opened()
+	best := l
+	for _, o := range l.all {
+		if o.load.Load() < best.load.Load() {
+			best = o
+		}
+	}
+	best.load.Add(1)
+	if best == l {
+		l.adopt(fd, ln, peer)
+		return
+	}
+	best.post(func(o *loop) { o.adopt(fd, ln, peer) })
+}
+
+// stopListening forgets the sockets; who opened them closes them.
+func (l *loop) stopListening() {
+	for _, a := range l.accepts {
+		unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, a.socket.fd, nil)
+	}
+	l.accepts = nil
+}

@@ -1,0 +1,149 @@
+package protocols
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Transports that a listener can speak.
+const (
+	TCP       = "tcp"
+	TLS       = "tls"
+	WebSocket = "ws"
+	SecureWS  = "wss"
+	Unix      = "unix"
+)
+
+// Config is the edge's part of the configuration: the event loops and every
+// listener by name.
+type Config struct {
+	Loops     int    `toml:"loops" doc:"event loops (Linux); 0 means one for each processor, at most 64"`
+	Wait      string `toml:"wait" doc:"how an event loop waits: block (cheapest while mostly idle), park (cheapest while saturated), auto (by load)"`
+	DrainRate int    `toml:"drain_rate" unit:"connections/s" doc:"connections told to leave a second while draining, so that they do not all reconnect elsewhere at once"`
+
+	Listeners map[string]*ListenerConfig `toml:"-"`
+}
+
+// ListenerConfig is one table [listeners.NAME]. A zero field takes the default
+// that its doc names.
+type ListenerConfig struct {
+	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
+	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
+	Transport string `toml:"transport" doc:"tcp, tls, ws, wss or unix"`
+	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
+	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
+
+	TLS TLSConfig `toml:"tls" doc:"certificates of tls and wss"`
+
+	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
+	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
+	Origins       []string       `toml:"origins" doc:"origins (scheme://host[:port]) whose pages may open a WebSocket; none: only pages of the same host; * for all"`
+
+	AllowAnonymous *bool `toml:"allow_anonymous" doc:"whether clients without credentials may connect here; left out: only where the address is loopback or a unix socket"`
+
+	MaxConnections           int `toml:"max_connections" doc:"connections open at once; 1,000,000 when 0"`
+	MaxConnectionsPerAddress int `toml:"max_connections_per_address" doc:"connections of one address (IPv6: of one /64) open at once; 0 means no limit, as many devices may share one address"`
+
+	MaxUnauthenticated           int           `toml:"max_unauthenticated" doc:"connections that have not yet been accepted by their protocol; 16,384 when 0"`
+	MaxUnauthenticatedPerAddress int           `toml:"max_unauthenticated_per_address" doc:"the same for one address (IPv6: one /64), so that one peer cannot take them all; 8,192 when 0"`
+	ConnectTimeout               time.Duration `toml:"connect_timeout" doc:"time from the connection's begin until its protocol has accepted it; 5s when 0"`
+	HandshakeTimeout             time.Duration `toml:"handshake_timeout" doc:"time for the TLS handshake and the WebSocket upgrade; 10s when 0"`
+	HandshakeWorkers             int           `toml:"handshake_workers" doc:"TLS handshakes computed at once (about 0.6 ms of processor time each); twice the processors when 0"`
+
+	AcceptRate  int `toml:"accept_rate" unit:"connections/s" doc:"connections accepted a second; more wait in the backlog; 0 means no limit"`
+	AcceptBurst int `toml:"accept_burst" doc:"connections that may come at once above accept_rate; accept_rate when 0"`
+
+	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0"`
+	MaxConnectSize int `toml:"max_connect_size" unit:"bytes" doc:"largest packet taken before the client is accepted; 64 KiB when 0"`
+
+	SendBuffer int `toml:"send_buffer" unit:"bytes" doc:"kernel's send buffer; the system's own when 0"`
+	RecvBuffer int `toml:"recv_buffer" unit:"bytes" doc:"kernel's receive buffer; the system's own when 0"`
+	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; 4,096 when 0"`
+
+	Mode string `toml:"mode" doc:"permissions of a unix socket in octal; 0660 when left out"`
+}
+
+// TLSConfig is the certificates and rules of one listener.
+type TLSConfig struct {
+	CertFile     string `toml:"cert_file" doc:"certificate chain, PEM"`
+	KeyFile      string `toml:"key_file" doc:"private key, PEM"`
+	ClientCAFile string `toml:"client_ca_file" doc:"authorities whose client certificates are accepted, PEM"`
+	ClientAuth   string `toml:"client_auth" doc:"none (when left out), request (verified if shown) or require"`
+	MinVersion   string `toml:"min_version" doc:"1.2 (when left out) or 1.3"`
+}
+
+// Defaults of the fields of ListenerConfig.
+const (
+	defaultPath               = "/mqtt"
+	defaultMaxConnections     = 1_000_000
+	defaultUnauthenticated    = 16_384
+	defaultUnauthenticatedPer = 8_192
+	defaultConnectTimeout     = 5 * time.Second
+	defaultHandshakeTimeout   = 10 * time.Second
+	defaultMaxPacketSize      = 1 << 20
+	defaultMaxConnectSize     = 64 << 10
+	defaultBacklog            = 4096
+	defaultMode               = "0660"
+	defaultDrainRate          = 5000
+	maxLoops                  = 64
+)
+
+// DefaultConfig gives the edge of a fresh start, without listeners.
+func DefaultConfig() Config {
+	return Config{Wait: "auto", DrainRate: defaultDrainRate, Listeners: map[string]*ListenerConfig{}}
+}
+
+// withDefaults gives a copy of c in which every field says what holds.
+func (c *ListenerConfig) withDefaults() ListenerConfig {
+	d := *c
+	orInt := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	orText := func(v *string, def string) {
+		if *v == "" {
+			*v = def
+		}
+	}
+	orTime := func(v *time.Duration, def time.Duration) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	orText(&d.Path, defaultPath)
+	orText(&d.ProxyProtocol, "off")
+	orText(&d.Mode, defaultMode)
+	orText(&d.TLS.ClientAuth, "none")
+	orText(&d.TLS.MinVersion, "1.2")
+	orInt(&d.MaxConnections, defaultMaxConnections)
+	orInt(&d.MaxUnauthenticated, defaultUnauthenticated)
+	orInt(&d.MaxUnauthenticatedPerAddress, defaultUnauthenticatedPer)
+	orTime(&d.ConnectTimeout, defaultConnectTimeout)
+	orTime(&d.HandshakeTimeout, defaultHandshakeTimeout)
+	orInt(&d.AcceptBurst, d.AcceptRate)
+	orInt(&d.MaxPacketSize, defaultMaxPacketSize)
+	orInt(&d.MaxConnectSize, defaultMaxConnectSize)
+	orInt(&d.Backlog, defaultBacklog)
+	return d
+}
+
+// IsEnabled tells whether the listener is to be opened.
+func (c *ListenerConfig) IsEnabled() bool { return c.Enabled == nil || *c.Enabled }
+
+// Loopback tells whether only this machine can reach the listener: a unix
+// socket, localhost, or an address of the loopback network.
+func (c *ListenerConfig) Loopback() bool {
+	if c.Transport == Unix {
+		return true
+	}
+	host, _, err := splitAddress(c.Address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}

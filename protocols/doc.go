@@ -1,0 +1,38 @@
+// Package protocols is the edge: listeners, event loops, TLS, WebSocket, PROXY
+// protocol, and the limits that hold before a client is known. It carries bytes
+// between sockets and the machines of the adapters and knows no protocol.
+//
+// # Terms
+//
+// A machine is the pure state of one connection of one protocol (see Machine); an
+// adapter makes them. A turn is one batch of work: a goroutine reads what came,
+// hands it to machines, and writes what the batch touched, each connection once
+// and with one system call. Input is what a client sends, Output what the machine
+// takes from core for it; replies (Actions.Out) go in front of the output.
+//
+// # Who owns what
+//
+// A Server owns its listeners and two engines. The loops (Linux) carry plain TCP
+// and Unix sockets: a loop is one goroutine with an epoll set, and everything of
+// its connections belongs to it but for their outgoing side, which has a mutex:
+// whoever published writes, and only when the kernel's buffer is full the owner
+// goes on at EPOLLOUT. An idle connection is a struct of 128 bytes, 16 bytes of
+// timer wheel and a slot; it has no goroutine, timer or buffer. The pump carries
+// all else with a goroutine a connection that parks without a buffer; its socket
+// never blocks a writer: what the kernel does not take is finished by a goroutine
+// that exists only meanwhile. Turns of the pump are few and borrowed for a batch.
+//
+// # Back pressure
+//
+// A machine that pauses is not read from; the kernel's buffers fill and the client
+// waits. A client that does not read its replies is not read from either. Accepting
+// beyond accept_rate, or without descriptors, leaves connections in the backlog.
+//
+// # Ends
+//
+// A machine's last call is Closed. What was said before still goes out for a
+// bounded time (lingerTime); after a goodbye the edge waits for the client's own
+// end, because closing with input unread would take the goodbye away from it. What
+// the edge itself ends (limits, timeouts, broken TLS, WebSocket or PROXY headers)
+// it counts and explains through Gateway.Refuse; what a machine ends, the machine.
+package protocols

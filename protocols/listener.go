@@ -1,0 +1,149 @@
+package protocols
+
+import (
+	"crypto/tls"
+	"errors"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Listener is one listener of the configuration while it is open: its settings,
+// its protocol's adapter and its counters. Safe for concurrent use.
+type Listener struct {
+	name    string
+	cfg     ListenerConfig // with defaults filled in
+	adapter Adapter
+	rate    *bucket
+	perAddr *addresses
+	tls     atomic.Pointer[tls.Config]
+
+	open     atomic.Int64
+	fresh    atomic.Int64 // open and not yet accepted by the protocol
+	accepted atomic.Uint64
+	closed   atomic.Uint64
+	delayed  atomic.Uint64
+	refused  [core.ReasonCount]atomic.Uint64
+}
+
+func newListener(name string, cfg *ListenerConfig, adapter Adapter) *Listener {
+	c := cfg.withDefaults()
+	return &Listener{
+		name: name, cfg: c, adapter: adapter,
+		rate:    newBucket(c.AcceptRate, c.AcceptBurst),
+		perAddr: newAddresses(c.MaxConnectionsPerAddress, c.MaxUnauthenticatedPerAddress),
+	}
+}
+
+// Name is the listener's name in the configuration.
+func (l *Listener) Name() string { return l.name }
+
+// Config is the listener's settings with all defaults filled in. Read only.
+func (l *Listener) Config() *ListenerConfig { return &l.cfg }
+
+// Adapter is the protocol that is spoken here.
+func (l *Listener) Adapter() Adapter { return l.adapter }
+
+// ListenerStats are the counters of one listener.
+type ListenerStats struct {
+	Open            int64  // connections now
+	Unauthenticated int64  // of them, not yet accepted by their protocol
+	Accepted        uint64 // connections taken from the kernel
+	Closed          uint64
+	Delayed         uint64 // times that accepting paused: accept_rate, or no descriptors left
+	// Refused counts by core.Reason what the edge itself ended.
+	Refused [core.ReasonCount]uint64
+}
+
+// Stats gives the counters.
+func (l *Listener) Stats() ListenerStats {
+	s := ListenerStats{
+		Open: l.open.Load(), Unauthenticated: l.fresh.Load(),
+		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(),
+	}
+	for i := range l.refused {
+		s.Refused[i] = l.refused[i].Load()
+	}
+	return s
+}
+
+// enter counts a connection that was just accepted, or says why it must go. The
+// address is counted by enterAddress, once it is known behind a proxy.
+func (l *Listener) enter() core.Reason {
+	l.accepted.Add(1)
+	if l.open.Add(1) > int64(l.cfg.MaxConnections) {
+		l.open.Add(-1)
+		return core.ConnectionLimit
+	}
+	if l.fresh.Add(1) > int64(l.cfg.MaxUnauthenticated) {
+		l.fresh.Add(-1)
+		l.open.Add(-1)
+		return core.ConnectionLimit
+	}
+	return core.Success
+}
+
+// leave takes back enter; fresh says that the protocol never accepted it,
+// counted that its address was counted.
+func (l *Listener) leave(peer netip.AddrPort, fresh, counted bool) {
+	l.closed.Add(1)
+	l.open.Add(-1)
+	if fresh {
+		l.fresh.Add(-1)
+	}
+	if counted {
+		l.perAddr.leave(peer.Addr(), fresh)
+	}
+}
+
+// settle ends the limits before authentication for one connection.
+func (l *Listener) settle(peer netip.AddrPort) {
+	l.fresh.Add(-1)
+	l.perAddr.accepted(peer.Addr())
+}
+
+// refuse counts and explains what the edge ends by itself.
+func (l *Listener) refuse(g gateway, t *core.Turn, r core.Reason, peer netip.AddrPort, detail string) {
+	l.refused[r].Add(1)
+	text := l.cfg.Address
+	if peer.IsValid() {
+		text = peer.String()
+	}
+	g.Refuse(t, core.Refusal{Reason: r, Listener: l.name, Peer: text, Detail: detail})
+}
+
+// gateway is what the edge needs of core.Gateway.
+type gateway interface {
+	NewTurn() *core.Turn
+	Refuse(t *core.Turn, r core.Refusal)
+}
+
+// packetSlack is what held input may be above max_packet_size: a packet's header,
+// and what one read brought of the next.
+const packetSlack = readSize + 16
+
+// errHeldTooMuch is a machine that leaves more input than a packet may have.
+var errHeldTooMuch = errors.New("more input waits than a packet may have")
+
+// heldLimit is how many bytes may wait for the rest of their packet.
+func (l *Listener) heldLimit(accepted bool) int {
+	limit := l.cfg.MaxPacketSize
+	if !accepted {
+		limit = min(limit, l.cfg.MaxConnectSize)
+	}
+	return limit + packetSlack
+}
+
+// admits checks the limits for a connection that was just accepted, and counts it
+// if it may stay.
+func (l *Listener) admits(peer netip.AddrPort) (core.Reason, string) {
+	if r := l.enter(); r != core.Success {
+		return r, "too many connections"
+	}
+	if !l.trusts(peer) {
+		l.leave(peer, true, false)
+		return core.NotAuthorized, "a PROXY header is required and the address is not in proxy_trusted"
+	}
+	return core.Success, ""
+}

@@ -1,0 +1,283 @@
+package protocols
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// pumps drives connections with a goroutine each: TLS, WebSocket, and on systems
+// without event loops everything. It works in turns as the loops do, but borrows
+// them: there are few, and nobody holds one while it waits.
+type pumps struct {
+	gateway gateway
+	log     *slog.Logger
+	tally   *tally
+	pools   pools
+	frames  sync.Pool // gorilla's write buffers
+	turns   chan *core.Turn
+	wg      sync.WaitGroup
+	born    time.Time
+
+	sockets []*pumpSocket
+	started bool
+
+	mu     sync.Mutex // what follows
+	slots  []*pumpConn
+	free   []uint32
+	wheel  wheel
+	due    uint32 // tick for which the timer goroutine sleeps, 0: for ever
+	swept  int
+	closed bool // no connection comes in any more
+	quit   bool
+	kick   chan struct{} // wakes the timer goroutine
+	stop   chan struct{} // closed: acceptors end
+}
+
+// pumpSocket is a listening socket of the pump.
+type pumpSocket struct {
+	net.Listener
+	of   *Listener
+	gate chan struct{} // permits of TLS handshakes
+}
+
+func newPumps(g gateway, log *slog.Logger, y *tally) engine {
+	return &pumps{gateway: g, log: log, tally: y, born: time.Now(), kick: make(chan struct{}, 1), stop: make(chan struct{})}
+}
+
+func (p *pumps) serves(string) bool { return true }
+
+func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
+	workers := ln.cfg.HandshakeWorkers
+	if workers == 0 {
+		workers = 2 * runtime.GOMAXPROCS(0)
+	}
+	gate := make(chan struct{}, workers)
+	if ln.cfg.Transport == Unix {
+		return p.bindUnix(ln, gate)
+	}
+	lc := net.ListenConfig{KeepAlive: keepAliveIdle * time.Second}
+	first := len(p.sockets)
+	err := eachAddress(ln.cfg.Address, func(a netip.AddrPort) (netip.AddrPort, error) {
+		l, err := lc.Listen(context.Background(), "tcp", a.String())
+		if err != nil {
+			return a, err
+		}
+		p.sockets = append(p.sockets, &pumpSocket{l, ln, gate})
+		return l.Addr().(*net.TCPAddr).AddrPort(), nil
+	}, func() {
+		for _, s := range p.sockets[first:] {
+			s.Close()
+		}
+		p.sockets = p.sockets[:first]
+	})
+	if err != nil {
+		return nil, err
+	}
+	var addrs []net.Addr
+	for _, s := range p.sockets[first:] {
+		addrs = append(addrs, s.Addr())
+	}
+	return addrs, nil
+}
+
+func (p *pumps) bindUnix(ln *Listener, gate chan struct{}) ([]net.Addr, error) {
+	mode, err := parseMode(ln.cfg.Mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := clearUnix(ln.cfg.Address); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", ln.cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(ln.cfg.Address, os.FileMode(mode)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	p.sockets = append(p.sockets, &pumpSocket{l, ln, gate})
+	return []net.Addr{l.Addr()}, nil
+}
+
+func (p *pumps) start() error {
+	if len(p.sockets) == 0 {
+		return nil
+	}
+	p.started = true
+	n := max(2*runtime.GOMAXPROCS(0), 4)
+	p.turns = make(chan *core.Turn, n)
+	for range n {
+		p.turns <- p.gateway.NewTurn()
+	}
+	p.wg.Go(p.keepTime)
+	for _, s := range p.sockets {
+		p.wg.Go(func() { p.acceptFrom(s) })
+	}
+	return nil
+}
+
+// borrow takes a turn for one batch of work.
+func (p *pumps) borrow() *core.Turn {
+	t := <-p.turns
+	t.Begin(time.Now())
+	return t
+}
+
+// giveBack writes what the batch touched and gives the turn back.
+func (p *pumps) giveBack(t *core.Turn) {
+	t.End()
+	p.turns <- t
+}
+
+// acceptFrom takes connections as the rate allows.
+func (p *pumps) acceptFrom(s *pumpSocket) {
+	backOff := time.Duration(0)
+	var warned time.Time
+	for {
+		for wait := s.of.rate.take(time.Now()); wait > 0; wait = s.of.rate.take(time.Now()) {
+			s.of.delayed.Add(1)
+			if !p.pause(wait) {
+				return
+			}
+		}
+		c, err := s.Accept()
+		switch {
+		case err == nil:
+			backOff = 0
+			p.admit(c, s)
+			continue
+		case errors.Is(err, net.ErrClosed):
+			return
+		case outOfResources(err):
+			backOff = min(max(2*backOff, firstBackOff), longBackOff)
+			if time.Since(warned) > repeatWarning {
+				warned = time.Now()
+				p.log.Warn(outOfDescriptors, "listener", s.of.name, "error", err, "connections", p.tally.count())
+			}
+			s.of.delayed.Add(1)
+			if !p.pause(backOff) {
+				return
+			}
+		}
+		s.of.rate.give()
+	}
+}
+
+// pause waits, and tells whether to go on.
+func (p *pumps) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-p.stop:
+		return false
+	}
+}
+
+func outOfResources(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit checks the limits and starts the connection's goroutine.
+func (p *pumps) admit(c net.Conn, s *pumpSocket) {
+	peer := netAddrPort(c.RemoteAddr())
+	if r, detail := s.of.admits(peer); r != core.Success {
+		t := p.borrow()
+		s.of.refuse(p.gateway, t, r, peer, detail)
+		p.giveBack(t)
+		c.Close()
+		return
+	}
+	setBuffers(c, &s.of.cfg)
+	p.tally.opened()
+	k := newPumpConn(p, c, s, peer)
+	if !p.enroll(k) {
+		k.release()
+		return
+	}
+	p.wg.Go(k.open)
+}
+
+func (p *pumps) stopAccepting() {
+	p.mu.Lock()
+	sockets := p.sockets
+	p.sockets = nil
+	if !p.closed {
+		p.closed = true
+		close(p.stop)
+	}
+	p.mu.Unlock()
+	for _, s := range sockets {
+		s.Close()
+	}
+}
+
+func (p *pumps) stopSome(n int, r core.Reason) (stopped int) {
+	p.mu.Lock()
+	var some []*pumpConn
+	for ; p.swept < len(p.slots) && len(some) < n; p.swept++ {
+		if c := p.slots[p.swept]; c != nil {
+			some = append(some, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range some {
+		c.Close(r)
+	}
+	return len(some)
+}
+
+func (p *pumps) shut() {
+	p.stopAccepting()
+	if !p.started {
+		return
+	}
+	p.mu.Lock()
+	p.quit = true
+	all := append([]*pumpConn(nil), p.slots...)
+	p.mu.Unlock()
+	for _, c := range all {
+		if c != nil {
+			c.abandon()
+		}
+	}
+	p.wake()
+	p.wg.Wait()
+	close(p.turns)
+	for t := range p.turns {
+		t.Close()
+	}
+	p.started = false
+}
+
+// setBuffers sizes the kernel's buffers: best effort, a tuning and no promise.
+func setBuffers(c net.Conn, cfg *ListenerConfig) {
+	b, ok := c.(interface {
+		SetReadBuffer(int) error
+		SetWriteBuffer(int) error
+	})
+	if !ok {
+		return
+	}
+	if cfg.RecvBuffer > 0 {
+		b.SetReadBuffer(cfg.RecvBuffer)
+	}
+	if cfg.SendBuffer > 0 {
+		b.SetWriteBuffer(cfg.SendBuffer)
+	}
+}

@@ -1,0 +1,343 @@
+package protocols
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Phases of a connection.
+const (
+	phaseOpen   = iota
+	phaseLinger // the machine's last call is done; what was written still goes out
+	phaseGone
+)
+
+// lingerTime is how long a goodbye may take to reach the client.
+const lingerTime = 2 * time.Second
+
+// pumpConn is one connection of the pump. Its reader goroutine parks in the
+// socket; work from elsewhere runs in a goroutine of its own while there is some.
+type pumpConn struct {
+	engine   *pumps
+	listener *Listener
+	gate     chan struct{}
+	socket   *socket
+	stream   stream // set before machine
+	slot     uint32 // with enrolled behind engine.mu
+	enrolled bool
+	stopping atomic.Bool
+
+	// The machine's side, behind input.
+	input    sync.Mutex
+	machine  Machine
+	turn     *core.Turn // while input is held for a batch of work
+	act      Actions
+	accepted bool
+	paused   bool
+	stalled  bool
+	reading  bool // the reader runs; then in is its own
+	counted  bool
+	timer    uint32
+	in       *held
+	peer     netip.AddrPort
+
+	// The outgoing side, behind mu.
+	mu      sync.Mutex
+	own     *pending // replies of the machine, nil for none
+	rest    [][]byte // of a batch that was cut short
+	phase   uint8
+	ready   bool // the client was accepted: Output may run
+	blocked bool // the socket's writer is at work
+	left    bool // the stream's goodbye was written
+	reason  core.Reason
+	by      time.Time // when a lingering connection is closed at the latest
+
+	// Work from elsewhere, behind tasks.
+	tasks   sync.Mutex
+	queue   []func(*pumpConn)
+	working bool
+	gone    bool // released: nothing is done any more
+}
+
+var _ core.Conn = (*pumpConn)(nil)
+
+func newPumpConn(p *pumps, c net.Conn, s *pumpSocket, peer netip.AddrPort) *pumpConn {
+	k := &pumpConn{engine: p, listener: s.of, gate: s.gate, peer: peer, reading: true}
+	k.socket = newSocket(p, c)
+	k.socket.drained = k.drained
+	return k
+}
+
+// Peer implements core.Conn.
+func (c *pumpConn) Peer() netip.AddrPort { return c.peer }
+
+// Complete implements core.Conn.
+func (c *pumpConn) Complete(done core.Completion) {
+	f := func(c *pumpConn) { c.complete(done) }
+	if done.Op == core.OpConnect {
+		c.postLate(f) // even when the client left: its session must learn of it
+		return
+	}
+	c.post(f)
+}
+
+// Close implements core.Conn.
+func (c *pumpConn) Close(r core.Reason) {
+	if c.stopping.CompareAndSwap(false, true) {
+		c.post(func(c *pumpConn) { c.stop(r) })
+	}
+}
+
+// post has f run with the machine's side held. Any goroutine; never blocks.
+func (c *pumpConn) post(f func(*pumpConn)) {
+	c.tasks.Lock()
+	gone := c.gone
+	c.tasks.Unlock()
+	if !gone {
+		c.postLate(f)
+	}
+}
+
+// postLate is post also for a connection that was released.
+func (c *pumpConn) postLate(f func(*pumpConn)) {
+	c.tasks.Lock()
+	defer c.tasks.Unlock()
+	c.queue = append(c.queue, f)
+	if !c.working {
+		c.working = true
+		c.engine.wg.Go(c.work)
+	}
+}
+
+// work runs what was posted until nothing is left.
+func (c *pumpConn) work() {
+	for {
+		c.tasks.Lock()
+		todo := c.queue
+		c.queue = nil
+		c.working = len(todo) > 0
+		c.tasks.Unlock()
+		if len(todo) == 0 {
+			return
+		}
+		c.enter()
+		for _, f := range todo {
+			f(c)
+		}
+		c.leave()
+	}
+}
+
+// enter takes the machine's side and a turn.
+func (c *pumpConn) enter() {
+	c.input.Lock()
+	c.turn = c.engine.borrow()
+}
+
+// leave writes what the work touched, this connection first: its replies and its
+// output travel together.
+func (c *pumpConn) leave() {
+	t := c.turn
+	c.mu.Lock()
+	c.flush(t)
+	c.mu.Unlock()
+	c.socket.edge.moveTo(t)
+	c.turn = nil
+	c.engine.giveBack(t)
+	c.input.Unlock()
+}
+
+// open is the connection's goroutine.
+func (c *pumpConn) open() {
+	if err := c.establish(); err != nil {
+		c.enter()
+		c.lost(err)
+		c.leave()
+	}
+	c.read()
+}
+
+// establish goes through what stands in front of the machine.
+func (c *pumpConn) establish() error {
+	c.engine.count(core.ConnectionsAccepted)
+	cfg := &c.listener.cfg
+	info := ConnInfo{Listener: c.listener, Peer: c.peer, Local: netAddrPort(c.socket.LocalAddr())}
+	deadline := time.Now().Add(cfg.HandshakeTimeout)
+	c.socket.Conn.SetReadDeadline(deadline)
+	if cfg.ProxyProtocol == "on" {
+		h, err := c.readProxy()
+		if err != nil {
+			return err
+		}
+		local := info.Local
+		info = h.info(c.listener, c.peer)
+		if !info.Local.IsValid() {
+			info.Local = local
+		}
+	}
+	var under net.Conn = c.socket
+	var s stream = plainStream{c.socket}
+	if c.listener.secure() {
+		t, err := handshake(c.socket, c.listener.tls.Load(), c.gate, time.Until(deadline))
+		if err != nil {
+			return &refusal{handshakeReason(err), "TLS handshake: " + err.Error()}
+		}
+		state := t.ConnectionState()
+		info.TLS = &state
+		if info.ServerName == "" {
+			info.ServerName = state.ServerName
+		}
+		under, s = t, tlsStream{t, c.socket}
+	}
+	if cfg.Transport == WebSocket || cfg.Transport == SecureWS {
+		c.socket.Conn.SetReadDeadline(deadline)
+		ws, err := c.upgrade(under)
+		if err != nil {
+			return err
+		}
+		s = &wsStream{Conn: ws}
+	} else {
+		// From here on reading takes what is there; for TLS, records that came with
+		// the handshake's end are inside crypto/tls already, so the first read comes
+		// before the first wait.
+		c.socket.polling = true
+	}
+	c.socket.Conn.SetReadDeadline(time.Time{})
+	return c.begin(s, &info)
+}
+
+func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {
+	ws, err := upgrade(under, c.listener, &c.engine.frames)
+	c.socket.flush() // the answer, good or bad
+	return ws, err
+}
+
+// readProxy reads the PROXY header in front of everything else.
+func (c *pumpConn) readProxy() (proxyHeader, error) {
+	var got []byte
+	for {
+		if err := c.socket.fill(); err != nil {
+			return proxyHeader{}, err
+		}
+		got = append(got, c.socket.rest...)
+		c.socket.consume(len(c.socket.rest))
+		h, err := parseProxy(got)
+		if err == nil {
+			c.socket.unread(got[h.size:])
+			return h, nil
+		}
+		if !errors.Is(err, errProxyShort) {
+			return h, &refusal{core.ProtocolError, err.Error()}
+		}
+	}
+}
+
+// begin makes the machine.
+func (c *pumpConn) begin(s stream, info *ConnInfo) error {
+	c.input.Lock()
+	defer c.input.Unlock()
+	c.peer = info.Peer
+	if r := c.listener.perAddr.enter(c.peer.Addr()); r != core.Success {
+		return &refusal{r, "too many connections of this address"}
+	}
+	c.counted = true
+	if c.stopping.Load() {
+		return &refusal{core.ServerShuttingDown, "the gateway ends"}
+	}
+	c.mu.Lock()
+	c.stream = s
+	c.mu.Unlock()
+	c.machine = c.listener.adapter.NewMachine(info, c)
+	c.engine.setTimer(c, ticks(c.listener.cfg.ConnectTimeout))
+	return nil
+}
+
+// read is the reader: it ends when the connection does, or while nothing is to
+// be read because the machine waits.
+func (c *pumpConn) read() {
+	for {
+		err := c.take()
+		if errors.Is(err, errAgain{}) {
+			err = c.stream.wait()
+		}
+		c.mu.Lock()
+		over := c.phase != phaseOpen
+		c.mu.Unlock()
+		switch {
+		case over:
+			c.linger()
+			return
+		case errors.Is(err, errPaused):
+			return
+		case err != nil:
+			c.enter()
+			c.lost(err)
+			c.leave()
+			c.linger()
+			return
+		}
+	}
+}
+
+// errPaused says that the reader has ended because the machine waits.
+var errPaused = errors.New("paused")
+
+// take reads once and feeds the machine. A buffer is held only meanwhile.
+func (c *pumpConn) take() error {
+	if c.stream == nil {
+		return net.ErrClosed
+	}
+	front := 0
+	if c.in != nil {
+		front = len(c.in.b)
+	}
+	var h *held
+	var into []byte
+	if front > readSize {
+		into = c.in.room(readSize)
+	} else {
+		h = c.engine.pools.helds.room(max(readSize, front+readSize/4))
+		defer c.engine.pools.helds.put(h)
+		into = h.b[front:cap(h.b)]
+	}
+	n, err := c.stream.read(into)
+	if n <= 0 {
+		if err == nil {
+			err = io.EOF
+		}
+		return err
+	}
+	all := into[:n]
+	if h == nil {
+		c.in.b = c.in.b[:front+n]
+		all = c.in.b
+	} else if front > 0 {
+		all = h.b[:front+n]
+		copy(all, c.in.b)
+	}
+	return c.feedAll(all)
+}
+
+// feedAll gives b to the machine in a turn of its own.
+func (c *pumpConn) feedAll(b []byte) error {
+	c.enter()
+	defer c.leave()
+	if c.accepted {
+		c.engine.touch(c)
+	}
+	c.feed(b)
+	if c.paused || c.stalled {
+		c.reading = false
+		return errPaused
+	}
+	return nil
+}

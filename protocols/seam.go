@@ -1,0 +1,116 @@
+package protocols
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Adapter makes the machines of one protocol. Adding a protocol is writing an
+// Adapter and a line in the gateway's wiring; the edge knows none of them.
+type Adapter interface {
+	// Name is the protocol as listeners name it: "mqtt", "mqttsn", "coap".
+	Name() string
+	// NewMachine returns the machine of one new connection. conn is what the
+	// machine hands to core in its ConnectRequest.
+	NewMachine(info *ConnInfo, conn core.Conn) Machine
+}
+
+// ConnInfo is what the edge knows of a connection when its machine is made:
+// after the TLS handshake, the WebSocket upgrade and the PROXY header.
+type ConnInfo struct {
+	Listener *Listener // configuration and counters of where it came in
+	Peer     netip.AddrPort
+	Local    netip.AddrPort
+	TLS      *tls.ConnectionState // nil for plain connections
+	// ServerName is the TLS SNI or PROXY v2 authority, "" if unknown.
+	ServerName string
+}
+
+// Machine is the pure state of one connection of one protocol: bytes and time
+// in, actions out. It has no goroutine, lock, socket or clock of its own, and
+// calls nothing but core.Gateway.
+//
+// The edge calls Input, Complete, Tick, Stop and Closed one at a time. Output may
+// run at the same time as those, on any goroutine, under the connection's
+// outgoing lock; it shares with them only what was settled before
+// Gateway.Resume, which comes before the first Output.
+type Machine interface {
+	// Input consumes whole packets from b and returns how many bytes it used;
+	// the edge offers the rest again with more behind it. b is the loop's buffer:
+	// nothing of it may be kept. After a.Pause or a.Close it stops consuming.
+	Input(t *core.Turn, b []byte, a *Actions) (used int)
+	// Complete takes the late result of an operation that core answered with
+	// pending. Input goes on afterwards unless a.Pause is set again.
+	Complete(t *core.Turn, c core.Completion, a *Actions)
+	// Tick says that the time asked for by a.Timer passed without input
+	// (a lazy timer: activity moves it).
+	Tick(t *core.Turn, a *Actions)
+	// Output takes what core has for the client and encodes it into o until o is
+	// full or nothing is left; more says that something is left.
+	Output(t *core.Turn, o *Out) (more bool)
+	// Stop begins an end that the gateway wants (takeover, shutdown, limits): it
+	// appends the protocol's own goodbye to a.Out, if any, and sets a.Close.
+	Stop(t *core.Turn, r core.Reason, a *Actions)
+	// Closed says that the transport is gone, and why; the machine tells core.
+	// It is made exactly once, and only a Complete of OpConnect may come after it:
+	// the machine then gives back what core granted.
+	Closed(t *core.Turn, r core.Reason)
+}
+
+// Actions are what a machine wants done after a call. The edge resets and
+// reuses them; the zero value wants nothing.
+type Actions struct {
+	// Out are wire bytes that go out in front of what Output encodes later.
+	Out []byte
+	// Pause stops reading until Complete was called.
+	Pause bool
+	// Close ends the connection once Out is written (best effort, bounded time).
+	Close bool
+	// Reason is why, when Close is set: counted and explained.
+	Reason core.Reason
+	// Timer, when SetTimer, is how long the connection may be without input
+	// before Tick; 0 means for ever.
+	Timer    time.Duration
+	SetTimer bool
+	// Accepted says that the client authenticated: limits before authentication
+	// end here.
+	Accepted bool
+}
+
+// Reset clears a for the next call and keeps the capacity of Out.
+func (a *Actions) Reset() { *a = Actions{Out: a.Out[:0]} }
+
+// Out collects what goes out in one write: small frames are copied into one
+// buffer, large payloads are referenced.
+type Out struct {
+	// Buf is appended to. Reslicing or shortening it is not allowed.
+	Buf []byte
+	// Limit is how many bytes one batch should hold; a machine stops taking
+	// deliveries once Len reaches it.
+	Limit int
+
+	refs []ref
+	size int // bytes referenced
+}
+
+// ref is a referenced slice that goes out after Buf[:at].
+type ref struct {
+	at int
+	b  []byte
+}
+
+// ReferenceAbove is the size in bytes from which Ref pays: below it a copy is
+// cheaper than another element of the vectored write.
+const ReferenceAbove = 2048
+
+// Ref puts b behind what Buf holds so far without copying it. b must be immutable.
+func (o *Out) Ref(b []byte) {
+	o.refs = append(o.refs, ref{at: len(o.Buf), b: b})
+	o.size += len(b)
+}
+
+// Len is how many bytes would be written.
+func (o *Out) Len() int { return len(o.Buf) + o.size }

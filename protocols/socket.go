@@ -1,0 +1,269 @@
+package protocols
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// errAgain says that nothing can be read at present. It is temporary in net's
+// sense: crypto/tls would keep any other error for good.
+type errAgain struct{}
+
+func (errAgain) Error() string   { return "nothing to read at present" }
+func (errAgain) Timeout() bool   { return false }
+func (errAgain) Temporary() bool { return true }
+
+// errFlooded: the peer makes us answer and does not read the answers.
+var errFlooded = errors.New("the peer does not read what it asked for")
+
+const (
+	// socketKeep is what control answers (pong, alert) may add behind a write that
+	// the kernel cut short.
+	socketKeep = 256 << 10
+	socketRead = 64 << 10
+)
+
+// socket is the raw end of a pumped connection, below TLS and WebSocket. Reading
+// parks without a buffer and takes a pooled one only when something came; writing
+// never blocks: what the kernel does not take is kept, and a goroutine exists just
+// while some is. It is a net.Conn so that crypto/tls and gorilla can stand on it.
+type socket struct {
+	net.Conn
+	raw     syscall.RawConn // nil: the system can only block
+	engine  *pumps
+	drained func() // called from the writer once all is out
+
+	// The reader's own.
+	in      *held  // what came and was not consumed, nil for none
+	rest    []byte // of in.b
+	polling bool   // Read gives errAgain in place of parking
+	tryRead func(fd uintptr) bool
+	readN   int
+	readErr error
+	gate    chan struct{} // a handshake's permit, given back while parked
+	edge    ioCount
+
+	// The writer's side.
+	mu       sync.Mutex
+	out      []byte // accepted, not yet written
+	pooled   *batch // whose Buf out is, if any
+	writing  bool   // the writer goroutine runs
+	closing  bool   // say that nothing more comes once out is written
+	broken   error
+	tryWrite func(fd uintptr) bool
+	writeN   int
+	writeErr error
+}
+
+// ioCount counts system calls and bytes until a turn takes them over.
+type ioCount struct{ reads, readBytes, writes, writeBytes atomic.Uint64 }
+
+func (c *ioCount) moveTo(t *core.Turn) {
+	move := func(v *atomic.Uint64, k core.Counter) {
+		if n := v.Swap(0); n > 0 {
+			t.Count(k, n)
+		}
+	}
+	move(&c.reads, core.ReadCalls)
+	move(&c.readBytes, core.BytesReceived)
+	move(&c.writes, core.WriteCalls)
+	move(&c.writeBytes, core.BytesSent)
+}
+
+func newSocket(e *pumps, c net.Conn) *socket {
+	s := &socket{Conn: c, engine: e}
+	s.setUp()
+	return s
+}
+
+// Read gives what came. While polling it never blocks.
+func (s *socket) Read(b []byte) (int, error) {
+	if len(s.rest) == 0 {
+		if s.polling {
+			return 0, errAgain{}
+		}
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, s.rest)
+	s.consume(n)
+	return n, nil
+}
+
+func (s *socket) consume(n int) {
+	s.rest = s.rest[n:]
+	if len(s.rest) == 0 && s.in != nil {
+		s.engine.pools.helds.put(s.in)
+		s.in, s.rest = nil, nil
+	}
+}
+
+// unread puts b in front of what comes.
+func (s *socket) unread(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	joined := append(bytes.Clone(b), s.rest...)
+	s.consume(len(s.rest))
+	s.in = s.engine.pools.helds.keep(joined)
+	s.rest = s.in.b
+}
+
+// fill parks until something came, then reads it. What was written so far goes
+// out first: the peer may wait for it.
+func (s *socket) fill() error {
+	s.flush()
+	if s.gate != nil {
+		// A handshake that waits for its client must not keep others from theirs.
+		<-s.gate
+		defer func() { s.gate <- struct{}{} }()
+	}
+	return s.park()
+}
+
+// parkBlocking reads with a buffer held all the while.
+func (s *socket) parkBlocking() error {
+	h := s.engine.pools.helds.room(4096)
+	n, err := s.Conn.Read(h.b[:cap(h.b)])
+	if n <= 0 {
+		s.engine.pools.helds.put(h)
+		return err
+	}
+	s.took(h, n)
+	return nil
+}
+
+// took notes what a read brought into h.
+func (s *socket) took(h *held, n int) {
+	s.in, s.rest = h, h.b[:n]
+	s.edge.reads.Add(1)
+	s.edge.readBytes.Add(uint64(n))
+}
+
+// Write takes all of b and never blocks; flush hands it to the kernel.
+func (s *socket) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return 0, s.broken
+	}
+	if s.writing && len(s.out)+len(b) > batchKeep+socketKeep {
+		s.fail(errFlooded)
+		return 0, s.broken
+	}
+	if s.out == nil {
+		s.pooled = s.engine.pools.batches.get()
+		s.out = s.pooled.Buf
+	}
+	s.out = append(s.out, b...)
+	return len(b), nil
+}
+
+// flush writes what was taken, as far as the kernel has room. It tells whether
+// all of it went out; if not, the writer goroutine goes on.
+func (s *socket) flush() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing {
+		return false
+	}
+	if len(s.out) == 0 || s.broken != nil {
+		return true
+	}
+	n := s.tryOnce()
+	if s.broken != nil || n == len(s.out) {
+		s.emptied()
+		return true
+	}
+	// A copy of the exact size: a peer that does not read holds no large buffer.
+	left := bytes.Clone(s.out[n:])
+	s.emptied()
+	s.out, s.writing = left, true
+	s.engine.wg.Go(s.write)
+	return false
+}
+
+// emptied gives the buffer back. mu is held.
+func (s *socket) emptied() {
+	if s.pooled != nil {
+		s.pooled.Buf = s.out[:0]
+		s.engine.pools.batches.put(s.pooled)
+	}
+	s.out, s.pooled = nil, nil
+}
+
+// write is the writer goroutine: it lives while the kernel has no room.
+func (s *socket) write() {
+	for {
+		s.mu.Lock()
+		b := s.out
+		if len(b) == 0 || s.broken != nil {
+			s.out, s.writing = nil, false
+			done := s.closing
+			s.mu.Unlock()
+			if done {
+				s.closeWrite()
+			}
+			s.drained()
+			return
+		}
+		s.out = nil
+		s.mu.Unlock()
+		n, err := s.Conn.Write(b)
+		s.edge.writes.Add(1)
+		s.edge.writeBytes.Add(uint64(n))
+		if err != nil {
+			s.mu.Lock()
+			s.fail(err)
+			s.mu.Unlock()
+		}
+	}
+}
+
+// fail breaks the connection: the reader sees its end. mu is held.
+func (s *socket) fail(err error) {
+	if s.broken == nil {
+		s.broken = err
+		s.Conn.Close()
+	}
+}
+
+// finish says that nothing more will be written, now or once all is out.
+func (s *socket) finish(by time.Time) {
+	s.Conn.SetReadDeadline(by)
+	s.Conn.SetWriteDeadline(by)
+	if s.flush() {
+		s.closeWrite()
+		return
+	}
+	s.mu.Lock()
+	late := s.writing
+	s.closing = true
+	s.mu.Unlock()
+	if !late { // it drained in between
+		s.closeWrite()
+	}
+}
+
+func (s *socket) closeWrite() {
+	if c, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+		c.CloseWrite()
+	}
+}
+
+// SetWriteDeadline is for crypto/tls and gorilla, whose writes do not block here.
+func (s *socket) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline sets the reader's.
+func (s *socket) SetDeadline(t time.Time) error { return s.Conn.SetReadDeadline(t) }
+
+// Close is for crypto/tls and gorilla: only the pump closes.
+func (s *socket) Close() error { return nil }

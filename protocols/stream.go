@@ -1,0 +1,93 @@
+package protocols
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// stream turns a socket's bytes into the machine's and back: nothing, TLS,
+// WebSocket, or one over the other. It has no goroutine and drives nothing, so
+// that it can stand on an event loop as well as on the pump.
+type stream interface {
+	// wait parks until read may give something.
+	wait() error
+	// read gives bytes of the client, or errAgain when there are none at present.
+	read(b []byte) (int, error)
+	// write takes b into the socket; it never blocks. The caller flushes.
+	write(b []byte) error
+	// leave writes the layer's own goodbye for r.
+	leave(r core.Reason)
+}
+
+// plainStream is a socket as it is.
+type plainStream struct{ *socket }
+
+func (s plainStream) wait() error                { return s.fill() }
+func (s plainStream) read(b []byte) (int, error) { return s.Read(b) }
+func (s plainStream) write(b []byte) error       { _, err := s.Write(b); return err }
+func (s plainStream) leave(core.Reason)          {}
+
+// tlsStream is TLS over a polling socket: every read decrypts what is there and
+// ends with errAgain.
+type tlsStream struct {
+	*tls.Conn
+	socket *socket
+}
+
+func (s tlsStream) wait() error          { return s.socket.fill() }
+func (s tlsStream) write(b []byte) error { _, err := s.Write(b); return err }
+func (s tlsStream) leave(core.Reason)    { s.CloseWrite() }
+
+// read fills b as far as whole records allow.
+func (s tlsStream) read(b []byte) (int, error) {
+	total := 0
+	for total < len(b) {
+		n, err := s.Read(b[total:])
+		total += n
+		if err != nil {
+			if total > 0 && errors.Is(err, errAgain{}) {
+				return total, nil
+			}
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// handshake makes the TLS connection. A permit of gate is held while it computes,
+// not while it waits for the client.
+func handshake(s *socket, cfg *tls.Config, gate chan struct{}, within time.Duration) (*tls.Conn, error) {
+	c := tls.Server(s, cfg)
+	s.Conn.SetReadDeadline(time.Now().Add(within))
+	gate <- struct{}{}
+	s.gate = gate
+	err := c.Handshake()
+	s.gate = nil
+	<-gate
+	s.flush() // the alert that says why, or session tickets
+	if err != nil {
+		return nil, err
+	}
+	s.Conn.SetReadDeadline(time.Time{})
+	return c, nil
+}
+
+// handshakeReason sorts the ends of a TLS handshake.
+func handshakeReason(err error) core.Reason {
+	var cert *tls.CertificateVerificationError
+	var late net.Error
+	switch {
+	case errors.As(err, &cert):
+		return core.NotAuthorized
+	case errors.As(err, &late) && late.Timeout():
+		return core.ConnectTimeout
+	case errors.Is(err, io.EOF):
+		return core.ConnectionLost
+	}
+	return core.ProtocolError
+}
