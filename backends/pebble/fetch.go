@@ -1,0 +1,195 @@
+package pebble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Fetch implements core.Store.
+func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, maxBytes int, dst []core.QueuedMessage) ([]core.QueuedMessage, error) {
+	t, err := s.tableReady(ctx)
+	if err != nil {
+		return dst, err
+	}
+	sid, ok := t.lookup(clientID)
+	if !ok {
+		return dst, nil
+	}
+	for {
+		h, err := s.acquire()
+		if err != nil {
+			return dst, err
+		}
+		f := fetch{s: s, db: h.db, sid: sid, clientID: clientID, max: max, left: maxBytes}
+		got, err := f.run(ctx, from, dst)
+		h.release()
+		if err == nil || !h.fence.cut() || !h.outlived(ctx) {
+			return got, err
+		}
+		// A condemned handle may miss what it never could write; its successor,
+		// which has it all, is there.
+	}
+}
+
+// fetch is one reading of a queue.
+type fetch struct {
+	s        *Store
+	db       *pebble.DB
+	sid      uint64
+	clientID string
+	max      int
+	left     int // bytes of payload that may still follow
+}
+
+func (f *fetch) run(ctx context.Context, from uint64, dst []core.QueuedMessage) ([]core.QueuedMessage, error) {
+	it, err := f.db.NewIter(&pebble.IterOptions{
+		LowerBound: appendEntryKey(nil, f.sid, from),
+		UpperBound: append(appendSession(nil, f.sid), kindEntry+1),
+	})
+	if err != nil {
+		return dst, fmt.Errorf("pebble: read the queue of %q: %w", f.clientID, err)
+	}
+	defer it.Close()
+	start := len(dst)
+	for ok := it.First(); len(dst)-start < f.max; ok = it.Next() {
+		if !ok && it.Error() == nil {
+			break
+		}
+		// Damage ends a window that has something; a later one begins there.
+		if !ok && (len(dst) > start || !f.pass(it, from)) {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return dst, err
+		}
+		e, err := f.entry(it)
+		switch {
+		case errors.Is(err, errGone):
+			continue
+		case isDamage(err):
+			f.s.lose(f.clientID, it.Key(), err)
+			continue
+		case err != nil:
+			return dst, fmt.Errorf("pebble: read the queue of %q: %w", f.clientID, err)
+		}
+		if !f.fits(&e, len(dst) == start) {
+			break
+		}
+		dst = append(dst, e)
+	}
+	if err := it.Error(); err != nil && len(dst) == start {
+		return dst, fmt.Errorf("pebble: read the queue of %q: %w", f.clientID, err)
+	}
+	return dst, nil
+}
+
+// fits takes an entry's payload out of what is left; the first one always fits.
+func (f *fetch) fits(e *core.QueuedMessage, first bool) bool {
+	size := 0
+	if e.Msg != nil {
+		size = len(e.Msg.Payload)
+	}
+	if !first && size > f.left {
+		return false
+	}
+	f.left -= size
+	return true
+}
+
+// pass goes on behind a damaged part of the queue that begins at from or soon
+// after.
+func (f *fetch) pass(it *pebble.Iterator, from uint64) bool {
+	err := it.Error()
+	if !pebble.IsCorruptionError(err) {
+		return false
+	}
+	f.s.fault(appendEntryKey(nil, f.sid, from), fmt.Errorf("part of the queue of %q is unreadable: %w", f.clientID, err))
+	for i := range queueLeaps {
+		if it.SeekGE(appendEntryKey(nil, f.sid, leap(from, i))) {
+			return true
+		}
+		if !pebble.IsCorruptionError(it.Error()) {
+			return false
+		}
+	}
+	return false
+}
+
+// queueLeaps is how often a reader tries to get past a damaged part of a queue.
+const queueLeaps = singleLeaps + 48
+
+const singleLeaps = 4096
+
+// leap gives the number of the entry to try next behind a damaged one: one by one
+// at first, so that no entry is passed over that can be read, then in steps that
+// double. A block of the database holds fewer entries than singleLeaps.
+func leap(from uint64, i int) uint64 {
+	step := uint64(i) + 1
+	if i >= singleLeaps {
+		step = singleLeaps + 1<<(i-singleLeaps)
+	}
+	if from+step < from {
+		return 1<<64 - 1
+	}
+	return from + step
+}
+
+// errGone: the entry was acknowledged while it was being read.
+var errGone = errors.New("acknowledged meanwhile")
+
+// isDamage says whether err lies in the record, not in the way to it.
+func isDamage(err error) bool {
+	return errors.Is(err, errCorrupt) || errors.Is(err, errVersion) || errors.Is(err, errNoBody)
+}
+
+var errNoBody = errors.New("its message is missing")
+
+func (f *fetch) entry(it *pebble.Iterator) (core.QueuedMessage, error) {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return core.QueuedMessage{}, err
+	}
+	k, ok := parseSessionKey(it.Key())
+	if !ok {
+		return core.QueuedMessage{}, errCorrupt
+	}
+	if value, err = unseal(it.Key(), value); err != nil {
+		return core.QueuedMessage{}, err
+	}
+	e, body, err := readEntry(&reader{rest: value}, k.seq(), false)
+	if err != nil || body == 0 {
+		return e, err
+	}
+	e.Msg, err = f.message(it.Key(), body)
+	return e, err
+}
+
+// message reads the body of the entry under key.
+func (f *fetch) message(key []byte, body uint64) (*core.Message, error) {
+	bodyKey := appendBodyKey(nil, body)
+	value, closer, err := f.db.Get(bodyKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		// The iterator sees the queue as it was; the last acknowledgement may
+		// have taken the body away since. Then the entry is gone as well.
+		if _, c, err := f.db.Get(key); err == nil {
+			c.Close()
+			return nil, errNoBody
+		}
+		return nil, errGone
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	if value, err = unseal(bodyKey, value); err != nil {
+		return nil, err
+	}
+	r := &reader{rest: value}
+	m := readMessage(r)
+	return m, r.end()
+}

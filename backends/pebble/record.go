@@ -1,0 +1,179 @@
+package pebble
+
+import (
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Flags of a stored session.
+const (
+	sessionWill      = 0x01
+	sessionSuperuser = 0x02
+)
+
+func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
+	var flags byte
+	if s.Will != nil {
+		flags |= sessionWill
+	}
+	if s.Superuser {
+		flags |= sessionSuperuser
+	}
+	dst = append(dst, flags, s.Version)
+	dst = appendString(dst, s.Username)
+	dst = appendString(dst, s.Protocol)
+	dst = appendString(dst, s.Listener)
+	peer, _ := s.Peer.MarshalBinary() // never fails
+	dst = appendBytes(dst, peer)
+	dst = appendUvarint(dst, s.Epoch)
+	dst = appendUvarint(dst, uint64(s.Expiry))
+	dst = appendVarint(dst, s.Disconnected)
+	dst = appendVarint(dst, s.Created)
+	dst = appendVarint(dst, s.WillAt)
+	if s.Will != nil {
+		dst = appendWill(dst, s.Will)
+	}
+	return dst
+}
+
+func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
+	flags := r.byte()
+	if flags&^(sessionWill|sessionSuperuser) != 0 {
+		r.fail()
+	}
+	s := core.SessionRecord{ClientID: clientID, Superuser: flags&sessionSuperuser != 0, Version: r.byte()}
+	s.Username = r.string()
+	s.Protocol = r.string()
+	s.Listener = r.string()
+	if s.Peer.UnmarshalBinary(r.bytes()) != nil {
+		r.fail()
+	}
+	s.Epoch = r.uvarint()
+	s.Expiry = r.uint32()
+	s.Disconnected = r.varint()
+	s.Created = r.varint()
+	s.WillAt = r.varint()
+	if flags&sessionWill != 0 {
+		s.Will = readWill(r)
+	}
+	return s, r.end()
+}
+
+// Flags of a stored subscription.
+const (
+	subQoS           = 0x03
+	subNoLocal       = 0x04
+	subRetainAsPub   = 0x08
+	subHandling      = 0x30
+	subHandlingShift = 4
+	subUnknown       = 0xC0
+)
+
+// The largest values that the specification knows.
+const (
+	largestQoS            = 2
+	largestRetainHandling = 2
+)
+
+func appendSubscriptionRecord(dst []byte, s *core.SubscriptionRecord) []byte {
+	flags := s.QoS&subQoS | s.RetainHandling<<subHandlingShift&subHandling
+	if s.NoLocal {
+		flags |= subNoLocal
+	}
+	if s.RetainAsPublished {
+		flags |= subRetainAsPub
+	}
+	return appendUvarint(append(dst, flags), uint64(s.SubID))
+}
+
+func readSubscriptionRecord(r *reader, filter string) (core.SubscriptionRecord, error) {
+	flags := r.byte()
+	s := core.SubscriptionRecord{Filter: filter, SubID: r.uint32()}
+	s.QoS = flags & subQoS
+	s.NoLocal = flags&subNoLocal != 0
+	s.RetainAsPublished = flags&subRetainAsPub != 0
+	s.RetainHandling = flags & subHandling >> subHandlingShift
+	if flags&subUnknown != 0 || s.QoS > largestQoS || s.RetainHandling > largestRetainHandling {
+		r.fail()
+	}
+	return s, r.end()
+}
+
+// Flags of a stored queue entry.
+const (
+	entryQoS      = 0x03
+	entryRetain   = 0x04
+	entryReleased = 0x08
+	entryBody     = 0x10 // the message lies under its own key
+	entryInline   = 0x20 // the message follows
+)
+
+// appendEntry appends a queue entry; body is the id of the message's own record,
+// or 0 for an inline message.
+func appendEntry(dst []byte, e *core.QueuedMessage, body uint64) []byte {
+	flags := e.QoS & entryQoS
+	if e.Retain {
+		flags |= entryRetain
+	}
+	if e.Released {
+		flags |= entryReleased
+	}
+	switch {
+	case body != 0:
+		flags |= entryBody
+	case e.Msg != nil:
+		flags |= entryInline
+	}
+	dst = append(dst, flags)
+	dst = appendUvarint(dst, uint64(len(e.SubIDs)))
+	for _, id := range e.SubIDs {
+		dst = appendUvarint(dst, uint64(id))
+	}
+	switch {
+	case body != 0:
+		dst = appendUvarint(dst, body)
+	case e.Msg != nil:
+		dst = appendMessage(dst, e.Msg)
+	}
+	return dst
+}
+
+// readEntry reads a queue entry; body is not 0 where the message lies apart. With
+// brief it reads only what a scan of all queues needs: the message stays out.
+func readEntry(r *reader, seq uint64, brief bool) (e core.QueuedMessage, body uint64, err error) {
+	flags := r.byte()
+	e = core.QueuedMessage{Seq: seq, QoS: flags & entryQoS, Retain: flags&entryRetain != 0, Released: flags&entryReleased != 0}
+	if flags&^(entryQoS|entryRetain|entryReleased|entryBody|entryInline) != 0 || e.QoS > largestQoS ||
+		flags&(entryBody|entryInline) == entryBody|entryInline {
+		r.fail()
+	}
+	e.SubIDs = readSubIDs(r)
+	switch {
+	case flags&entryBody != 0:
+		if body = r.uvarint(); body == 0 {
+			r.fail()
+		}
+	case flags&entryInline != 0 && brief:
+		return e, 0, nil
+	case flags&entryInline != 0:
+		e.Msg = readMessage(r)
+	case !e.Released:
+		r.fail() // only a release marker may be without its message
+	}
+	return e, body, r.end()
+}
+
+func readSubIDs(r *reader) []uint32 {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return nil
+	}
+	if n == 0 {
+		return nil
+	}
+	ids := make([]uint32, n)
+	for i := range ids {
+		ids[i] = r.uint32()
+	}
+	return ids
+}
