@@ -1,0 +1,157 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// metricsAtOnce bounds the scrapes under way.
+const metricsAtOnce = 4
+
+// metrics makes the /metrics page with a registry of its own.
+func (s *Server) metrics() http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(
+		newCollector(s),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{
+		MaxRequestsInFlight: metricsAtOnce,
+		Timeout:             s.opts.Config.RequestTimeout,
+	})
+}
+
+// collector turns the figures of one moment into metrics.
+type collector struct {
+	server   *Server
+	counters [core.CounterCount]*prometheus.Desc
+	reasons  *prometheus.Desc
+	gauges   []gauge
+	build    *prometheus.Desc
+	listener [5]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused
+}
+
+// gauge is one row of the table of figures that are not in core's counters.
+type gauge struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*core.Stats) float64
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("fairlead_"+name, help, labels, nil)
+}
+
+func newCollector(s *Server) *collector {
+	c := &collector{
+		server:  s,
+		reasons: describe("reason_total", "Refusals, drops, expiries and ends by their reason.", "reason"),
+		build:   describe("build_info", "1, with what was built as labels.", "version", "commit"),
+		gauges:  gauges(),
+		listener: [5]*prometheus.Desc{
+			describe("listener_connections", "Connections open.", "listener"),
+			describe("listener_unauthenticated", "Connections that their protocol has not accepted yet.", "listener"),
+			describe("listener_accepted_total", "Connections taken from the kernel.", "listener"),
+			describe("listener_delayed_total", "Times that accepting paused: accept_rate, or no descriptors left.", "listener"),
+			describe("listener_refused_total", "Connections that the edge ended by itself.", "listener", "reason"),
+		},
+	}
+	for i := range c.counters {
+		name := core.Counter(i).String()
+		c.counters[i] = describe(name+"_total", "Counter "+name+" of the gateway; /api/v1/stats has it too.")
+	}
+	return c
+}
+
+func gauges() []gauge {
+	row := func(name, help string, read func(*core.Stats) float64) gauge {
+		return gauge{describe(name, help), prometheus.GaugeValue, read}
+	}
+	total := func(name, help string, read func(*core.Stats) float64) gauge {
+		return gauge{describe(name, help), prometheus.CounterValue, read}
+	}
+	return []gauge{
+		row("start_time_seconds", "When the gateway started, Unix seconds.", func(s *core.Stats) float64 { return float64(s.Started.Unix()) }),
+		row("sessions", "Sessions, connected or not.", func(s *core.Stats) float64 { return float64(s.Sessions) }),
+		row("connections", "Connections open.", func(s *core.Stats) float64 { return float64(s.Connections) }),
+		row("subscriptions", "Subscriptions of all sessions.", func(s *core.Stats) float64 { return float64(s.Subscriptions) }),
+		row("routes", "Distinct topic filters.", func(s *core.Stats) float64 { return float64(s.Routes) }),
+		row("route_bytes", "Memory of the route table.", func(s *core.Stats) float64 { return float64(s.RouteBytes) }),
+		row("retained", "Retained messages.", func(s *core.Stats) float64 { return float64(s.Retained) }),
+		row("pending", "Messages matched and neither delivered, expired nor dropped yet.", func(s *core.Stats) float64 { return float64(s.Pending()) }),
+		row("store_healthy", "1 while the store takes writes, else 0.", func(s *core.Stats) float64 {
+			if s.StoreHealth != nil {
+				return 0
+			}
+			return 1
+		}),
+		row("store_bytes", "Size of the store.", func(s *core.Stats) float64 { return float64(s.Store.Bytes) }),
+		row("store_sessions", "Sessions in the store.", func(s *core.Stats) float64 { return float64(s.Store.Sessions) }),
+		row("store_queued", "Queue entries in the store.", func(s *core.Stats) float64 { return float64(s.Store.Queued) }),
+		row("store_retained", "Retained messages in the store.", func(s *core.Stats) float64 { return float64(s.Store.Retained) }),
+		total("store_group_commits_total", "Group commits done.", func(s *core.Stats) float64 { return float64(s.Store.Commits) }),
+		total("store_committed_batches_total", "Batches in them.", func(s *core.Stats) float64 { return float64(s.Store.Batches) }),
+		total("store_failed_batches_total", "Batches that failed.", func(s *core.Stats) float64 { return float64(s.Store.Failed) }),
+		total("store_damaged_records_total", "Records found damaged and passed over; the log names them.", func(s *core.Stats) float64 { return float64(s.Store.Damaged) }),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range c.counters {
+		out <- d
+	}
+	for _, g := range c.gauges {
+		out <- g.desc
+	}
+	for _, d := range c.listener {
+		out <- d
+	}
+	out <- c.reasons
+	out <- c.build
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(out chan<- prometheus.Metric) {
+	o := &c.server.opts
+	s := o.Source.Stats()
+	for i, n := range s.Counters {
+		out <- prometheus.MustNewConstMetric(c.counters[i], prometheus.CounterValue, float64(n))
+	}
+	for i, n := range s.Reasons {
+		if r := core.Reason(i); r != core.Success {
+			out <- prometheus.MustNewConstMetric(c.reasons, prometheus.CounterValue, float64(n), r.String())
+		}
+	}
+	for _, g := range c.gauges {
+		out <- prometheus.MustNewConstMetric(g.desc, g.kind, g.read(&s))
+	}
+	out <- prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, o.Version, o.Commit)
+	if o.Listeners == nil {
+		return
+	}
+	for _, l := range o.Listeners() {
+		c.collectListener(out, &l)
+	}
+}
+
+func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFigures) {
+	put := func(i int, kind prometheus.ValueType, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.listener[i], kind, v, append([]string{l.Name}, labels...)...)
+	}
+	put(0, prometheus.GaugeValue, float64(l.Open))
+	put(1, prometheus.GaugeValue, float64(l.Unauthenticated))
+	put(2, prometheus.CounterValue, float64(l.Accepted))
+	put(3, prometheus.CounterValue, float64(l.Delayed))
+	for i, n := range l.Refused {
+		if n > 0 {
+			put(4, prometheus.CounterValue, float64(n), core.Reason(i).String())
+		}
+	}
+}

@@ -1,0 +1,54 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// Source is what the pages are made of. Safe for concurrent use.
+type Source interface {
+	// Stats are the gateway's figures now.
+	Stats() core.Stats
+	// Explain gives at most max records that keep accepts, newest first.
+	Explain(max int, keep func(*core.Record) bool) []core.Record
+	// Client describes one session; ok is false when there is none.
+	Client(id string) (info core.ClientInfo, ok bool)
+	// Clients calls fn for every session until it says false, in no order.
+	Clients(fn func(core.ClientInfo) bool)
+	// Kick closes the connection of a client; it says whether there was one.
+	Kick(id string) bool
+}
+
+// Check is one condition of readiness.
+type Check struct {
+	Name   string // "store", "restored", "listeners"
+	Detail string // what is wrong, one line; "" when nothing is
+}
+
+// ListenerFigures are the counters of one listener.
+type ListenerFigures struct {
+	Name            string
+	Open            int64  // connections now
+	Unauthenticated int64  // of them, not yet accepted by their protocol
+	Accepted        uint64 // connections taken from the kernel
+	Delayed         uint64 // times that accepting paused
+	Refused         [core.ReasonCount]uint64
+}
+
+// Options is what a Server is made of. Source and Authenticate are required.
+type Options struct {
+	Config Config
+	Source Source
+	// Authenticate tells whether user and password are the administrator's. It
+	// may block up to ctx, and bounds its own work.
+	Authenticate func(ctx context.Context, user, password string) bool
+	// Checks are the conditions of readiness; nil means none.
+	Checks func() []Check
+	// Listeners are the listeners' counters; nil means none.
+	Listeners func() []ListenerFigures
+	Version   string
+	Commit    string
+	Log       *slog.Logger // may be nil
+}
