@@ -1,0 +1,70 @@
+package fairlead
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// api asks the REST API as the administrator.
+func api(t *testing.T, g *Gateway, method, path string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+g.AdminAddress()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(adminUser, g.FirstPassword())
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// TestKickEndToEnd: the administrator closes a client's connection.
+func TestKickEndToEnd(t *testing.T) {
+	g := start(t, testConfig(t.TempDir()))
+	c := connect(t, g.Addresses()["mqtt"], 0)
+	if status, body := api(t, g.Gateway, "GET", "/api/v1/clients"); status != 200 || !strings.Contains(body, `"client_id": "abc"`) {
+		t.Fatalf("clients: %d %s", status, body)
+	}
+	if status, body := api(t, g.Gateway, "DELETE", "/api/v1/clients/abc"); status != 204 {
+		t.Fatalf("kick: %d %s", status, body)
+	}
+	if n, err := c.Read(make([]byte, 16)); err != io.EOF {
+		t.Errorf("the connection gave %d bytes, %v; want its end", n, err)
+	}
+}
+
+// TestExplainEndToEnd: what a client did wrong can be asked for afterwards.
+func TestExplainEndToEnd(t *testing.T) {
+	g := start(t, testConfig(t.TempDir()))
+	c, err := net.Dial("tcp", g.Addresses()["mqtt"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.Write([]byte{0x10, 0xff, 0xff, 0xff, 0xff, 0xff}) // a remaining length of five bytes
+	io.ReadAll(c)                                       // until the gateway has closed it
+	var got struct {
+		Records []struct{ Reason, Listener, Peer string }
+	}
+	_, body := api(t, g.Gateway, "GET", "/api/v1/explain?reason=malformed_packet")
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	if len(got.Records) != 1 || got.Records[0].Listener != "mqtt" || got.Records[0].Peer != c.LocalAddr().String() {
+		t.Errorf("records: %s", body)
+	}
+}

@@ -1,0 +1,119 @@
+package fairlead
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"os"
+	"slices"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// authenticators is the table of identity sources, in the order of asking.
+func (g *Gateway) authenticators() []core.Authenticator {
+	if g.users == nil {
+		return nil // then a user name is a claim that nobody checks
+	}
+	return []core.Authenticator{g.users}
+}
+
+// authorizers is the table of access rules, in the order of asking.
+func (g *Gateway) authorizers() []core.Authorizer { return []core.Authorizer{g.rules} }
+
+// anonymous decides who may connect without credentials.
+func anonymous(policy string, listeners map[string]*protocols.ListenerConfig) func(*core.Credentials) bool {
+	return func(c *core.Credentials) bool {
+		l := listeners[c.Listener]
+		switch {
+		case l == nil:
+			return false
+		case l.AllowAnonymous != nil:
+			return *l.AllowAnonymous
+		case policy == AnonymousAlways:
+			return true
+		case policy == AnonymousLoopback:
+			return l.Loopback() && ofThisMachine(c.Peer, l)
+		}
+		return false
+	}
+}
+
+// ofThisMachine: over IP from loopback, over a unix socket without a proxy. The
+// peer of a proxied client is the one that the proxy names.
+func ofThisMachine(peer netip.AddrPort, l *protocols.ListenerConfig) bool {
+	if !peer.IsValid() {
+		return l.Transport == protocols.Unix && l.ProxyProtocol != "on"
+	}
+	return peer.Addr().Unmap().IsLoopback()
+}
+
+// checkCertificates reads what the TLS listeners name, so that a fault is told
+// before anything is opened. The edge reads them again.
+func checkCertificates(edge protocols.Config) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
+		l := edge.Listeners[name]
+		if l.Transport != protocols.TLS && l.Transport != protocols.SecureWS {
+			continue
+		}
+		if err := checkCertificate(&l.TLS); err != nil {
+			errs = append(errs, fmt.Errorf("listeners.%s.tls.%w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkCertificate(c *protocols.TLSConfig) error {
+	if _, err := os.ReadFile(c.KeyFile); err != nil {
+		return fmt.Errorf("key_file: %w; it must name the private key in PEM, readable by this user", err)
+	}
+	if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
+		return fmt.Errorf("cert_file: %q does not go with the key %q: %w", c.CertFile, c.KeyFile, err)
+	}
+	if c.ClientCAFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(c.ClientCAFile)
+	if err != nil {
+		return fmt.Errorf("client_ca_file: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return fmt.Errorf("client_ca_file: %q holds no certificate in PEM", c.ClientCAFile)
+	}
+	return nil
+}
+
+// Warnings are what is doubtful about the configuration without being wrong, one
+// line each: weak hashes, files that everyone may read, doors that stand open.
+func (g *Gateway) Warnings() []string {
+	var out []string
+	if g.users != nil {
+		out = append(out, g.users.Warnings()...)
+	}
+	out = append(out, g.rules.Warnings()...)
+	edge := g.cfg.edge()
+	may := anonymous(g.cfg.Auth.AllowAnonymous, edge.Listeners)
+	stranger := netip.MustParseAddrPort("192.0.2.1:1")
+	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
+		l := edge.Listeners[name]
+		open := may(&core.Credentials{Listener: name, Peer: stranger})
+		plain := l.Transport == protocols.TCP || l.Transport == protocols.WebSocket
+		switch {
+		case l.Loopback():
+		case open && g.cfg.Auth.ACLFile != "":
+			out = append(out, fmt.Sprintf("listener %q lets anyone connect without credentials to %s", name, l.Address))
+		case open:
+			out = append(out, fmt.Sprintf("listener %q lets anyone connect, but without auth.acl_file anonymous clients of other machines may neither publish nor subscribe", name))
+		case g.users == nil:
+			out = append(out, fmt.Sprintf("listener %q is open to the network, but there are no users: nobody from another machine can connect; make some with fairlead passwd and name the file in auth.passwd_file", name))
+		case plain:
+			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS; anyone on the way can read them", name, l.Address))
+		}
+	}
+	return out
+}

@@ -1,0 +1,163 @@
+package fairlead
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/admin"
+	"github.com/fairlead-iot/fairlead/backends/aclfile"
+	"github.com/fairlead-iot/fairlead/backends/passwd"
+	"github.com/fairlead-iot/fairlead/backends/pebble"
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/mqtt"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// Config is everything that can be set. Each section belongs to the package
+// that obeys it.
+type Config struct {
+	Node      NodeConfig                           `toml:"node" doc:"who this gateway is"`
+	Log       LogConfig                            `toml:"log" doc:"what is logged, and how"`
+	Auth      AuthConfig                           `toml:"auth" doc:"who may connect, and what they may do"`
+	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts and wss take their usual ports on loopback once they have a certificate. Any other name makes a further listener"`
+	MQTT      mqtt.Config                          `toml:"mqtt" doc:"what MQTT clients are granted"`
+	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
+	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
+	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
+	Admin     admin.Config                         `toml:"admin" doc:"health, metrics and the REST API"`
+}
+
+// NodeConfig is the section [node].
+type NodeConfig struct {
+	Name         string        `toml:"name" doc:"name of this node in $SYS topics; empty takes the host's name"`
+	DataDir      string        `toml:"data_dir" doc:"directory for all that must survive a restart; made when it does not exist, used by one process at a time"`
+	DrainTimeout time.Duration `toml:"drain_timeout" doc:"longest time that connected clients get to leave when the gateway stops"`
+}
+
+// Validate reports settings that cannot work.
+func (c *NodeConfig) Validate() error {
+	var errs []error
+	if c.DataDir == "" {
+		errs = append(errs, errors.New(`data_dir: is empty; name a directory, such as "./fairlead-data"`))
+	}
+	if c.DrainTimeout < 0 || c.DrainTimeout > time.Hour {
+		errs = append(errs, fmt.Errorf("drain_timeout: %s must be between 0s and 1h", c.DrainTimeout))
+	}
+	for _, r := range c.Name {
+		if r <= ' ' || r == '/' || r == '+' || r == '#' || r == 0x7f {
+			errs = append(errs, fmt.Errorf("name: %q must hold no blanks and none of / + #, as it becomes a topic level", c.Name))
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// LogConfig is the section [log]. New takes a logger that is made already; the
+// section is for whoever makes it.
+type LogConfig struct {
+	Level  string `toml:"level" oneof:"debug,info,warn,error" doc:"least level that is logged: debug, info, warn or error; packets are logged at debug"`
+	Format string `toml:"format" oneof:"auto,text,json" doc:"text, json, or auto: text on a terminal, json otherwise"`
+}
+
+// StoreConfig is the section [store].
+type StoreConfig struct {
+	pebble.Config
+}
+
+// Validate is pebble's, but that an empty path means the data directory.
+func (c *StoreConfig) Validate() error {
+	p := c.Config
+	if p.Path == "" {
+		p.Path = "data_dir"
+	}
+	return p.Validate()
+}
+
+// The answers to allow_anonymous.
+const (
+	AnonymousLoopback = "loopback"
+	AnonymousAlways   = "always"
+	AnonymousNever    = "never"
+)
+
+// AuthConfig is the section [auth].
+type AuthConfig struct {
+	PasswdFile     string `toml:"passwd_file" doc:"file of users and password hashes, made by fairlead passwd; empty: no users"`
+	PasswdCache    bool   `toml:"passwd_cache" doc:"remember under a random key which password passed last, so that reconnecting costs a microsecond instead of 20 ms"`
+	ACLFile        string `toml:"acl_file" doc:"file of access rules, see docs/acl.md; empty: this machine and users who have proven their name may publish and subscribe to everything, $SYS is for this machine"`
+	AllowAnonymous string `toml:"allow_anonymous" oneof:"loopback,always,never" doc:"who may connect without credentials: loopback (clients of this machine on listeners that only this machine reaches), always, never; allow_anonymous of a listener goes before"`
+}
+
+// Validate reports settings that cannot work.
+func (c *AuthConfig) Validate() error {
+	p, a := c.passwd(), c.acl()
+	errs := []error{p.Validate(), a.Validate()}
+	switch c.AllowAnonymous {
+	case AnonymousLoopback, AnonymousAlways, AnonymousNever:
+	default:
+		errs = append(errs, fmt.Errorf("allow_anonymous: %q must be loopback, always or never", c.AllowAnonymous))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *AuthConfig) passwd() passwd.Config {
+	return passwd.Config{File: c.PasswdFile, Cache: c.PasswdCache}
+}
+
+func (c *AuthConfig) acl() aclfile.Config { return aclfile.Config{File: c.ACLFile} }
+
+// DefaultConfig is what a gateway does that nobody configured: MQTT over TCP and
+// WebSocket, on loopback only.
+func DefaultConfig() Config {
+	c := Config{
+		Node:      NodeConfig{DataDir: "./fairlead-data", DrainTimeout: 30 * time.Second},
+		Log:       LogConfig{Level: "info", Format: "auto"},
+		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback},
+		Listeners: defaultListeners(),
+		MQTT:      mqtt.DefaultConfig(),
+		Core:      core.DefaultConfig(),
+		Store:     StoreConfig{pebble.DefaultConfig()},
+		Edge:      protocols.DefaultConfig(),
+		Admin:     admin.DefaultConfig(),
+	}
+	c.Store.Path = ""
+	return c
+}
+
+// Validate reports what is wrong with the listeners. What belongs to one
+// section is reported by the section's own Validate.
+func (c *Config) Validate() error {
+	edge := c.edge()
+	if len(edge.Listeners) == 0 {
+		return errors.New("listeners: none is active; give one an address, such as listeners.mqtt.address = \"127.0.0.1:1883\"")
+	}
+	if err := edge.Validate(protocolNames()...); err != nil {
+		return keyed(err)
+	}
+	return nil
+}
+
+// nodeName is the configured name, or the host's.
+func (c *Config) nodeName() string {
+	if c.Node.Name != "" {
+		return c.Node.Name
+	}
+	named := NodeConfig{DataDir: "-"}
+	named.Name, _ = os.Hostname()
+	if named.Name == "" || named.Validate() != nil {
+		return "fairlead"
+	}
+	return named.Name
+}
+
+// storeConfig is what the store is opened with.
+func (c *Config) storeConfig() pebble.Config {
+	p := c.Store.Config
+	if p.Path == "" {
+		p.Path = c.Node.DataDir
+	}
+	p.Version = Version().String()
+	return p
+}
