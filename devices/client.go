@@ -112,6 +112,11 @@ func (c *Client) fail(err error) {
 func (c *Client) over(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.endLocked(err)
+}
+
+// endLocked is over with the lock held.
+func (c *Client) endLocked(err error) bool {
 	if c.ended {
 		return false
 	}

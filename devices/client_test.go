@@ -308,6 +308,51 @@ func TestMQTT_4_4_0_1_Resume(t *testing.T) {
 	})
 }
 
+// TestDialEndsTheFormerClient: two clients that take from one session would send
+// its messages in the order of chance. [MQTT-4.6.0-1]
+func TestDialEndsTheFormerClient(t *testing.T) {
+	first := true
+	bubble(t, func(s *script) {
+		s.expect("10 14 0004 4d515454 05 00 0000 05 11 0000003c 0002 6331")
+		if first {
+			first = false
+			s.send("20 06 00 00 03 21 0001") // Receive Maximum 1
+			s.expect("32 07 0001 61 0001 00 31")
+			s.expectEnd() // the second message waits for room, and goes over the next connection
+			return
+		}
+		s.send("20 03 01 00 00")
+		s.expect("3a 07 0001 61 0001 00 31 32 07 0001 61 0002 00 32")
+		s.send("40 02 0001 40 02 0002")
+		s.expect(bye)
+		s.expectEnd()
+	}, func(t *testing.T, dial func(Options) (*Client, error)) {
+		o := Options{Resume: true, SessionExpiry: 60}
+		former, err := dial(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, payload := range []string{"1", "2"} {
+			go former.Send(t.Context(), &Message{Topic: "a", Payload: []byte(payload), QoS: 1})
+			synctest.Wait()
+		}
+		o.Session = former.Session()
+		c, err := dial(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := former.Err(); !errors.Is(err, ErrReplaced) {
+			t.Errorf("the former client ended with %v", err)
+		}
+		if err := c.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := c.Disconnect(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestMQTT_3_2_2_5_SessionLost(t *testing.T) {
 	n := 0
 	bubble(t, func(s *script) {

@@ -42,7 +42,7 @@ func Dial(ctx context.Context, rawURL string, o Options) (*Client, error) {
 		return nil, explainHandshake(a, &o, err)
 	}
 	c := newClient(conn, a, o, ack)
-	o.Session.begin(ack.SessionPresent)
+	o.Session.begin(c, ack.SessionPresent)
 	c.start(rest)
 	return c, nil
 }

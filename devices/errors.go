@@ -69,6 +69,8 @@ var (
 	ErrSessionLost = errors.New("the server has forgotten the session")
 	// ErrNoAnswer: the server did not answer a PINGREQ.
 	ErrNoAnswer = errors.New("the server does not answer any more")
+	// ErrReplaced: another Dial took the session, and with it this client's place.
+	ErrReplaced = errors.New("another connection of the client has taken its place")
 	// ErrLost: the network connection ended without a word.
 	ErrLost = errors.New("connection lost")
 )

@@ -10,7 +10,8 @@ import (
 // Session is the client's part of a session's state: own messages that are not
 // acknowledged, in their order, and the QoS 2 messages that were received and not
 // yet released. It outlives connections; give it to the next Dial. One Client at a
-// time uses it. [MQTT 5 section 4.1]
+// time uses it: a Dial that succeeds ends the one before with ErrReplaced, as the
+// server does with its connection. [MQTT 5 section 4.1]
 type Session struct {
 	mu       sync.Mutex
 	out      []*Pending // not yet acknowledged, oldest first
@@ -20,6 +21,7 @@ type Session struct {
 	last     uint16
 	unsent   []*Pending    // of out, not yet sent on this connection
 	idle     chan struct{} // closed while out is empty
+	user     *Client       // the last that was given the session
 }
 
 // NewSession makes an empty session.
@@ -117,11 +119,22 @@ func without(list []*Pending, p *Pending) []*Pending {
 	return list
 }
 
-// begin prepares for a connection: what is unacknowledged goes out again
+// begin prepares for c's connection: what is unacknowledged goes out again
 // [MQTT-4.4.0-1], or is lost where the server has forgotten [MQTT-3.2.2-5].
-func (s *Session) begin(present bool) {
+func (s *Session) begin(c *Client, present bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	former := s.user
+	if s.user = c; former != nil {
+		former.endLocked(ErrReplaced) // or it would go on taking from unsent
+	}
+	s.resume(present)
+	s.mu.Unlock()
+	if former != nil {
+		former.conn.Close()
+	}
+}
+
+func (s *Session) resume(present bool) {
 	clear(s.other)
 	if !present {
 		clear(s.received)

@@ -107,8 +107,9 @@ func (e endpoint) deviceURL() string {
 // publisher sends numbered messages to topics of its own, QoS 1 and 2 in turn.
 type publisher struct {
 	durable
-	ledger *ledger
-	sent   []*devices.Pending
+	ledger  *ledger
+	waiting []*devices.Message // numbered and not yet given to a client
+	sent    []*devices.Pending
 }
 
 // topics are one for each QoS.
@@ -125,9 +126,10 @@ func (p *publisher) run(ctx, stop context.Context) (acknowledged int, err error)
 			return 0, err
 		}
 		p.known = true
-		for stop.Err() == nil && p.send(ctx, stop, c) == nil {
+		for (stop.Err() == nil || len(p.waiting) > 0) && p.send(ctx, stop, c) == nil {
 		}
-		if stop.Err() == nil {
+		if stop.Err() == nil || len(p.waiting) > 0 {
+			c.Close() // no second connection beside one that is left open
 			continue
 		}
 		if c.Drain(ctx) == nil {
@@ -141,8 +143,27 @@ func (p *publisher) run(ctx, stop context.Context) (acknowledged int, err error)
 	}
 }
 
-// send sends one message of each QoS.
+// send sends one message of each QoS. What could not be given to c waits for the
+// next connection: its number is taken.
 func (p *publisher) send(ctx, stop context.Context, c *devices.Client) error {
+	if len(p.waiting) == 0 {
+		if err := p.compose(stop, c); err != nil {
+			return err
+		}
+	}
+	for len(p.waiting) > 0 {
+		pending, err := c.Send(ctx, p.waiting[0])
+		if err != nil {
+			return err
+		}
+		p.sent = append(p.sent, pending)
+		p.waiting = p.waiting[1:]
+	}
+	return nil
+}
+
+// compose numbers the next message of each topic.
+func (p *publisher) compose(stop context.Context, c *devices.Client) error {
 	for i, topic := range p.topics() {
 		if err := p.ledger.awaitRoom(stop, topic); err != nil {
 			return err
@@ -153,18 +174,9 @@ func (p *publisher) send(ctx, stop context.Context, c *devices.Client) error {
 		default:
 		}
 		payload := binary.BigEndian.AppendUint32(nil, uint32(p.ledger.number(topic)))
-		m := &devices.Message{Topic: topic, Payload: append(payload, make([]byte, p.random.IntN(200))...), QoS: byte(i + 1)}
-		for {
-			pending, err := c.Send(ctx, m)
-			if err == nil {
-				p.sent = append(p.sent, pending)
-				break
-			}
-			// The connection ended in between: the number is given, so the message goes over the next.
-			if c, err = p.dial(ctx); err != nil {
-				return err
-			}
-		}
+		p.waiting = append(p.waiting, &devices.Message{
+			Topic: topic, Payload: append(payload, make([]byte, p.random.IntN(200))...), QoS: byte(i + 1),
+		})
 	}
 	return nil
 }
