@@ -55,7 +55,9 @@ func layers() []layer {
 		{folder: "admin/web"},
 		{folder: "backends", ours: []string{"core", "backends/*"}},
 		{folder: "backends/*", ours: []string{"core", "core/topic"}},
-		{folder: "devices", ours: slices.Concat(codecs, []string{"internal/simnet"})},
+		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
+		{folder: "devices/scenario", ours: []string{"internal/config"}},
+		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 	}
 }
 

@@ -1,0 +1,168 @@
+package scenario
+
+import "time"
+
+// Scenario is one file.
+type Scenario struct {
+	Title       string        `toml:"title" doc:"one line"`
+	Description string        `toml:"description" doc:"what is simulated and what it shows"`
+	Broker      string        `toml:"broker" doc:"where the devices connect: mqtt, mqtts, ws, wss or unix URL"`
+	Seed        uint64        `toml:"seed" doc:"makes all choices repeatable; 0 takes one from the clock and prints it"`
+	Duration    time.Duration `toml:"duration" doc:"how long the devices publish, from the first connect on"`
+	Settle      time.Duration `toml:"settle" doc:"how long to wait afterwards for what is still under way"`
+
+	Expect  Expect              `toml:"expect"`
+	TLS     TLS                 `toml:"tls"`
+	Network map[string]*Network `toml:"network" doc:"network conditions by name, for groups to choose"`
+	Groups  map[string]*Group   `toml:"groups" doc:"the devices, by kind"`
+}
+
+// TLS says how devices check the broker, and prove themselves.
+type TLS struct {
+	CAFile     string `toml:"ca_file" doc:"authorities to trust, PEM; the system's when left out"`
+	CertFile   string `toml:"cert_file" doc:"client certificate, PEM"`
+	KeyFile    string `toml:"key_file" doc:"its private key, PEM"`
+	ServerName string `toml:"server_name" doc:"name to expect in the broker's certificate; the URL's host when left out"`
+	Insecure   bool   `toml:"insecure" doc:"do not check the broker's certificate"`
+}
+
+// Expect is what has to hold for the run to pass.
+type Expect struct {
+	Connected    float64       `toml:"connected" doc:"share of devices that must have been connected, 0 to 1"`
+	LossQoS0     float64       `toml:"loss_qos0" doc:"share of QoS 0 deliveries that may be missing; at QoS 1 and 2 none may"`
+	Duplicates   bool          `toml:"duplicates" doc:"false: at QoS 1 no message may come twice on one connection without DUP, at QoS 2 never; true: QoS 1 is not judged"`
+	Latency50    time.Duration `toml:"latency_p50" doc:"longest median of the time from PUBLISH to receipt; 0: not judged"`
+	Latency99    time.Duration `toml:"latency_p99" doc:"the same for 99 of 100"`
+	LatencyMax   time.Duration `toml:"latency_max" doc:"the same for all"`
+	Connect99    time.Duration `toml:"connect_p99" doc:"longest time from CONNECT to CONNACK for 99 of 100; 0: not judged"`
+	WillWithin   time.Duration `toml:"will_within" doc:"how late a Will may come after the connection's end and its delay"`
+	MinPublished uint64        `toml:"min_published" doc:"messages that must have been sent; guards against a run in which nothing happened"`
+	Refusals     bool          `toml:"refusals" doc:"true: refused connections, subscriptions and messages are counted and do not fail the run"`
+}
+
+// Network is a condition of the fleet's own transport.
+type Network struct {
+	Latency   time.Duration `toml:"latency" doc:"added to each direction"`
+	Jitter    time.Duration `toml:"jitter" doc:"added at random up to this; a stream stays in order"`
+	Loss      float64       `toml:"loss" doc:"share of datagrams that vanish; streams ignore it"`
+	Reorder   float64       `toml:"reorder" doc:"share of datagrams that are held back behind the next; streams ignore it"`
+	Bandwidth int           `toml:"bandwidth" unit:"bytes" doc:"bytes a second in each direction; 0: not limited"`
+	CutEvery  time.Duration `toml:"cut_every" doc:"mean time after which a connection is reset; 0: never"`
+	HalfOpen  float64       `toml:"half_open" doc:"share of cuts that are silent: nothing passes any more and nobody is told"`
+	Rebind    time.Duration `toml:"rebind" doc:"mean time after which the device comes from another address: a stream is cut and opened anew, datagrams go on"`
+}
+
+// Group is a kind of device.
+type Group struct {
+	Description string        `toml:"description" doc:"what these are"`
+	Count       int           `toml:"count" doc:"how many"`
+	Protocol    string        `toml:"protocol" oneof:"mqtt5,mqtt3.1.1,mqtt3.1" doc:"what they speak"`
+	Broker      string        `toml:"broker" doc:"URL for this group; the scenario's when left out"`
+	ClientID    string        `toml:"client_id" doc:"template; {group} {n} {N} (count) {seed} and {rand:LETTERS} are replaced"`
+	Username    string        `toml:"username" doc:"template"`
+	Password    string        `toml:"password" secret:"true" doc:"template"`
+	Start       time.Duration `toml:"start" doc:"when the first connects, from the begin of the run"`
+	Ramp        float64       `toml:"ramp" doc:"connections begun a second; 0: all at once"`
+	KeepAlive   time.Duration `toml:"keep_alive" doc:"whole seconds; 0: none"`
+	Durable     bool          `toml:"durable" doc:"keeps its session: Clean Start 0, or clean session 0"`
+	Expiry      time.Duration `toml:"session_expiry" doc:"of durable sessions, MQTT 5"`
+	Receive     int           `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken unacknowledged, MQTT 5; 0: 65,535"`
+	Inflight    int           `toml:"inflight" doc:"own QoS 1 and 2 messages under way at once; 0: 16"`
+	Network     string        `toml:"network" doc:"name of a network condition"`
+	Linger      bool          `toml:"linger" doc:"true: cut the connection at the end of the run instead of DISCONNECT, so that Wills are published"`
+	WarmUp      bool          `toml:"warm_up" doc:"true: groups without it begin only once all of this group are connected and subscribed"`
+
+	Will      *Will                 `toml:"will"`
+	Subscribe map[string]*Subscribe `toml:"subscribe" doc:"subscriptions by name, made after each connect to a new session"`
+	Publish   map[string]*Publish   `toml:"publish" doc:"what they publish, by name"`
+	Respond   map[string]*Respond   `toml:"respond" doc:"answers to received messages, by name"`
+	Reconnect Reconnect             `toml:"reconnect"`
+	Sleep     *Sleep                `toml:"sleep"`
+	Misbehave *Misbehave            `toml:"misbehave"`
+}
+
+// Will is the message that the broker publishes for a device that vanishes.
+type Will struct {
+	Topic   string        `toml:"topic" doc:"template"`
+	Payload string        `toml:"payload" doc:"template"`
+	QoS     int           `toml:"qos"`
+	Retain  bool          `toml:"retain"`
+	Delay   time.Duration `toml:"delay" doc:"Will Delay Interval, MQTT 5"`
+}
+
+// Subscribe is one subscription.
+type Subscribe struct {
+	Filter         string        `toml:"filter" doc:"template, with $share/NAME/ if shared"`
+	QoS            int           `toml:"qos"`
+	NoLocal        bool          `toml:"no_local" doc:"MQTT 5"`
+	RetainAs       bool          `toml:"retain_as_published" doc:"MQTT 5"`
+	RetainHandling int           `toml:"retain_handling" doc:"MQTT 5: 0 send, 1 send to new subscriptions, 2 do not send"`
+	After          time.Duration `toml:"after" doc:"how long after the connect"`
+	Every          time.Duration `toml:"every" doc:"unsubscribe and subscribe anew so often; 0: never"`
+}
+
+// Publish is one stream of messages.
+type Publish struct {
+	Topic    string        `toml:"topic" doc:"template"`
+	QoS      int           `toml:"qos"`
+	Mix      []float64     `toml:"qos_mix" doc:"shares of QoS 0, 1 and 2, instead of qos"`
+	Retain   bool          `toml:"retain"`
+	Expiry   time.Duration `toml:"expiry" doc:"Message Expiry Interval, MQTT 5; 0: none"`
+	Schedule string        `toml:"schedule" oneof:"fixed,poisson,burst,diurnal,once,max" doc:"fixed: every so often; poisson: the same mean at random; burst: count messages at once; diurnal: rate follows a day of length period; once: after each connect; max: as fast as acknowledgements allow"`
+	Every    time.Duration `toml:"every" doc:"(mean) time between messages or bursts of one device"`
+	After    time.Duration `toml:"after" doc:"time of the first after the connect; left out: spread over every at random"`
+	Count    int           `toml:"count" doc:"messages of a burst, or of once"`
+	Limit    int           `toml:"limit" doc:"messages of one device in all; 0: not limited"`
+	Period   time.Duration `toml:"period" doc:"diurnal: length of the day"`
+	Low      float64       `toml:"low" doc:"diurnal: rate at night as a share of the rate at noon"`
+	Away     bool          `toml:"away" doc:"true: messages that fall into an absence are kept and sent after the reconnect; false: they are not made"`
+	Payload  Payload       `toml:"payload"`
+}
+
+// Payload says what messages hold. Every message also carries a mark by which the
+// oracle knows it, unless Mark is "none".
+type Payload struct {
+	Kind   string   `toml:"kind" oneof:"counter,walk,template,sparkplug,file,bytes,text" doc:"counter: a number that grows; walk: a random walk between low and high; template: text with {…}; sparkplug: a metric in Sparkplug B's form; file: lines of a file in turn; bytes: random, of size; text: as it stands"`
+	Text   string   `toml:"text" doc:"template or text"`
+	Values []string `toml:"values" doc:"text: one of these in turn instead"`
+	File   string   `toml:"file" doc:"file: its path"`
+	Size   int      `toml:"size" unit:"bytes" doc:"bytes: size; others: padded to it; 0: as it comes"`
+	Low    float64  `toml:"low" doc:"walk"`
+	High   float64  `toml:"high" doc:"walk"`
+	Step   float64  `toml:"step" doc:"walk: largest change"`
+	Mark   string   `toml:"mark" oneof:"payload,property,none" doc:"where the mark stands: in the payload (in JSON as a member), in a user property (MQTT 5), or nowhere: then the oracle goes by content"`
+}
+
+// Respond answers what comes on the group's subscriptions.
+type Respond struct {
+	Filter  string        `toml:"filter" doc:"template; which messages are answered"`
+	Topic   string        `toml:"topic" doc:"template of the answer's topic; left out: the Response Topic (MQTT 5), with its Correlation Data"`
+	QoS     int           `toml:"qos"`
+	Retain  bool          `toml:"retain"`
+	Delay   time.Duration `toml:"delay" doc:"time until the answer"`
+	Payload Payload       `toml:"payload"`
+}
+
+// Reconnect is what a device does after its connection was lost or refused.
+type Reconnect struct {
+	Min    time.Duration `toml:"min" doc:"first wait"`
+	Max    time.Duration `toml:"max" doc:"longest wait; each is twice the one before"`
+	Jitter float64       `toml:"jitter" doc:"share of the wait that is random"`
+	Limit  int           `toml:"limit" doc:"tries in a row until the device gives up; 0: never"`
+}
+
+// Sleep takes a device off and on: it disconnects, sleeps, and connects again.
+type Sleep struct {
+	Awake  time.Duration `toml:"awake" doc:"mean time connected"`
+	Asleep time.Duration `toml:"asleep" doc:"mean time away"`
+	Jitter float64       `toml:"jitter" doc:"share of both that is random"`
+	Abrupt float64       `toml:"abrupt" doc:"share of departures without DISCONNECT"`
+}
+
+// Misbehave makes devices a burden.
+type Misbehave struct {
+	Share     float64       `toml:"share" doc:"share of the group that does so"`
+	SlowRead  int           `toml:"slow_read" unit:"bytes" doc:"bytes read a second"`
+	FlapEvery time.Duration `toml:"flap_every" doc:"mean time after which it cuts the connection and comes back at once"`
+	Duplicate bool          `toml:"duplicate_client_id" doc:"uses the client identifier of the group's first device"`
+}
