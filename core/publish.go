@@ -50,16 +50,17 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !l.live() {
-		return false, Errorf(SessionTakenOver, "")
-	}
 	var wait *commit // nothing but what this message needs
 	if t.opCount() > before {
 		wait = t.commit
 	}
-	if p.QoS == 2 && accepts(d.Reason) {
-		s.receive(t, d, wait)
-	} else {
+	if p.QoS == 2 {
+		s.received(t, l, d, wait)
+	}
+	if !l.live() {
+		return false, Errorf(SessionTakenOver, "")
+	}
+	if p.QoS == 1 {
 		s.answer(t, d, wait)
 	}
 	if s.pendingAcks() >= pauseAt && !s.paused {
@@ -80,16 +81,16 @@ func (g *Gateway) expectPublish(t *Turn, l Link, p *Publish, d Delivery) (duplic
 	if !l.live() {
 		return false, Errorf(SessionTakenOver, "")
 	}
-	if s.more == nil {
-		return false, nil
-	}
 	if r := s.receivedOf(p.PacketID); p.QoS == 2 && r != nil {
 		t.Count(MessagesDuplicate, 1)
 		s.receiveAgain(t, d, r)
 		return true, nil
 	}
-	if len(s.more.received)+s.pendingAcks() >= int(g.cfg.ReceiveMaximum) && s.limited(g) {
+	if s.limited(g) && s.beyond(int(g.cfg.ReceiveMaximum)) {
 		return false, Errorf(ReceiveMaximumExceeded, "more than %d messages unacknowledged", g.cfg.ReceiveMaximum)
+	}
+	if p.QoS == 2 {
+		s.receive(p.PacketID)
 	}
 	return false, nil
 }

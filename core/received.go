@@ -11,7 +11,7 @@ type receivedID struct {
 type receivedState uint8
 
 const (
-	receivedCommitting receivedState = iota // its commit is under way: no PUBREC yet
+	receivedCommitting receivedState = iota // its way to the receivers, then its commit: no PUBREC yet
 	receivedKept                            // PUBREC may be sent, again and again
 	receivedReleasing                       // PUBREL came; its commit is under way: no PUBCOMP yet
 )
@@ -40,17 +40,56 @@ func (s *Session) forgetReceived(id uint16) {
 	}
 }
 
-// receive notes a QoS 2 PUBLISH that was taken and answers it, after wait.
-func (s *Session) receive(t *Turn, d Delivery, wait *commit) {
-	state := receivedKept
-	if s.durable {
+// receive notes the identifier of a QoS 2 PUBLISH before the message goes on its
+// way: a takeover in between must not make a resend a second message. [MQTT-4.3.3-10]
+func (s *Session) receive(id uint16) {
+	m := s.rarely()
+	m.received = append(m.received, receivedID{id, receivedCommitting})
+}
+
+// received answers l for a QoS 2 PUBLISH that went its way: after wait, and after
+// the store has the identifier. Where l was taken over meanwhile, only resends on
+// its successor are answered.
+func (s *Session) received(t *Turn, l Link, d Delivery, wait *commit) {
+	r := s.receivedOf(d.PacketID)
+	if r == nil || s.ended {
+		return
+	}
+	switch {
+	case !accepts(d.Reason):
+		s.forgetReceived(d.PacketID) // refused: the identifier is free [MQTT-4.3.3]
+	case s.durable:
 		wait = t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: d.PacketID})
+	case wait == nil:
+		r.state = receivedKept
 	}
-	if wait != nil {
-		state = receivedCommitting
+	ref := ackRef{link: l, kind: d.Kind, id: d.PacketID}
+	switch {
+	case l.live():
+		s.answer(t, d, wait)
+	case wait != nil:
+		wait.acks = append(wait.acks, ref)
+	case accepts(d.Reason):
+		s.settleAnswer(t, ref, Success)
+	default:
+		s.settleAnswer(t, ref, d.Reason)
 	}
-	s.rarely().received = append(s.more.received, receivedID{d.PacketID, state})
-	s.answer(t, d, wait)
+}
+
+// beyond says that the client has max or more of its own QoS 1 and 2 messages under
+// way: a QoS 2 message that waits for its PUBREC has an answer among the others, and
+// is one message all the same.
+func (s *Session) beyond(max int) bool {
+	if s.more == nil || len(s.more.received)+s.pendingAcks() < max {
+		return false
+	}
+	n := len(s.more.received)
+	for i := range s.more.acks.slots {
+		if s.more.acks.slots[i].d.Kind == DeliverAck {
+			n++
+		}
+	}
+	return n >= max
 }
 
 // receiveAgain answers a resend: at once if the first was kept, else with it.
