@@ -86,7 +86,7 @@ func (g *Gateway) expectPublish(t *Turn, l Link, p *Publish, d Delivery) (duplic
 		s.receiveAgain(t, d, r)
 		return true, nil
 	}
-	if s.limited(g) && s.beyond(int(g.cfg.ReceiveMaximum)) {
+	if s.beyond(int(g.cfg.ReceiveMaximum)) && s.limited(g) {
 		return false, Errorf(ReceiveMaximumExceeded, "more than %d messages unacknowledged", g.cfg.ReceiveMaximum)
 	}
 	if p.QoS == 2 {
