@@ -171,7 +171,7 @@ func (l *loop) read(c *conn) (int, error) {
 	} else {
 		into = l.buf[front : front+readSize]
 	}
-	n, err := unix.Read(int(c.fd), into)
+	n, err := readNow(c.fd, into)
 	l.reads++
 	if err != nil || n <= 0 {
 		return n, err

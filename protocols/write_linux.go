@@ -72,7 +72,7 @@ func (c *conn) write(t *core.Turn, b *batch) bool {
 	var n int
 	var err error
 	if len(b.refs) == 0 {
-		n, err = unix.Write(int(c.fd), b.Buf)
+		n, err = writeNow(c.fd, b.Buf)
 	} else {
 		n, err = c.writev(b.segments())
 	}
