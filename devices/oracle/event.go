@@ -7,8 +7,8 @@ type Kind uint8
 // from it by the fleet: the truth of both lies between them and the server, so that
 // what was under way at either moment may have had its effect or not.
 const (
-	// Connecting: CONNECT was sent. Clean, Expiry (session expiry, seconds) and Code
-	// (protocol version) are set; what the server held of the session before is void
+	// Connecting: CONNECT was sent. Clean, Expiry (session expiry, seconds), KeepAlive
+	// and Code (protocol version: 3, 4 or 5) are set; what the server held of the session before is void
 	// from here on if Clean.
 	Connecting Kind = iota
 	// WillSet follows Connecting for a device with a Will: Topic, Hash, Seq, QoS,
@@ -23,6 +23,8 @@ const (
 	Leaving
 	// Lost: the connection ended without the device's DISCONNECT: by the server
 	// (Code as it said, or 0), by the network, or by a fault that the scenario wanted.
+	// Silent says that the server may not have been told: it learns of it by the
+	// keep-alive only. At is then the time of the cut, if the fleet knows it.
 	Lost
 	// Subscribing and Unsubscribing: the packet was sent. Topic is the filter as it
 	// was written, with its $share/ prefix; QoS, and Present for "retained messages
@@ -50,7 +52,10 @@ const (
 )
 
 // Event is one thing that happened to one device, as the device saw it. Events of a
-// source come in the order of their times; sources are merged by time.
+// source come in the order of their times; sources are merged by time. What was sent
+// is stamped before the write, what was received after the read, so that a message's
+// Publishing is never later than its Received. Two events of one time are taken in an
+// order in which what was sent comes first.
 type Event struct {
 	At        int64  // nanoseconds on a clock that all sources of the run share
 	Kind      Kind   //
@@ -63,6 +68,7 @@ type Event struct {
 	Size      uint32 // payload bytes
 	Expiry    uint32 // seconds
 	Delay     uint32 // seconds
+	KeepAlive uint16 // Connecting: seconds, 0 for none
 	QoS       uint8  //
 	Code      uint8  // reason code
 	Marked    bool   // Received: the payload had a mark
@@ -70,10 +76,14 @@ type Event struct {
 	Dup       bool   // Received
 	Present   bool   //
 	Clean     bool   //
+	Silent    bool   // Lost
 }
 
 // Device is what the oracle has to know of a device before the run.
 type Device struct {
 	Name  string // its client identifier
 	Group string // of the scenario
+	// Slow: it reads slowly by intent, so that what the server still holds for it at
+	// the end of a subscription or connection is not missed.
+	Slow bool
 }

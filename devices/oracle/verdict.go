@@ -32,6 +32,19 @@ const (
 	FaultCount
 )
 
+// String is the fault's name in ByFault and Example.
+func (f Fault) String() string {
+	if f < FaultCount {
+		return faultNames[f]
+	}
+	return "unknown"
+}
+
+var faultNames = [FaultCount]string{
+	LostMessage: "lost", Duplicate: "duplicate", Reordered: "reordered", WrongRetained: "wrong retained",
+	WrongWill: "wrong will", Corrupt: "corrupt", Unwanted: "unwanted", SessionLost: "session lost", RefusedAck: "refused",
+}
+
 // Example is one occurrence of a fault, for a person.
 type Example struct {
 	Fault     Fault  `json:"-"`
