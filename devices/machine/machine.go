@@ -99,8 +99,8 @@ func (m *Machine) Adopt(from *Machine) {
 	}
 }
 
-// Connected reports whether the server accepted and the connection is not known to be over.
-func (m *Machine) Connected() bool { return m.phase == connected }
+// Online reports whether the server accepted and the connection is not known to be over.
+func (m *Machine) Online() bool { return m.phase == connected }
 
 // KeepAlive is the keep alive of the present connection as the server has it.
 func (m *Machine) KeepAlive() time.Duration { return time.Duration(m.keepAlive) * time.Second }
