@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -19,6 +20,7 @@ type Client struct {
 	accepted Accepted
 	session  *Session
 	messages chan *Message
+	born     time.Time // when its clock began
 
 	done    chan struct{} // closed when the connection is over
 	leaving chan struct{} // closed when Disconnect begins
@@ -29,19 +31,18 @@ type Client struct {
 	room    chan struct{} // from the writer: there is room again
 	pinger  *time.Timer   // nil without keep alive
 
-	mu        *sync.Mutex // the session's: one lock for both
-	buf       []byte      // waits for the writer
-	err       error       // why it is over
-	ended     bool
-	closing   bool // a DISCONNECT is the last that goes out
-	inflight  int  // own QoS 1 and 2 messages, of window
-	window    int
-	answers   map[uint16]*answer
-	unacked   int       // received QoS 1 and 2 messages, of ReceiveMaximum
-	lastWrite time.Time // for the keep alive
-	lastRead  time.Time
-	asked     time.Time // when the PINGREQ under way was sent
-	stalled   bool      // the caller does not take messages, so nothing is read
+	mu      *sync.Mutex     // the session's: one lock for both
+	machine machine.Machine // speaks MQTT; holds the session's state
+	turn    machine.Turn    // its Out waits for the writer
+	err     error           // why it is over
+	ended   bool
+	closing bool // nothing goes out behind what waits
+	answers map[uint64]*answer
+	asks    uint64       // token of answers that was given out last
+	stalled bool         // the caller does not take messages, so nothing is read
+	got     *Message     // what the machine just received
+	said    *ReasonError // what the server just said
+	former  *Client      // whose session this one took over
 }
 
 // Accepted is what the server said in its CONNACK.
@@ -87,16 +88,22 @@ func (c *Client) Err() error {
 
 // start begins reading and writing; rest is what came behind the CONNACK.
 func (c *Client) start(rest []byte) {
-	c.mu.Lock()
-	c.lastRead, c.lastWrite = time.Now(), time.Now()
-	c.pump()
-	c.mu.Unlock()
 	go c.writeLoop()
 	go c.readLoop(rest)
 	if k := c.accepted.KeepAlive; k > 0 {
 		c.mu.Lock()
 		c.pinger = time.AfterFunc(k, c.ping)
 		c.mu.Unlock()
+	}
+}
+
+// tick tells the machine the time; the lock is held, as with flush.
+func (c *Client) tick() { c.turn.Now = int64(time.Since(c.born)) }
+
+// flush has the writer take what the machine wrote.
+func (c *Client) flush() {
+	if len(c.turn.Out) > 0 {
+		signal(c.wake)
 	}
 }
 
@@ -130,18 +137,9 @@ func (c *Client) endLocked(err error) bool {
 	if c.pinger != nil {
 		c.pinger.Stop()
 	}
+	c.machine.Lost()
 	close(c.done)
 	return true
-}
-
-// queue appends a packet to what the writer takes; the lock is held.
-func (c *Client) queue(p packet.Packet) {
-	if c.ended || c.closing {
-		return
-	}
-	c.buf = p.Append(c.buf, c.opt.Version)
-	c.lastWrite = time.Now()
-	signal(c.wake)
 }
 
 // signal wakes one that waits, now or later.
@@ -156,7 +154,7 @@ func signal(ch chan struct{}) {
 func (c *Client) waitRoom(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		full, over := len(c.buf) > maxUnwritten, c.ended || c.closing
+		full, over := len(c.turn.Out) > maxUnwritten, c.ended || c.closing
 		c.mu.Unlock()
 		if over {
 			return c.overErr()
@@ -176,8 +174,14 @@ func (c *Client) waitRoom(ctx context.Context) error {
 
 // overErr is the error of calls that come too late.
 func (c *Client) overErr() error {
-	if err := c.Err(); err != nil {
-		return err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.overLocked()
+}
+
+func (c *Client) overLocked() error {
+	if c.err != nil {
+		return c.err
 	}
 	return ErrClosed
 }
@@ -193,8 +197,8 @@ func (c *Client) writeLoop() {
 			return
 		}
 		c.mu.Lock()
-		out := c.buf
-		c.buf = spare[:0]
+		out := c.turn.Out
+		c.turn.Out = spare[:0]
 		last := c.closing
 		c.mu.Unlock()
 		if len(out) > 0 {
@@ -230,7 +234,9 @@ func (c *Client) Disconnect(ctx context.Context) error {
 // DisconnectWith is Disconnect with a reason code: ReasonDisconnectWithWill makes
 // the server publish the Will. Before MQTT 5 the code is not told.
 func (c *Client) DisconnectWith(ctx context.Context, code packet.ReasonCode) error {
-	if !c.beginLeave(&packet.Disconnect{Reason: code}, nil) {
+	if begun, err := c.beginLeave(code); err != nil {
+		return fmt.Errorf("disconnect: %w", err)
+	} else if !begun {
 		return c.overErr()
 	}
 	defer c.fail(ErrClosed)
@@ -258,21 +264,27 @@ func (c *Client) DisconnectWith(ctx context.Context, code packet.ReasonCode) err
 	return nil
 }
 
-// beginLeave queues the last packet; false when the end has begun already. why, if not
-// nil, is what Err shall say.
-func (c *Client) beginLeave(p *packet.Disconnect, why error) bool {
+// beginLeave queues the last packet; false when the end has begun already.
+func (c *Client) beginLeave(code packet.ReasonCode) (begun bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || c.closing {
-		return false
+		return false, nil
 	}
-	if c.opt.Version == packet.V5 || why == nil {
-		c.queue(p)
+	c.tick()
+	if err := c.machine.Disconnect(&c.turn, code); err != nil {
+		return false, err
 	}
+	c.leaveLocked(nil)
+	return true, nil
+}
+
+// leaveLocked lets the writer end with what waits. why, if not nil, is what Err shall
+// say. The lock is held.
+func (c *Client) leaveLocked(why error) {
 	c.closing, c.err = true, why
 	close(c.leaving)
 	signal(c.wake)
-	return true
 }
 
 // Close cuts the connection without a DISCONNECT: the server publishes the Will.
@@ -284,27 +296,24 @@ func (c *Client) Close() error {
 
 // ping runs when the keep alive may have passed. [MQTT-3.1.2-20]
 func (c *Client) ping() {
-	k := c.accepted.KeepAlive
 	c.mu.Lock()
 	if c.ended || c.closing {
 		c.mu.Unlock()
 		return
 	}
-	now := time.Now()
-	switch idle := now.Sub(c.lastWrite); {
-	case !c.asked.IsZero() && c.lastRead.Before(c.asked) && !c.stalled:
-		c.mu.Unlock()
-		c.fail(ErrNoAnswer)
-		return
-	case !c.asked.IsZero():
-		c.asked = time.Time{}
-		c.pinger.Reset(max(k-idle, time.Millisecond))
-	case idle < k:
-		c.pinger.Reset(k - idle)
-	default:
-		c.queue(&packet.Pingreq{})
-		c.asked = now
-		c.pinger.Reset(max(k/2, time.Millisecond))
+	if c.tick(); c.stalled {
+		c.machine.Heard(&c.turn)
 	}
+	next, err := c.machine.Timer(&c.turn)
+	if next != 0 {
+		c.pinger.Reset(time.Duration(max(next-c.turn.Now, int64(time.Millisecond))))
+	}
+	if err != nil {
+		c.endLocked(err)
+	}
+	c.flush()
 	c.mu.Unlock()
+	if err != nil {
+		c.conn.Close()
+	}
 }

@@ -1,14 +1,13 @@
 package devices
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"math"
-	"net"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -26,24 +25,24 @@ func Dial(ctx context.Context, rawURL string, o Options) (*Client, error) {
 		return nil, err
 	}
 	a.credentials(&o)
-	connect, err := connectPacket(&o)
-	if err != nil {
+	c := newClient(a, o)
+	if err := c.connect(); err != nil {
 		return nil, &DialError{URL: a.shown, Problem: "cannot say this in a CONNECT: " + err.Error(), Err: err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	conn, err := a.open(ctx, &o)
-	if err != nil {
+	if c.conn, err = a.open(ctx, &o); err != nil {
 		return nil, explainDial(a, err)
 	}
-	ack, rest, err := handshake(ctx, conn, connect, &o)
+	got, err := c.handshake(ctx)
+	if err == nil {
+		got, err = c.join(got)
+	}
 	if err != nil {
-		conn.Close()
+		c.conn.Close()
 		return nil, explainHandshake(a, &o, err)
 	}
-	c := newClient(conn, a, o, ack)
-	o.Session.begin(c, ack.SessionPresent)
-	c.start(rest)
+	c.start(got)
 	return c, nil
 }
 
@@ -58,75 +57,63 @@ func (a *address) credentials(o *Options) {
 	o.HasPassword = o.HasPassword || o.Password != nil
 }
 
-func newClient(conn net.Conn, a *address, o Options, ack *packet.Connack) *Client {
+// newClient makes a client that is not connected yet.
+func newClient(a *address, o Options) *Client {
 	c := &Client{
-		opt: o, url: a.shown, conn: conn, session: o.Session, mu: &o.Session.mu,
-		accepted: accepted(&o, ack),
+		opt: o, url: a.shown, session: o.Session, mu: &o.Session.mu, born: time.Now(),
 		messages: make(chan *Message, o.Buffer),
 		done:     make(chan struct{}), leaving: make(chan struct{}), flushed: make(chan struct{}), written: make(chan struct{}), drained: make(chan struct{}),
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
-		answers: map[uint16]*answer{},
+		answers: map[uint64]*answer{},
 	}
-	c.window = int(min(c.accepted.ReceiveMaximum, o.MaxInflight)) // [MQTT-4.9.0-1]
+	c.machine.Init(o.config())
+	c.turn.Handler = (*events)(c)
 	return c
 }
 
-// connectPacket is the CONNECT that o describes, checked.
-func connectPacket(o *Options) (*packet.Connect, error) {
-	p := &packet.Connect{
-		CleanStart: !o.Resume, KeepAlive: o.keepAliveSeconds(), ClientID: []byte(o.ClientID),
-		HasUsername: o.Username != "", Username: []byte(o.Username),
+// config is what the machine is to know of o. It acknowledges nothing by itself: a
+// message is first to be handed over.
+func (o *Options) config() *machine.Config {
+	return &machine.Config{
+		Version: o.Version, Clean: !o.Resume, SessionExpiry: o.SessionExpiry, KeepAlive: o.keepAliveSeconds(),
+		ReceiveMaximum: o.ReceiveMaximum, MaxPacketSize: o.MaximumPacketSize, TopicAliasMaximum: o.TopicAliasMaximum,
+		RequestResponseInformation: o.RequestResponseInformation,
+		MaxInflight:                o.MaxInflight, MaxQueue: math.MaxUint16, ManualAck: true,
+	}
+}
+
+// connect has the CONNECT written that the options describe.
+func (c *Client) connect() error {
+	o := &c.opt
+	if err := checkUser(o.User); err != nil {
+		return err
+	}
+	id := &machine.Identity{
+		ClientID: []byte(o.ClientID), HasUsername: o.Username != "", Username: []byte(o.Username),
 		HasPassword: o.HasPassword, Password: o.Password,
 	}
-	if o.Version == packet.V5 {
-		o.connectProperties(&p.Properties)
-	}
-	if err := checkUser(o.User); err != nil {
-		return nil, err
+	for _, u := range o.User {
+		id.User = id.User.Add([]byte(u.Name), []byte(u.Value))
 	}
 	if w := o.Will; w != nil {
 		if err := checkUser(w.User); err != nil {
-			return nil, err
+			return err
 		}
-		p.HasWill = true
-		p.Will = packet.Will{Topic: []byte(w.Topic), Payload: w.Payload, QoS: w.QoS, Retain: w.Retain}
-		w.properties(&p.Will.Properties)
+		id.Will = &packet.Will{Topic: []byte(w.Topic), Payload: w.Payload, QoS: w.QoS, Retain: w.Retain}
+		w.properties(&id.Will.Properties)
 		if w.Delay > 0 {
-			p.Will.Properties.SetWillDelay(w.Delay)
+			id.Will.Properties.SetWillDelay(w.Delay)
 		}
 	}
-	if err := p.Validate(o.Version); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-func (o *Options) connectProperties(p *packet.Properties) {
-	if o.SessionExpiry != 0 {
-		p.SetSessionExpiry(o.SessionExpiry)
-	}
-	if o.ReceiveMaximum != math.MaxUint16 {
-		p.SetReceiveMaximum(o.ReceiveMaximum)
-	}
-	if o.MaximumPacketSize != 0 {
-		p.SetMaximumPacketSize(o.MaximumPacketSize)
-	}
-	if o.TopicAliasMaximum != 0 {
-		p.SetTopicAliasMaximum(o.TopicAliasMaximum)
-	}
-	if o.RequestResponseInformation {
-		p.SetRequestResponseInformation(true)
-	}
-	if checkUser(o.User) == nil {
-		addUser(p, o.User)
-	}
+	return c.machine.Connect(&c.turn, id)
 }
 
 // maxConnack is the largest answer to a CONNECT that is taken, in bytes.
 const maxConnack = 1 << 20
 
-// handshake sends the CONNECT and reads the CONNACK; rest is what came behind it.
-func handshake(ctx context.Context, conn net.Conn, connect *packet.Connect, o *Options) (ack *packet.Connack, rest []byte, err error) {
+// handshake sends the CONNECT and reads until the answer is there; more may be behind it.
+func (c *Client) handshake(ctx context.Context) (got []byte, err error) {
+	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() && err == nil {
@@ -136,58 +123,55 @@ func handshake(ctx context.Context, conn net.Conn, connect *packet.Connect, o *O
 			err = ctx.Err()
 		}
 	}()
-	if _, err = conn.Write(connect.Append(nil, o.Version)); err != nil {
-		return nil, nil, err
+	if _, err = conn.Write(c.turn.Out); err != nil {
+		return nil, err
 	}
+	c.turn.Out = nil
 	buf := make([]byte, 0, 4096)
 	for {
-		f, n, err := packet.Next(buf, maxConnack)
+		_, n, err := packet.Next(buf, maxConnack)
 		if err != nil {
-			return nil, nil, &notMQTT{buf, err}
+			return nil, &notMQTT{buf, err}
 		}
 		if n > 0 {
-			ack, err = readConnack(f, o)
-			return ack, buf[n:], err
+			return buf, nil
 		}
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
-		got, err := conn.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+got]
-		if err != nil && got == 0 {
+		n, err = conn.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil && n == 0 {
 			if errors.Is(err, io.EOF) && len(buf) > 0 {
 				err = &notMQTT{buf, err}
 			}
-			return nil, nil, err
+			return nil, err
 		}
 	}
 }
 
-// readConnack takes the server's answer; a refusal is a *ReasonError.
-func readConnack(f packet.Frame, o *Options) (*packet.Connack, error) {
-	// What is kept of it must outlive the buffer.
-	body := bytes.Clone(f.Body)
-	ack := &packet.Connack{}
-	if err := ack.Decode(o.Version, f.Header, body); err != nil {
-		// A server that does not speak the version may answer in another's form.
-		if old := (&packet.Connack{}); o.Version == packet.V5 && old.Decode(packet.V311, f.Header, body) == nil && old.Reason != 0 {
-			return nil, refused(old, packet.V311)
+// join takes the server's answer at the start of got: with a yes the session is this
+// client's from here on. A refusal is a *ReasonError.
+func (c *Client) join(got []byte) (rest []byte, err error) {
+	c.mu.Lock()
+	c.tick()
+	n, err := c.machine.Step(&c.turn, got)
+	former := c.former
+	c.former = nil
+	c.flush()
+	c.mu.Unlock()
+	switch {
+	case former != nil:
+		former.conn.Close()
+	case errors.Is(err, machine.ErrRefused):
+		if got[1] == 2 && c.said.Version == packet.V5 { // shorter than MQTT 5 has it
+			c.said.Version = packet.V311
 		}
-		return nil, &notMQTT{body, err}
+		return nil, c.said
+	case err != nil:
+		return nil, &notMQTT{got, err}
 	}
-	if ack.Reason != packet.ReasonSuccess {
-		return nil, refused(ack, o.Version)
-	}
-	if ack.SessionPresent && !o.Resume {
-		return nil, &notMQTT{body, errors.New("the server resumes a session although a clean one was asked for [MQTT-3.2.2-2]")}
-	}
-	return ack, nil
-}
-
-func refused(ack *packet.Connack, v packet.Version) error {
-	p := &ack.Properties
-	return &ReasonError{Op: "connection refused", Code: ack.Reason, Version: v,
-		Text: string(p.ReasonString), Reference: string(p.ServerReference)}
+	return got[n:], nil
 }
 
 // accepted reads the grants, with the defaults of MQTT where the server is silent.

@@ -1,6 +1,8 @@
 // Package devices holds what stands on the other side of the wire: the MQTT client
 // that `fairlead pub` and `fairlead sub` use, made of the codec alone. It knows
-// nothing of core, so that a fault in the gateway cannot hide in its own client.
+// nothing of core, so that a fault in the gateway cannot hide in its own client. What
+// it says and when is the affair of [github.com/fairlead-iot/fairlead/devices/machine],
+// which simulated fleets use, too; here are connections, waiting and words.
 //
 // [Dial] opens a connection by URL (mqtt, mqtts, ws, wss, unix) and returns a
 // [Client] once the server accepted it. A client has two goroutines, one that
@@ -13,7 +15,7 @@
 // their acknowledgement, identifiers of QoS 2 messages received) is a [Session],
 // which the next Dial may take over; unacknowledged messages are then sent again
 // with DUP. A [Message] from the server belongs to the caller; one that is
-// handed in must not be changed until it was acknowledged.
+// handed in is copied before Send and Publish return.
 //
 // # Back pressure
 //

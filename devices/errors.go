@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -66,9 +67,9 @@ var (
 	ErrClosed = errors.New("the client is closed")
 	// ErrSessionLost: the server no longer knows the session, so what was not
 	// acknowledged will never be.
-	ErrSessionLost = errors.New("the server has forgotten the session")
+	ErrSessionLost = machine.ErrSessionLost
 	// ErrNoAnswer: the server did not answer a PINGREQ.
-	ErrNoAnswer = errors.New("the server does not answer any more")
+	ErrNoAnswer = machine.ErrNoAnswer
 	// ErrReplaced: another Dial took the session, and with it this client's place.
 	ErrReplaced = errors.New("another connection of the client has taken its place")
 	// ErrLost: the network connection ended without a word.

@@ -34,13 +34,22 @@ func FuzzServer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte, version byte) {
 		v := packet.V311 + packet.Version(version&1)
 		o := Options{Version: v, KeepAlive: -1, TopicAliasMaximum: 2, Buffer: len(stream) + 1}.withDefaults()
-		c := newClient(&streamConn{in: bytes.NewReader(stream)}, &address{shown: "fuzz"}, o, &packet.Connack{})
-		c.mu.Lock()
-		if _, ok := c.session.add(&Message{Topic: "a", QoS: version >> 1 & 1}); !ok {
-			t.Fatal("no identifier")
+		c := newClient(&address{shown: "fuzz"}, o)
+		c.conn = &streamConn{in: bytes.NewReader(stream)}
+		if err := c.connect(); err != nil {
+			t.Fatal(err)
 		}
-		c.answers[2] = &answer{kind: packet.TypeSuback, done: make(chan struct{})}
-		c.mu.Unlock()
+		if _, err := c.join((&packet.Connack{}).Append(nil, v)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.publish(&Message{Topic: "a", QoS: version >> 1 & 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.sendAsk(func(token uint64) error {
+			return c.machine.Subscribe(&c.turn, &packet.Subscribe{Filters: []packet.Subscription{{Filter: []byte("f")}}}, token)
+		}); err != nil {
+			t.Fatal(err)
+		}
 		c.start(nil)
 		for range c.Messages() {
 		}

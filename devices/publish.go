@@ -2,7 +2,6 @@ package devices
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
@@ -23,30 +22,15 @@ func (c *Client) Publish(ctx context.Context, m *Message) (packet.ReasonCode, er
 // Send sends m and does not wait for its acknowledgement, only for room: QoS 1 and 2
 // keep to the server's Receive Maximum. The Pending is nil at QoS 0.
 func (c *Client) Send(ctx context.Context, m *Message) (*Pending, error) {
-	if err := c.check(m); err != nil {
+	if err := checkUser(m.User); err != nil {
 		return nil, fmt.Errorf("publish to %q: %w", m.Topic, err)
 	}
 	if err := c.waitRoom(ctx); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	if c.ended || c.closing {
-		c.mu.Unlock()
-		return nil, c.overErr()
-	}
-	if m.QoS == 0 {
-		p := m.publish()
-		c.queue(&p)
-		c.mu.Unlock()
-		return nil, nil
-	}
-	p, ok := c.session.add(m)
-	if ok {
-		c.pump()
-	}
-	c.mu.Unlock()
-	if !ok {
-		return nil, errors.New("65,535 messages are unacknowledged: there is no packet identifier left")
+	p, err := c.publish(m)
+	if p == nil || err != nil {
+		return nil, err
 	}
 	select {
 	case <-p.sent:
@@ -56,18 +40,35 @@ func (c *Client) Send(ctx context.Context, m *Message) (*Pending, error) {
 	case <-c.done:
 		return p, nil // it is the session's now, and goes with the next connection
 	case <-ctx.Done():
-		c.withdraw(p)
+		c.session.withdraw(p, context.Canceled)
 		return nil, ctx.Err()
 	}
 }
 
-// withdraw takes back what was never sent.
-func (c *Client) withdraw(p *Pending) {
+// publish gives m to the machine; the Pending is nil at QoS 0.
+func (c *Client) publish(m *Message) (p *Pending, err error) {
+	out := m.publish()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.state == queued && c.session.byID[p.id] == p {
-		c.session.finish(p, packet.ReasonUnspecifiedError, context.Canceled)
+	if c.ended || c.closing {
+		return nil, c.overLocked()
 	}
+	token := uint64(0)
+	if m.QoS > 0 {
+		p = c.session.add(m)
+		token = p.token
+	}
+	c.tick()
+	err = c.machine.Publish(&c.turn, &out, token)
+	if err != nil {
+		err = fmt.Errorf("publish to %q: %w", m.Topic, err)
+		if p != nil {
+			c.session.finish(p, packet.ReasonUnspecifiedError, err)
+		}
+		return nil, err
+	}
+	c.flush()
+	return p, nil
 }
 
 // Wait waits for the acknowledgement of p, sent by this client or a former one of the
@@ -103,58 +104,5 @@ func (c *Client) await(ctx context.Context, done <-chan struct{}) error {
 		return nil
 	default:
 		return err
-	}
-}
-
-// check holds m against what MQTT can say and what the server takes.
-func (c *Client) check(m *Message) error {
-	if m.QoS > 2 {
-		return fmt.Errorf("QoS %d does not exist", m.QoS)
-	}
-	if err := checkUser(m.User); err != nil {
-		return err
-	}
-	p := m.publish()
-	p.Payload = nil
-	if m.QoS > 0 {
-		p.PacketID = 1
-	}
-	if err := p.Validate(c.opt.Version); err != nil {
-		return err
-	}
-	size := p.Size(c.opt.Version) + len(m.Payload) + 3 // the length field may grow
-	switch a := &c.accepted; {
-	case m.QoS > a.MaximumQoS:
-		return fmt.Errorf("the server takes QoS %d at most [MQTT-3.2.2-11]", a.MaximumQoS)
-	case m.Retain && !a.RetainAvailable:
-		return errors.New("the server keeps no retained messages [MQTT-3.2.2-14]")
-	case size > packet.MaxRemaining:
-		return errors.New("the message is larger than MQTT can express")
-	case a.MaximumPacketSize != 0 && uint64(size-3) > uint64(a.MaximumPacketSize):
-		return fmt.Errorf("the packet would have %d bytes, the server takes %d at most [MQTT-3.2.2-15]", size-3, a.MaximumPacketSize)
-	}
-	return nil
-}
-
-// pump sends what the window has room for; the lock is held. [MQTT-4.9.0-2]
-func (c *Client) pump() {
-	s := c.session
-	for len(s.unsent) > 0 && c.inflight < c.window && !c.ended && !c.closing {
-		p := s.unsent[0]
-		s.unsent[0] = nil
-		s.unsent = s.unsent[1:]
-		c.inflight++
-		p.onWire = true
-		if p.state == released { // [MQTT-4.3.3-6]
-			c.queue(&packet.Ack{Type: packet.TypePubrel, PacketID: p.id})
-			continue
-		}
-		out := p.message.publish()
-		out.PacketID, out.Dup = p.id, p.state == sent // [MQTT-3.3.1-1]
-		if p.state == queued {
-			p.state = sent
-			close(p.sent)
-		}
-		c.queue(&out)
 	}
 }

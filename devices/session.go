@@ -1,9 +1,10 @@
 package devices
 
 import (
-	"slices"
+	"fmt"
 	"sync"
 
+	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -13,20 +14,16 @@ import (
 // time uses it: a Dial that succeeds ends the one before with ErrReplaced, as the
 // server does with its connection. [MQTT 5 section 4.1]
 type Session struct {
-	mu       sync.Mutex
-	out      []*Pending // not yet acknowledged, oldest first
-	byID     map[uint16]*Pending
-	other    map[uint16]struct{} // identifiers of SUBSCRIBE and UNSUBSCRIBE under way
-	received map[uint16]struct{} // QoS 2, acknowledged with PUBREC
-	last     uint16
-	unsent   []*Pending    // of out, not yet sent on this connection
-	idle     chan struct{} // closed while out is empty
-	user     *Client       // the last that was given the session
+	mu      sync.Mutex
+	user    *Client // the last that was given the session; its machine holds the state
+	pending map[uint64]*Pending
+	last    uint64        // token of pending that was given out last
+	idle    chan struct{} // closed while pending is empty
 }
 
 // NewSession makes an empty session.
 func NewSession() *Session {
-	s := &Session{byID: map[uint16]*Pending{}, other: map[uint16]struct{}{}, received: map[uint16]struct{}{}, idle: make(chan struct{})}
+	s := &Session{pending: map[uint64]*Pending{}, idle: make(chan struct{})}
 	close(s.idle)
 	return s
 }
@@ -35,117 +32,124 @@ func NewSession() *Session {
 func (s *Session) Unacknowledged() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.out)
+	return len(s.pending)
 }
 
 // Pending is a message of QoS 1 or 2 on its way to the server.
 type Pending struct {
-	message *Message
-	id      uint16
-	state   pendingState
-	onWire  bool          // sent on the present connection
-	sent    chan struct{} // closed when it was first sent
-	done    chan struct{} // closed at the end
-	code    packet.ReasonCode
-	err     error // set before done is closed
+	topic string
+	token uint64
+	sent  chan struct{} // closed when it was first sent
+	done  chan struct{} // closed at the end
+	code  packet.ReasonCode
+	err   error // set before done is closed
 }
 
-type pendingState uint8
-
-const (
-	queued   pendingState = iota // waits for room in the window
-	sent                         // waits for PUBACK or PUBREC
-	released                     // QoS 2: PUBREL is out, waits for PUBCOMP
-)
-
-// add puts a message behind the others; ok is false when all identifiers are
-// in use. This and the following are called with the lock held.
-func (s *Session) add(m *Message) (p *Pending, ok bool) {
-	id, ok := s.freeID()
-	if !ok {
-		return nil, false
-	}
-	p = &Pending{message: m, id: id, sent: make(chan struct{}), done: make(chan struct{})}
-	if len(s.out) == 0 {
+// add makes a Pending. This and the following are called with the lock held.
+func (s *Session) add(m *Message) *Pending {
+	s.last++
+	p := &Pending{topic: m.Topic, token: s.last, sent: make(chan struct{}), done: make(chan struct{})}
+	if len(s.pending) == 0 {
 		s.idle = make(chan struct{})
 	}
-	s.out, s.unsent = append(s.out, p), append(s.unsent, p)
-	s.byID[id] = p
-	return p, true
+	s.pending[p.token] = p
+	return p
 }
 
-// reserve takes an identifier for a SUBSCRIBE or UNSUBSCRIBE.
-func (s *Session) reserve() (id uint16, ok bool) {
-	if id, ok = s.freeID(); ok {
-		s.other[id] = struct{}{}
-	}
-	return id, ok
-}
-
-// freeID finds an identifier that is not in use. [MQTT-2.2.1-3]
-func (s *Session) freeID() (uint16, bool) {
-	for range 65535 {
-		if s.last++; s.last == 0 {
-			s.last = 1
-		}
-		_, a := s.byID[s.last]
-		_, b := s.other[s.last]
-		if !a && !b {
-			return s.last, true
-		}
-	}
-	return 0, false
-}
-
-// finish ends p.
+// finish ends p, once.
 func (s *Session) finish(p *Pending, code packet.ReasonCode, err error) {
-	s.out = without(s.out, p)
-	if p.state == queued {
-		s.unsent = without(s.unsent, p)
+	if s.pending[p.token] != p {
+		return
 	}
-	delete(s.byID, p.id)
+	delete(s.pending, p.token)
 	p.code, p.err = code, err
 	close(p.done)
-	if len(s.out) == 0 {
+	if len(s.pending) == 0 {
 		close(s.idle)
 	}
 }
 
-// without takes p out; it stands in front as a rule.
-func without(list []*Pending, p *Pending) []*Pending {
-	if i := slices.Index(list, p); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
-// begin prepares for c's connection: what is unacknowledged goes out again
-// [MQTT-4.4.0-1], or is lost where the server has forgotten [MQTT-3.2.2-5].
-func (s *Session) begin(c *Client, present bool) {
+// withdraw takes back what was never sent.
+func (s *Session) withdraw(p *Pending, why error) {
 	s.mu.Lock()
-	former := s.user
-	if s.user = c; former != nil {
-		former.endLocked(ErrReplaced) // or it would go on taking from unsent
-	}
-	s.resume(present)
-	s.mu.Unlock()
-	if former != nil {
-		former.conn.Close()
+	defer s.mu.Unlock()
+	if u := s.user; u.machine.Withdraw(&u.turn, p.token) {
+		s.finish(p, packet.ReasonUnspecifiedError, why)
 	}
 }
 
-func (s *Session) resume(present bool) {
-	clear(s.other)
-	if !present {
-		clear(s.received)
-		for _, p := range slices.Clone(s.out) {
-			if p.state != queued {
-				s.finish(p, packet.ReasonUnspecifiedError, ErrSessionLost)
-			}
-		}
+// begin gives c the session, and what the client before c held of it; that one is
+// over, and is returned so that its connection be closed.
+func (s *Session) begin(c *Client) (former *Client) {
+	former, s.user = s.user, c
+	if former != nil {
+		former.endLocked(ErrReplaced) // or it would go on with the session's messages
+		c.machine.Adopt(&former.machine)
 	}
-	for _, p := range s.out {
-		p.onWire = false
+	return former
+}
+
+// events hears what the machine of a Client has to tell; the lock is held.
+type events Client
+
+var _ machine.Handler = (*events)(nil)
+
+// Connected takes the server's answer to CONNECT.
+func (e *events) Connected(ack *packet.Connack) {
+	c := (*Client)(e)
+	if p := &ack.Properties; ack.Reason.Failed() {
+		c.said = &ReasonError{Op: "connection refused", Code: ack.Reason, Version: c.opt.Version,
+			Text: string(p.ReasonString), Reference: string(p.ServerReference)}
+		return
 	}
-	s.unsent = slices.Clone(s.out) // [MQTT-4.6.0-1]
+	c.accepted = accepted(&c.opt, ack)
+	c.former = c.session.begin(c)
+}
+
+// Message keeps a message for the reader, which hands it on without the lock.
+func (e *events) Message(p *packet.Publish, topic []byte) {
+	e.got = (*Client)(e).received(p, string(topic))
+}
+
+// Sent lets Send return.
+func (e *events) Sent(token uint64) {
+	if p := e.session.pending[token]; p != nil {
+		close(p.sent)
+	}
+}
+
+// Acked ends a message with the server's code.
+func (e *events) Acked(token uint64, code packet.ReasonCode, text []byte) {
+	p := e.session.pending[token]
+	if p == nil {
+		return
+	}
+	var err error
+	if code.Failed() {
+		err = &ReasonError{Op: fmt.Sprintf("publish to %q", p.topic), Code: code, Version: e.opt.Version, Text: string(text)}
+	}
+	e.session.finish(p, code, err)
+}
+
+// Dropped ends a message that will never be acknowledged.
+func (e *events) Dropped(token uint64, why error) {
+	if p := e.session.pending[token]; p != nil {
+		e.session.finish(p, packet.ReasonUnspecifiedError, fmt.Errorf("publish to %q: %w", p.topic, why))
+	}
+}
+
+// Subscribed ends a Subscribe.
+func (e *events) Subscribed(token uint64, codes []packet.ReasonCode, text []byte) {
+	e.answered(token, codes, text)
+}
+
+// Unsubscribed ends an Unsubscribe.
+func (e *events) Unsubscribed(token uint64, codes []packet.ReasonCode, text []byte) {
+	e.answered(token, codes, text)
+}
+
+// Disconnected notes the server's reason as the connection's error.
+func (e *events) Disconnected(p *packet.Disconnect) {
+	e.said = &ReasonError{Op: "the server ended the connection", Code: p.Reason, Version: packet.V5,
+		Text: string(p.Properties.ReasonString), Reference: string(p.Properties.ServerReference)}
 }

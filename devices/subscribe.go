@@ -2,7 +2,6 @@ package devices
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -21,7 +20,6 @@ type Subscription struct {
 
 // answer waits for a SUBACK or UNSUBACK.
 type answer struct {
-	kind  packet.Type
 	codes []packet.ReasonCode
 	text  string
 	done  chan struct{}
@@ -41,7 +39,7 @@ func (c *Client) Subscribe(ctx context.Context, id uint32, subs ...Subscription)
 	if id != 0 {
 		p.Properties.AddSubscriptionID(id)
 	}
-	return c.ask(ctx, "subscribe to", names, packet.TypeSuback, func(packetID uint16) packetOut { p.PacketID = packetID; return p })
+	return c.ask(ctx, "subscribe to", names, true, func(token uint64) error { return c.machine.Subscribe(&c.turn, p, token) })
 }
 
 // Unsubscribe removes subscriptions and waits for the server's answer: before
@@ -51,27 +49,23 @@ func (c *Client) Unsubscribe(ctx context.Context, filters ...string) ([]packet.R
 	for _, f := range filters {
 		p.Filters = append(p.Filters, []byte(f))
 	}
-	return c.ask(ctx, "unsubscribe from", filters, packet.TypeUnsuback, func(packetID uint16) packetOut { p.PacketID = packetID; return p })
+	// Before MQTT 5 an UNSUBACK has no codes.
+	coded := c.opt.Version == packet.V5
+	return c.ask(ctx, "unsubscribe from", filters, coded, func(token uint64) error { return c.machine.Unsubscribe(&c.turn, p, token) })
 }
 
-// packetOut is a packet that can be checked before it is sent.
-type packetOut interface {
-	packet.Packet
-	packet.Validator
-}
-
-// ask sends a packet with an identifier and waits for its answer.
-func (c *Client) ask(ctx context.Context, op string, names []string, kind packet.Type, with func(id uint16) packetOut) ([]packet.ReasonCode, error) {
-	w := &answer{kind: kind, done: make(chan struct{})}
-	id, err := c.sendAsk(op, names, w, with)
+// ask sends a packet that wants an answer, and waits for it. coded says that the answer
+// has a code for each name.
+func (c *Client) ask(ctx context.Context, op string, names []string, coded bool, send func(token uint64) error) ([]packet.ReasonCode, error) {
+	w, err := c.sendAsk(send)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s %q: %w", op, names, err)
 	}
 	if err := c.await(ctx, w.done); err != nil {
 		return nil, err // the identifier stays taken until the answer comes
 	}
-	if len(w.codes) != len(names) && (kind == packet.TypeSuback || c.opt.Version == packet.V5) {
-		return w.codes, fmt.Errorf("%s %d filters: the server answered for %d (packet %d)", op, len(names), len(w.codes), id)
+	if coded && len(w.codes) != len(names) {
+		return w.codes, fmt.Errorf("%s %d filters: the server answered for %d", op, len(names), len(w.codes))
 	}
 	for i, code := range w.codes {
 		if code.Failed() {
@@ -81,41 +75,28 @@ func (c *Client) ask(ctx context.Context, op string, names []string, kind packet
 	return w.codes, nil
 }
 
-func (c *Client) sendAsk(op string, names []string, w *answer, with func(id uint16) packetOut) (uint16, error) {
+func (c *Client) sendAsk(send func(token uint64) error) (*answer, error) {
 	c.mu.Lock()
-	if c.ended || c.closing {
-		c.mu.Unlock()
-		return 0, c.overErr()
-	}
 	defer c.mu.Unlock()
-	id, ok := c.session.reserve()
-	if !ok {
-		return 0, errors.New("all packet identifiers are in use")
+	if c.ended || c.closing {
+		return nil, c.overLocked()
 	}
-	p := with(id)
-	err := p.Validate(c.opt.Version)
-	if size := p.Size(c.opt.Version); err == nil && c.accepted.MaximumPacketSize != 0 && uint64(size) > uint64(c.accepted.MaximumPacketSize) {
-		err = fmt.Errorf("the packet would have %d bytes, the server takes %d at most [MQTT-3.2.2-15]", size, c.accepted.MaximumPacketSize)
+	c.tick()
+	c.asks++
+	if err := send(c.asks); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		delete(c.session.other, id)
-		return 0, fmt.Errorf("%s %q: %w", op, names, err)
-	}
-	c.answers[id] = w
-	c.queue(p)
-	return id, nil
+	w := &answer{done: make(chan struct{})}
+	c.answers[c.asks] = w
+	c.flush()
+	return w, nil
 }
 
-// answer takes a SUBACK or UNSUBACK; one that nobody asked for is ignored.
-func (c *Client) answer(kind packet.Type, id uint16, codes []packet.ReasonCode, p *packet.Properties) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	w := c.answers[id]
-	if w == nil || w.kind != kind {
-		return
+// answered takes a SUBACK or UNSUBACK.
+func (e *events) answered(token uint64, codes []packet.ReasonCode, text []byte) {
+	if w := e.answers[token]; w != nil {
+		delete(e.answers, token)
+		w.codes, w.text = slices.Clone(codes), string(text)
+		close(w.done)
 	}
-	delete(c.answers, id)
-	delete(c.session.other, id)
-	w.codes, w.text = slices.Clone(codes), string(p.ReasonString)
-	close(w.done)
 }

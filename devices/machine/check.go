@@ -19,7 +19,7 @@ func (m *Machine) Check(p *packet.Publish) error {
 	if p.QoS > 2 {
 		return fmt.Errorf("QoS %d does not exist", p.QoS)
 	}
-	if err := checkTopic(p.Topic, "the topic name"); err != nil {
+	if err := checkTopic(p.Topic, "topic name"); err != nil {
 		return err
 	}
 	v := m.cfg.version()
@@ -52,9 +52,9 @@ func (m *Machine) refuses(size int, qos byte, retain bool) error {
 func checkTopic(b []byte, what string) error {
 	switch {
 	case len(b) == 0:
-		return fmt.Errorf("%s is empty [MQTT-4.7.3-1]", what)
+		return fmt.Errorf("empty %s [MQTT-4.7.3-1]", what)
 	case bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0:
-		return fmt.Errorf("wildcard in %s [MQTT-3.3.2-2]", what)
+		return fmt.Errorf("wildcard in the %s [MQTT-3.3.2-2]", what)
 	}
 	return checkText(b, what)
 }
@@ -65,14 +65,14 @@ func checkText(b []byte, what string) error {
 		return err
 	}
 	if !packet.ValidUTF8(b) {
-		return fmt.Errorf("%s is not UTF-8, or holds the null character [MQTT-1.5.4-1]", what)
+		return fmt.Errorf("the %s is not UTF-8, or holds the null character [MQTT-1.5.4-1]", what)
 	}
 	return nil
 }
 
 func checkLength(b []byte, what string) error {
 	if len(b) > 65535 {
-		return fmt.Errorf("%s has %d bytes, 65,535 are the most", what, len(b))
+		return fmt.Errorf("the %s has %d bytes, 65,535 are the most", what, len(b))
 	}
 	return nil
 }
@@ -86,17 +86,17 @@ func checkProperties(p *packet.Properties) error {
 		return errors.New("the Payload Format Indicator is 0 or 1")
 	}
 	if p.Present.Has(packet.PropContentType) {
-		if err := checkText(p.ContentType, "the Content Type"); err != nil {
+		if err := checkText(p.ContentType, "Content Type"); err != nil {
 			return err
 		}
 	}
 	if p.Present.Has(packet.PropResponseTopic) {
-		if err := checkTopic(p.ResponseTopic, "the Response Topic"); err != nil {
+		if err := checkTopic(p.ResponseTopic, "Response Topic"); err != nil {
 			return err
 		}
 	}
 	if p.Present.Has(packet.PropCorrelationData) {
-		if err := checkLength(p.CorrelationData, "the Correlation Data"); err != nil {
+		if err := checkLength(p.CorrelationData, "Correlation Data"); err != nil {
 			return err
 		}
 	}
