@@ -1,5 +1,12 @@
 package scenario
 
+// Device is one device, as far as it never changes. It is a small value.
+type Device struct {
+	Group *GroupPlan
+	Index uint32 // within the fleet, from 0
+	N     uint32 // within the group, from 0; {n} is one more
+}
+
 // Device is the device with this number, which is below Len.
 func (p *Plan) Device(i uint32) Device {
 	for _, g := range p.Groups {
@@ -23,6 +30,9 @@ func (p *Plan) InitState(st *State, i uint32) {
 	*st = State{Device: d}
 	if n := len(d.Group.Streams); n > 0 {
 		st.streams = make([]streamState, n)
+	}
+	if d.Group.Slots > 0 {
+		st.rows = make([]uint32, d.Group.Slots)
 	}
 }
 
@@ -49,23 +59,23 @@ func (d Device) AppendClientID(b []byte) []byte {
 	if m := d.Group.Group.Misbehave; m != nil && m.Duplicate && d.Misbehaves() {
 		d = Device{Group: d.Group, Index: d.Group.First}
 	}
-	return d.Group.texts.clientID.appendTo(b, d, nil)
+	return d.Group.clientID.appendTo(b, d, nil)
 }
 
 // Username gives the user name; false: none.
 func (d Device) Username() (string, bool) {
-	if d.Group.texts.username == nil {
+	if d.Group.username == nil {
 		return "", false
 	}
-	return string(d.Group.texts.username.appendTo(nil, d, nil)), true
+	return string(d.Group.username.appendTo(nil, d, nil)), true
 }
 
 // Password gives the password; false: none.
 func (d Device) Password() ([]byte, bool) {
-	if d.Group.texts.password == nil {
+	if d.Group.password == nil {
 		return nil, false
 	}
-	return d.Group.texts.password.appendTo(nil, d, nil), true
+	return d.Group.password.appendTo(nil, d, nil), true
 }
 
 // AppendFilter appends the filter of subscription i of the group, with its $share/

@@ -57,7 +57,7 @@ func FindMark(payload []byte) (Mark, bool) {
 	if m, ok := markAt(payload, len(payload)-MarkSize-len(`"}`)); ok {
 		return m, true
 	}
-	at, ok := findMark(payload)
+	at, ok := scanMark(payload)
 	if !ok {
 		return Mark{}, false
 	}

@@ -2,8 +2,18 @@ package scenario
 
 import "bytes"
 
-// findMark looks through the whole payload for a mark.
-func findMark(payload []byte) (at int, ok bool) {
+// locateMark tells where the mark begins that FindMark finds.
+func locateMark(payload []byte) (at int, ok bool) {
+	if at := len(payload) - MarkSize; at >= 0 {
+		if _, ok := markAt(payload, at); ok {
+			return at, true
+		}
+	}
+	return scanMark(payload)
+}
+
+// scanMark looks through the whole payload for a mark.
+func scanMark(payload []byte) (at int, ok bool) {
 	for at <= len(payload)-MarkSize {
 		i := bytes.IndexByte(payload[at:len(payload)-MarkSize+1], markEdge)
 		if i < 0 {

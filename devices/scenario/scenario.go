@@ -11,10 +11,13 @@ type Scenario struct {
 	Duration    time.Duration `toml:"duration" doc:"how long the devices publish, from the first connect on"`
 	Settle      time.Duration `toml:"settle" doc:"how long to wait afterwards for what is still under way"`
 
-	Expect  Expect              `toml:"expect"`
-	TLS     TLS                 `toml:"tls"`
+	Expect  Expect              `toml:"expect" doc:"what has to hold for the run to pass"`
+	TLS     TLS                 `toml:"tls" doc:"how devices check the broker, and prove themselves"`
 	Network map[string]*Network `toml:"network" doc:"network conditions by name, for groups to choose"`
 	Groups  map[string]*Group   `toml:"groups" doc:"the devices, by kind"`
+
+	folder string              // of the file: names of payload files are relative to it
+	lines  map[string][][]byte // of payload files, by their names as written
 }
 
 // TLS says how devices check the broker, and prove themselves.
@@ -58,44 +61,45 @@ type Group struct {
 	Count       int           `toml:"count" doc:"how many"`
 	Protocol    string        `toml:"protocol" oneof:"mqtt5,mqtt3.1.1,mqtt3.1" doc:"what they speak"`
 	Broker      string        `toml:"broker" doc:"URL for this group; the scenario's when left out"`
-	ClientID    string        `toml:"client_id" doc:"template; {group} {n} {N} (count) {seed} and {rand:LETTERS} are replaced"`
+	ClientID    string        `toml:"client_id" doc:"template; of its placeholders {id} is not allowed"`
 	Username    string        `toml:"username" doc:"template"`
 	Password    string        `toml:"password" secret:"true" doc:"template"`
 	Start       time.Duration `toml:"start" doc:"when the first connects, from the begin of the run"`
 	Ramp        float64       `toml:"ramp" doc:"connections begun a second; 0: all at once"`
 	KeepAlive   time.Duration `toml:"keep_alive" doc:"whole seconds; 0: none"`
 	Durable     bool          `toml:"durable" doc:"keeps its session: Clean Start 0, or clean session 0"`
-	Expiry      time.Duration `toml:"session_expiry" doc:"of durable sessions, MQTT 5"`
+	Expiry      time.Duration `toml:"session_expiry" doc:"of durable sessions, MQTT 5; 0: one hour"`
 	Receive     int           `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken unacknowledged, MQTT 5; 0: 65,535"`
 	Inflight    int           `toml:"inflight" doc:"own QoS 1 and 2 messages under way at once; 0: 16"`
 	Network     string        `toml:"network" doc:"name of a network condition"`
 	Linger      bool          `toml:"linger" doc:"true: cut the connection at the end of the run instead of DISCONNECT, so that Wills are published"`
 	WarmUp      bool          `toml:"warm_up" doc:"true: groups without it begin only once all of this group are connected and subscribed"`
 
-	Will      *Will                 `toml:"will"`
+	Will      *Will                 `toml:"will" doc:"the message that the broker publishes for a device that vanishes"`
 	Subscribe map[string]*Subscribe `toml:"subscribe" doc:"subscriptions by name, made after each connect to a new session"`
 	Publish   map[string]*Publish   `toml:"publish" doc:"what they publish, by name"`
 	Respond   map[string]*Respond   `toml:"respond" doc:"answers to received messages, by name"`
-	Reconnect Reconnect             `toml:"reconnect"`
-	Sleep     *Sleep                `toml:"sleep"`
-	Misbehave *Misbehave            `toml:"misbehave"`
+	Reconnect Reconnect             `toml:"reconnect" doc:"what a device does after its connection was lost or refused"`
+	Sleep     *Sleep                `toml:"sleep" doc:"takes devices off and on"`
+	Misbehave *Misbehave            `toml:"misbehave" doc:"makes devices a burden"`
 }
 
 // Will is the message that the broker publishes for a device that vanishes.
 type Will struct {
 	Topic   string        `toml:"topic" doc:"template"`
-	Payload string        `toml:"payload" doc:"template"`
-	QoS     int           `toml:"qos"`
-	Retain  bool          `toml:"retain"`
+	Kind    string        `toml:"kind" oneof:"template,sparkplug" doc:"template: payload; sparkplug: the death certificate that belongs to the stream's birth certificate; left out: template"`
+	Payload string        `toml:"payload" doc:"template; it carries no mark, the oracle goes by content"`
+	QoS     int           `toml:"qos" doc:"0, 1 or 2"`
+	Retain  bool          `toml:"retain" doc:"true: the broker keeps it for later subscribers"`
 	Delay   time.Duration `toml:"delay" doc:"Will Delay Interval, MQTT 5"`
 }
 
 // Subscribe is one subscription.
 type Subscribe struct {
 	Filter         string        `toml:"filter" doc:"template, with $share/NAME/ if shared"`
-	QoS            int           `toml:"qos"`
-	NoLocal        bool          `toml:"no_local" doc:"MQTT 5"`
-	RetainAs       bool          `toml:"retain_as_published" doc:"MQTT 5"`
+	QoS            int           `toml:"qos" doc:"highest QoS wanted: 0, 1 or 2"`
+	NoLocal        bool          `toml:"no_local" doc:"true: not the device's own messages, MQTT 5"`
+	RetainAs       bool          `toml:"retain_as_published" doc:"true: live messages keep their RETAIN flag, MQTT 5"`
 	RetainHandling int           `toml:"retain_handling" doc:"MQTT 5: 0 send, 1 send to new subscriptions, 2 do not send"`
 	After          time.Duration `toml:"after" doc:"how long after the connect"`
 	Every          time.Duration `toml:"every" doc:"unsubscribe and subscribe anew so often; 0: never"`
@@ -103,33 +107,34 @@ type Subscribe struct {
 
 // Publish is one stream of messages.
 type Publish struct {
-	Topic    string        `toml:"topic" doc:"template"`
-	QoS      int           `toml:"qos"`
-	Mix      []float64     `toml:"qos_mix" doc:"shares of QoS 0, 1 and 2, instead of qos"`
-	Retain   bool          `toml:"retain"`
-	Expiry   time.Duration `toml:"expiry" doc:"Message Expiry Interval, MQTT 5; 0: none"`
-	Schedule string        `toml:"schedule" oneof:"fixed,poisson,burst,diurnal,once,max" doc:"fixed: every so often; poisson: the same mean at random; burst: count messages at once; diurnal: rate follows a day of length period; once: after each connect; max: as fast as acknowledgements allow"`
-	Every    time.Duration `toml:"every" doc:"(mean) time between messages or bursts of one device"`
-	After    time.Duration `toml:"after" doc:"time of the first after the connect; left out: spread over every at random"`
-	Count    int           `toml:"count" doc:"messages of a burst, or of once"`
-	Limit    int           `toml:"limit" doc:"messages of one device in all; 0: not limited"`
-	Period   time.Duration `toml:"period" doc:"diurnal: length of the day"`
-	Low      float64       `toml:"low" doc:"diurnal: rate at night as a share of the rate at noon"`
-	Away     bool          `toml:"away" doc:"true: messages that fall into an absence are kept and sent after the reconnect; false: they are not made"`
-	Payload  Payload       `toml:"payload"`
+	Topic    string         `toml:"topic" doc:"template; at most one of {each:…}, {any:…} and {rand:…} makes it another for each message"`
+	Response string         `toml:"response_topic" doc:"template; asks for an answer on this topic, with the mark as Correlation Data, MQTT 5"`
+	QoS      int            `toml:"qos" doc:"0, 1 or 2"`
+	Mix      []float64      `toml:"qos_mix" doc:"shares of QoS 0, 1 and 2, instead of qos"`
+	Retain   bool           `toml:"retain" doc:"true: the broker keeps the last one for later subscribers"`
+	Expiry   time.Duration  `toml:"expiry" doc:"Message Expiry Interval, MQTT 5; 0: none"`
+	Schedule string         `toml:"schedule" oneof:"fixed,poisson,burst,diurnal,once,max" doc:"fixed: every so often; poisson: the same mean at random; burst: count messages at once; diurnal: rate follows a day of length period; once: count messages after each connect; max: as fast as acknowledgements allow"`
+	Every    time.Duration  `toml:"every" doc:"(mean) time between messages or bursts of one device; once: between its messages"`
+	After    *time.Duration `toml:"after" doc:"time of the first after the connect; left out: spread over every at random, for once and max at once"`
+	Count    int            `toml:"count" doc:"messages of a burst, or of once"`
+	Limit    int            `toml:"limit" doc:"messages of one device in all; 0: not limited"`
+	Period   time.Duration  `toml:"period" doc:"diurnal: length of the day"`
+	Low      float64        `toml:"low" doc:"diurnal: rate at night, with which the run begins, as a share of the rate at noon"`
+	Away     bool           `toml:"away" doc:"true: messages that fall into an absence are kept and sent after the reconnect; false: they are not made"`
+	Payload  Payload        `toml:"payload" doc:"what the messages hold"`
 }
 
 // Payload says what messages hold. Every message also carries a mark by which the
 // oracle knows it, unless Mark is "none".
 type Payload struct {
-	Kind   string   `toml:"kind" oneof:"counter,walk,template,sparkplug,file,bytes,text" doc:"counter: a number that grows; walk: a random walk between low and high; template: text with {…}; sparkplug: a metric in Sparkplug B's form; file: lines of a file in turn; bytes: random, of size; text: as it stands"`
+	Kind   string   `toml:"kind" oneof:"counter,walk,template,sparkplug,file,bytes,text" doc:"counter: a number that grows; walk: a random walk between low and high; template: text with {…}; sparkplug: metrics in Sparkplug B's form, all of them with their names where the topic says NBIRTH or DBIRTH; file: lines of a file in turn; bytes: random, of size; text: as it stands; left out: shown by file, values, text (a template), low and high, or size"`
 	Text   string   `toml:"text" doc:"template or text"`
 	Values []string `toml:"values" doc:"text: one of these in turn instead"`
-	File   string   `toml:"file" doc:"file: its path"`
+	File   string   `toml:"file" doc:"file: its path, from the scenario's folder"`
 	Size   int      `toml:"size" unit:"bytes" doc:"bytes: size; others: padded to it; 0: as it comes"`
-	Low    float64  `toml:"low" doc:"walk"`
-	High   float64  `toml:"high" doc:"walk"`
-	Step   float64  `toml:"step" doc:"walk: largest change"`
+	Low    float64  `toml:"low" doc:"walk, and {value} where high is given too: the lowest"`
+	High   float64  `toml:"high" doc:"the highest"`
+	Step   float64  `toml:"step" doc:"the largest change; 0: a twentieth of the way from low to high"`
 	Mark   string   `toml:"mark" oneof:"payload,property,none" doc:"where the mark stands: in the payload (in JSON as a member), in a user property (MQTT 5), or nowhere: then the oracle goes by content"`
 }
 
@@ -137,10 +142,10 @@ type Payload struct {
 type Respond struct {
 	Filter  string        `toml:"filter" doc:"template; which messages are answered"`
 	Topic   string        `toml:"topic" doc:"template of the answer's topic; left out: the Response Topic (MQTT 5), with its Correlation Data"`
-	QoS     int           `toml:"qos"`
-	Retain  bool          `toml:"retain"`
+	QoS     int           `toml:"qos" doc:"0, 1 or 2"`
+	Retain  bool          `toml:"retain" doc:"true: the broker keeps the last answer"`
 	Delay   time.Duration `toml:"delay" doc:"time until the answer"`
-	Payload Payload       `toml:"payload"`
+	Payload Payload       `toml:"payload" doc:"what the messages hold"`
 }
 
 // Reconnect is what a device does after its connection was lost or refused.
@@ -161,8 +166,8 @@ type Sleep struct {
 
 // Misbehave makes devices a burden.
 type Misbehave struct {
-	Share     float64       `toml:"share" doc:"share of the group that does so"`
+	Share     float64       `toml:"share" doc:"share of the group that does so, its last devices and at least one; 0: all"`
 	SlowRead  int           `toml:"slow_read" unit:"bytes" doc:"bytes read a second"`
 	FlapEvery time.Duration `toml:"flap_every" doc:"mean time after which it cuts the connection and comes back at once"`
-	Duplicate bool          `toml:"duplicate_client_id" doc:"uses the client identifier of the group's first device"`
+	Duplicate bool          `toml:"duplicate_client_id" doc:"true: uses the client identifier of the group's first device"`
 }
