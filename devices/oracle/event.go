@@ -44,7 +44,8 @@ const (
 	// reason code of the first answer. Topic and Seq name the message.
 	Published
 	// Received: a PUBLISH was received. Publisher and Seq are what its mark says
-	// (Marked), or Hash must do. Sent is the mark's time, or 0.
+	// (Marked), or Hash must do. Sent is the mark's time, or 0. What the device knows at
+	// QoS 2 by its Packet Identifier to be a resend is no such event.
 	Received
 	// Ends is the last event of its source: nothing is sent after it, and what has
 	// not come by its time did not arrive.

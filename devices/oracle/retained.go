@@ -1,0 +1,228 @@
+package oracle
+
+import "slices"
+
+// version is a retained message, or its clearing, that stands or stood on a topic at
+// some time. The server took it between from and by.
+type version struct {
+	stream  int32
+	seq     uint64
+	hash    uint32
+	qos     uint8
+	clear   bool
+	will    bool
+	expires bool
+	from    int64
+	by      int64 // never: not known
+}
+
+// wait is a retained message that a new subscription has to bring.
+type wait struct {
+	topic *topic
+	asked int64 // Subscribing
+	at    int64 // Subscribed
+}
+
+const maxVersions = 64
+
+// retain adds a version and lets go of those that nobody can be sent any more.
+func (j *judge) retain(t *topic, v version) {
+	j.keep(t)
+	if v.clear {
+		for _, s := range j.sessions {
+			if len(s.waits) > 0 {
+				s.waits = without(s.waits, func(w *wait) bool { return w.topic == t })
+			}
+		}
+	}
+	if len(t.versions) > 2 {
+		oldest := j.now - int64(j.cfg.Keep)
+		t.versions = without(t.versions, func(v version) bool { return t.superseded(v, oldest) })
+	}
+	if len(t.versions) >= maxVersions {
+		j.skip("memory: retained messages of one topic under way at once")
+		t.versions = slices.Delete(t.versions, 0, 1)
+	}
+	t.versions = append(t.versions, v)
+}
+
+// stood notes when the server surely had a version.
+func (t *topic) stood(stream int32, seq uint64, at int64) {
+	for i := range t.versions {
+		if v := &t.versions[i]; v.stream == stream && v.seq == seq {
+			v.by = min(v.by, at)
+		}
+	}
+}
+
+// superseded tells whether at a time another version surely stood in v's place.
+// [MQTT-3.3.1-5]
+func (t *topic) superseded(v version, at int64) bool {
+	for _, w := range t.versions {
+		if w.by <= at && follows(w, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// follows tells whether the server surely took w later than v: v was answered before w
+// was sent, or one device sent both, in this order and with one QoS.
+func follows(w, v version) bool {
+	if v.by <= w.from && v != w {
+		return true
+	}
+	return w.stream == v.stream && w.seq > v.seq && w.qos == v.qos && !w.will && !v.will
+}
+
+// standing tells whether a retained message surely stood on t from a time on.
+func (t *topic) standing(at int64) bool {
+	sure := false
+	for _, v := range t.versions {
+		if t.superseded(v, at) {
+			continue
+		}
+		if v.clear || v.expires {
+			return false
+		}
+		sure = sure || v.by <= at
+	}
+	return sure
+}
+
+// awaitRetained notes the retained messages that a new subscription brings.
+// [MQTT-3.3.1-9] [MQTT-3.3.1-10]
+func (j *judge) awaitRetained(s *session, b *sub) {
+	if s.contested {
+		return
+	}
+	first := len(s.waits)
+	j.retained.below(b.filter.levels, true, func(t *topic) {
+		if t.standing(b.retained) && !s.awaits(t) {
+			s.waits = append(s.waits, &wait{topic: t, asked: b.retained, at: j.now})
+		}
+	})
+	slices.SortFunc(s.waits[first:], func(a, b *wait) int { return int(a.topic.id) - int(b.topic.id) })
+}
+
+func (s *session) awaits(t *topic) bool {
+	return slices.ContainsFunc(s.waits, func(w *wait) bool { return w.topic == t })
+}
+
+func (j *judge) retainedMissing(s *session, w *wait) {
+	if s.slow {
+		return
+	}
+	j.fault(WrongRetained, Example{At: w.at, Device: j.deviceName(s), Topic: w.topic.name, Detail: "the retained message did not come with the subscription"})
+}
+
+// retainedArrival judges a message with RETAIN set; false if it is one of those that
+// were published now, to a subscription with Retain As Published.
+func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool {
+	v := t.version(a)
+	asked := j.askedFor(s, t)
+	live := a.will != nil && (v == nil || j.willAsIs(s, t)) || j.isLive(s, a) && j.flagAllowed(s, t, a, true)
+	for i, w := range s.waits {
+		if w.topic != t {
+			continue
+		}
+		if v != nil && !v.clear && !live && !t.superseded(*v, w.asked) {
+			s.waits = slices.Delete(s.waits, i, i+1)
+			return true
+		}
+		asked = min(asked, w.asked)
+		break
+	}
+	if live {
+		return false
+	}
+	switch {
+	case asked != never && v != nil && !v.clear && !t.superseded(*v, asked):
+		return true
+	case asked != never && len(t.versions) == 0 || s.foreign:
+		j.skip("retained messages of before the run")
+		return true
+	}
+	j.wrongRetained(s, t, a, v, asked, e)
+	return !j.isLive(s, a)
+}
+
+func (j *judge) wrongRetained(s *session, t *topic, a arrival, v *version, asked int64, e *Event) {
+	detail := "it does not stand as the retained message"
+	switch {
+	case j.isLive(s, a):
+		detail = "RETAIN is set on a message of an old subscription"
+	case asked == never:
+		detail = "a retained message that no subscription asked for"
+	case v != nil:
+		detail = "an older retained message, or one that was cleared"
+		for i, w := range s.waits {
+			if w.topic == t { // it came, if wrongly
+				s.waits = slices.Delete(s.waits, i, i+1)
+				break
+			}
+		}
+	}
+	j.fault(WrongRetained, Example{At: e.At, Device: j.name(e.Device), Publisher: j.publisherOf(a), Topic: t.name, Seq: a.seq, Detail: detail})
+}
+
+// version finds what arrived among the versions.
+func (t *topic) version(a arrival) *version {
+	for i := range t.versions {
+		if v := &t.versions[i]; v.stream == a.stream && v.seq == a.seq {
+			return v
+		}
+	}
+	return nil
+}
+
+// askedFor is the last time that a matching subscription asked for retained messages,
+// the earliest of several subscriptions; never if none did.
+func (j *judge) askedFor(s *session, t *topic) int64 {
+	asked := int64(never)
+	for _, b := range s.subs {
+		if b.retained > 0 && b.filter.group == nil && j.matches(b.filter, t) {
+			asked = min(asked, b.retained)
+		}
+	}
+	return asked
+}
+
+// isLive tells whether a message has to come, or may, by its publishing.
+func (j *judge) isLive(s *session, a arrival) bool {
+	if a.message == 0 {
+		return false
+	}
+	return j.find(j.row(s.number, a.stream), a.message) != 0 || j.inGroups(s, a) != 0
+}
+
+// willAsIs tells whether the session may get a Will with RETAIN set as it was.
+func (j *judge) willAsIs(s *session, t *topic) bool {
+	for _, b := range s.subs {
+		if b.asIs && j.matches(b.filter, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// flagAllowed tells whether RETAIN may be so on a message that is published now.
+// [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+func (j *judge) flagAllowed(s *session, t *topic, a arrival, flag bool) bool {
+	if a.message == 0 || s.foreign {
+		return true
+	}
+	m := &j.messages.all[a.message]
+	set := m.flags&withRetain != 0
+	sure := false
+	for _, b := range s.subs {
+		if !b.takes(m.at) || !j.matches(b.filter, t) {
+			continue
+		}
+		if b.since > m.at || (set && b.asIs) == flag {
+			return true
+		}
+		sure = true
+	}
+	return !sure
+}
