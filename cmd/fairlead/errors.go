@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead"
 	"github.com/fairlead-iot/fairlead/devices"
+	"github.com/fairlead-iot/fairlead/devices/loop"
 	"github.com/fairlead-iot/fairlead/internal/config"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
@@ -23,6 +24,7 @@ const (
 	exitTimeout   = 5
 	exitListen    = 6
 	exitDirectory = 7
+	exitVerdict   = 8
 )
 
 // exits is what the help says of them.
@@ -36,6 +38,7 @@ func exits() []string {
 		exitTimeout:   "the time given by --timeout was over too soon",
 		exitListen:    "an address cannot be listened on (it is in use, …)",
 		exitDirectory: "the data directory cannot be used (in use, unreadable, full, newer, …)",
+		exitVerdict:   "a fleet ran, and what its scenario expects of the broker does not hold",
 	}
 }
 
@@ -79,6 +82,7 @@ func exitCode(err error) int {
 	var wrong wrongPassword
 	var malformed *packet.Error
 	var dial *devices.DialError
+	var fleetDial *loop.DialError
 	switch {
 	case err == nil, brokenPipe(err), errors.Is(err, context.Canceled):
 		return exitOK
@@ -86,13 +90,15 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errTimeout):
 		return exitTimeout
+	case errors.Is(err, errVerdict):
+		return exitVerdict
 	case errors.As(err, &gateway):
 		return stageCode(gateway.Stage)
 	case errors.As(err, &refused) && passing(refused.Code):
 		return exitConnect
 	case errors.As(err, &refused), errors.As(err, &wrong):
 		return exitRefused
-	case errors.As(err, &dial), errors.Is(err, devices.ErrLost), errors.Is(err, devices.ErrNoAnswer):
+	case errors.As(err, &dial), errors.As(err, &fleetDial), errors.Is(err, devices.ErrLost), errors.Is(err, devices.ErrNoAnswer):
 		return exitConnect
 	case errors.As(err, &malformed):
 		return exitUsage // the codec does not let it be said

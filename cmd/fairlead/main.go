@@ -75,6 +75,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 		t.passwdCommand(),
 		t.pubCommand(),
 		t.subCommand(),
+		t.fleetCommand(),
 		t.versionCommand(),
 	)
 	return root

@@ -1,0 +1,231 @@
+package fleet
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/devices/loop"
+	"github.com/fairlead-iot/fairlead/devices/machine"
+	"github.com/fairlead-iot/fairlead/devices/oracle"
+	"github.com/fairlead-iot/fairlead/devices/report"
+	"github.com/fairlead-iot/fairlead/devices/scenario"
+	"github.com/fairlead-iot/fairlead/mqtt/packet"
+)
+
+const (
+	// batchSize is how many events go to the sink at once.
+	batchSize = 512
+	// heartbeat is how often a worker tells its sink how far it is.
+	heartbeat = 50 * time.Millisecond
+	// maxTopics bounds the topics that a worker keeps as strings; beyond it they are made
+	// anew for each message.
+	maxTopics = 1 << 20
+	// maxReasons bounds the different shortfalls that are told apart.
+	maxReasons = 100
+)
+
+// sink is where a worker's events go. One goroutine uses it.
+type sink interface {
+	add(batch []oracle.Event) // may block; keeps nothing of batch
+	watermark(before int64)
+	close()
+}
+
+// worker is one event loop with its devices. All but the atomic fields belongs to the
+// loop's goroutine.
+type worker struct {
+	loop    *loop.Loop
+	clock   *loop.Clock
+	sink    sink
+	devices []device
+	turn    machine.Turn
+	message scenario.Message
+	publish packet.Publish
+	will    packet.Will
+	text    []byte // scratch for filters
+	nowhere []byte // scratch for output without a connection
+	events  []oracle.Event
+	topics  map[string]string
+	pulse   loop.Timer
+
+	begun     int64 // of the run, on the clock
+	started   bool
+	quiet     bool // nothing new is published
+	over      bool // all are to leave
+	connected int
+	unacked   int
+	shorts    map[string]*report.Shortfall
+
+	cold   *atomic.Int64 // devices of warm-up groups that do not stand yet
+	status workerStatus
+}
+
+// workerStatus is what others may ask at any time, a heartbeat old at most.
+type workerStatus struct {
+	connected, unacked, open atomic.Int64
+}
+
+// now is the present time; the loop's own is that of the turn's begin, which may lie
+// before what another loop sent and this turn received.
+func (w *worker) now() int64 { return w.clock.Now() }
+
+// note hands an event on, sooner or later.
+func (w *worker) note(e oracle.Event) {
+	w.events = append(w.events, e)
+	if len(w.events) >= batchSize {
+		w.flush()
+	}
+}
+
+func (w *worker) flush() {
+	if len(w.events) > 0 {
+		w.sink.add(w.events)
+		clear(w.events)
+		w.events = w.events[:0]
+	}
+}
+
+// beat is the worker's regular work.
+func (w *worker) beat(int64) {
+	w.flush()
+	w.sink.watermark(w.now())
+	w.status.connected.Store(int64(w.connected))
+	w.status.unacked.Store(int64(w.unacked))
+	w.status.open.Store(int64(w.loop.Counters().Conns))
+	w.loop.After(&w.pulse, heartbeat, nil)
+}
+
+// intern gives the string of a topic that is seen often.
+func (w *worker) intern(topic []byte) string {
+	if s, ok := w.topics[string(topic)]; ok {
+		return s
+	}
+	s := string(topic)
+	if len(w.topics) < maxTopics {
+		w.topics[s] = s
+	}
+	return s
+}
+
+// willPacket gives m as a CONNECT has it, until the next call.
+func (w *worker) willPacket(m *scenario.Message) *packet.Will {
+	w.will = packet.Will{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain}
+	f := &w.will.Properties
+	if m.Delay > 0 {
+		f.SetWillDelay(m.Delay)
+	}
+	if m.Expiry > 0 {
+		f.SetMessageExpiry(m.Expiry)
+	}
+	if len(m.Property) > 0 {
+		f.AddUser([]byte(scenario.MarkProperty), m.Property)
+	}
+	return &w.will
+}
+
+// tally counts what did not go as the scenario has it.
+func (w *worker) tally(reason string) { w.tallyAdvice(reason, "") }
+
+func (w *worker) tallyAdvice(reason, advice string) {
+	s := w.shorts[reason]
+	if s == nil {
+		if len(w.shorts) >= maxReasons {
+			reason, advice = "other reasons", "look at the ones named here first"
+			if s = w.shorts[reason]; s != nil {
+				s.Count++
+				return
+			}
+		}
+		s = &report.Shortfall{Reason: reason, Advice: advice}
+		w.shorts[reason] = s
+	}
+	s.Count++
+}
+
+// tallyError is tally for an error, with its advice if it has one.
+func (w *worker) tallyError(what string, err error) {
+	var dial *loop.DialError
+	switch {
+	case errors.As(err, &dial):
+		w.tallyAdvice(what+": "+dial.Problem, dial.Hint)
+	case err == nil:
+		w.tally(what)
+	default:
+		w.tally(what + ": " + strings.TrimPrefix(err.Error(), "loop: "))
+	}
+}
+
+// start lets the devices of the groups with (or without) warm_up come to life.
+func (w *worker) start(warm bool, begun, now int64) {
+	if !w.started {
+		w.started, w.begun = true, begun
+		w.loop.After(&w.pulse, heartbeat, w.beat)
+	}
+	for i := range w.devices {
+		d := &w.devices[i]
+		if d.shared.plan.Group.WarmUp != warm || d.phase != away {
+			continue
+		}
+		d.due = now + d.state.ConnectAt()
+		w.loop.At(&d.timer, d.due, d.wake)
+	}
+}
+
+// hush ends all publishing; who is away comes back for what waits.
+func (w *worker) hush() {
+	w.quiet = true
+	now := w.loop.Now()
+	for i := range w.devices {
+		d := &w.devices[i]
+		if d.phase == away && d.seen {
+			d.due = min(d.due, now)
+		} else if d.phase == away {
+			d.phase = gone // its time to connect first has not come
+		} else {
+			d.due = 0
+		}
+		d.schedule()
+	}
+}
+
+// cut takes the lingering groups away without DISCONNECT.
+func (w *worker) cut() {
+	for i := range w.devices {
+		if d := &w.devices[i]; d.shared.plan.Group.Linger {
+			d.final, d.abrupt = true, true
+			w.dismiss(d)
+		}
+	}
+}
+
+// leave takes all away in order.
+func (w *worker) leave() {
+	w.over = true
+	for i := range w.devices {
+		d := &w.devices[i]
+		d.abrupt = false
+		w.dismiss(d)
+	}
+}
+
+func (w *worker) dismiss(d *device) {
+	switch d.phase {
+	case running:
+		d.depart()
+	case dialling, connecting:
+		d.conn.Close()
+	case away:
+		d.phase = gone
+		w.loop.Stop(&d.timer)
+	}
+}
+
+// finish is the last that a worker does for the oracle.
+func (w *worker) finish() {
+	w.note(oracle.Event{At: w.now(), Kind: oracle.Ends})
+	w.flush()
+	w.loop.Stop(&w.pulse)
+	w.sink.close()
+}
