@@ -35,23 +35,30 @@ func near(word string, words []string) []string {
 	return out
 }
 
-// apart counts the letters to insert, leave out or replace to make b of a.
+// apart counts the letters to insert, leave out, replace or swap with their neighbour to
+// make b of a.
 func apart(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var rows [3][]int // this row and the two before it
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
+	for i := 0; i <= len(a); i++ {
+		row, last, before := rows[i%3], rows[(i+2)%3], rows[(i+1)%3]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			switch {
+			case i == 0:
+				row[j] = j
+				continue
+			case a[i-1] == b[j-1]:
+				row[j] = last[j-1]
+			default:
+				row[j] = 1 + min(last[j-1], last[j], row[j-1])
 			}
-			best := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], best
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)%3][len(b)]
 }

@@ -86,7 +86,7 @@ func (p *payloadText) fill(st *State, m *Message, now int64, count uint64) {
 	case json:
 		m.markJSON(b, c.Size, mark)
 	default:
-		if len(b) > 0 {
+		if len(b) > 0 || c.Size == MarkSize+1 {
 			b = append(b, ' ')
 		}
 		m.Payload = AppendMark(b, mark)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"iter"
 	"math"
 	"strings"
 	"testing"
@@ -24,12 +25,24 @@ func planOf(t *testing.T, text string, seed uint64) *Plan {
 	return p
 }
 
+// sampleOf gives so many devices, as many of each group as can be.
+func sampleOf(p *Plan, devices int) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for _, g := range p.Groups {
+			for n := range min(g.Count, uint32(devices/len(p.Groups))) {
+				if !yield(g.First + n) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // actionsOf is all that some devices do, with every byte of their messages.
 func actionsOf(p *Plan, devices, actions int) string {
 	var b strings.Builder
-	devices = min(devices, p.Len())
-	for i := range devices {
-		p.follow(uint32(i*p.Len()/devices), actions, func(a *action) {
+	for i := range sampleOf(p, devices) {
+		p.follow(i, actions, func(a *action) {
 			fmt.Fprintf(&b, "%d %d %s %s %s", i, a.at, a.what, a.stream, a.detail)
 			if m := a.m; m != nil {
 				fmt.Fprintf(&b, " %s %d %d %x %s %d %v", m.Topic, m.Slot, m.Seq, m.Payload, m.Property, m.QoS, m.Retain)
