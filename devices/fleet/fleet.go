@@ -119,7 +119,7 @@ func (f *Fleet) hire() (err error) {
 	return err
 }
 
-func (f *Fleet) newSink() sink { return &judged{source: f.oracle.Source(), meter: &f.meter} }
+func (f *Fleet) newSink() *judged { return &judged{source: f.oracle.Source(), meter: &f.meter} }
 
 func (f *Fleet) oracleConfig() oracle.Config {
 	e := &f.opt.Scenario.Expect
