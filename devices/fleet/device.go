@@ -202,7 +202,7 @@ func (d *device) connect(t *machine.Turn) error {
 // Input implements loop.Handler.
 func (d *device) Input(_ *loop.Conn, b []byte) int {
 	t := d.begin()
-	before := d.phase
+	before, ready := d.phase, d.ready
 	used, err := d.speech.Input(t, b)
 	again := d.held && err == nil && d.phase == running
 	if again {
@@ -212,7 +212,7 @@ func (d *device) Input(_ *loop.Conn, b []byte) int {
 	switch {
 	case err != nil:
 		d.fail(err)
-	case again, d.phase != before, d.rare != nil:
+	case again, d.phase != before, d.ready != ready, d.rare != nil:
 		d.schedule()
 	}
 	return used
