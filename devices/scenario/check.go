@@ -62,7 +62,7 @@ func (f *faults) broker(key, text string) {
 	switch {
 	case err != nil:
 		f.add(key, "%q is no URL; write mqtt://HOST:PORT", shorten(text))
-	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix"}, strings.ToLower(u.Scheme)):
+	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix", "mem"}, strings.ToLower(u.Scheme)):
 		f.add(key, "%q does not begin with mqtt://, mqtts://, ws://, wss:// or unix://", shorten(u.Redacted()))
 	case u.Host == "" && u.Path == "":
 		f.add(key, "%q names no host; write %s://HOST:PORT", shorten(u.Redacted()), u.Scheme)
