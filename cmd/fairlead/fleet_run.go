@@ -173,7 +173,7 @@ func usageOrRoom(err error) error {
 func (o *fleetOptions) scenario(name string, i int) (*scenario.Scenario, error) {
 	choice := o.scenarioChoice
 	if o.embedded {
-		choice.sets = append(choice.sets, "broker=mem://gateway")
+		choice.sets = append(choice.sets, "broker=mem://"+embeddedAddress)
 	}
 	if i < len(o.urls) {
 		choice.sets = append(choice.sets, "broker="+o.urls[i])
