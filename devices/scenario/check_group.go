@@ -140,6 +140,9 @@ func (p *Publish) checkMix(f *faults) {
 	}
 }
 
+// shortestDay is the shortest period of schedule diurnal.
+const shortestDay = 100 * time.Millisecond
+
 func (p *Publish) checkSchedule(f *faults) {
 	switch p.Schedule {
 	case "fixed", "poisson", "burst", "diurnal":
@@ -166,6 +169,9 @@ func (p *Publish) checkSchedule(f *faults) {
 	}
 	if p.Schedule == "diurnal" && p.Period == 0 {
 		f.add("schedule", "diurnal needs period, the length of the day; write period = \"20s\"")
+	}
+	if p.Period > 0 && p.Period < shortestDay {
+		f.add("period", "%v is no day; write %v or more", p.Period, shortestDay)
 	}
 	if p.Schedule != "diurnal" && (p.Period != 0 || p.Low != 0) {
 		f.add("schedule", "period and low belong to schedule = \"diurnal\"")
@@ -223,7 +229,7 @@ func (p *Payload) checkKind(f *faults, kind string) {
 	useless(p.Text != "" && kind != "template" && kind != "text", "text")
 	useless(len(p.Values) > 0 && kind != "text", "values")
 	useless(p.File != "" && kind != "file", "file")
-	useless(p.High != p.Low && kind != "walk" && kind != "template" && kind != "sparkplug", "high")
+	useless(p.High > p.Low && kind != "walk" && kind != "template" && kind != "sparkplug", "high")
 	switch {
 	case kind == "template" && p.Text == "":
 		f.add("kind", "template needs text")
