@@ -60,6 +60,10 @@ type ListenerConfig struct {
 	RecvBuffer int `toml:"recv_buffer" unit:"bytes" doc:"kernel's receive buffer; the system's own when 0"`
 	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; 4,096 when 0"`
 
+	// Given says that the program that embeds the gateway brings the listening socket
+	// (Server.Serve). Nothing is bound then; Address is a name for people, or "".
+	Given bool `toml:"-"`
+
 	Mode string `toml:"mode" doc:"permissions of a unix socket in octal; 0660 when left out"`
 }
 
@@ -132,8 +136,12 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 func (c *ListenerConfig) IsEnabled() bool { return c.Enabled == nil || *c.Enabled }
 
 // Loopback tells whether only this machine can reach the listener: a unix
-// socket, localhost, or an address of the loopback network.
+// socket, localhost, or an address of the loopback network. Who reaches a Given
+// listener is not known.
 func (c *ListenerConfig) Loopback() bool {
+	if c.Given {
+		return false
+	}
 	if c.Transport == Unix {
 		return true
 	}

@@ -48,20 +48,20 @@ type pumpSocket struct {
 	net.Listener
 	of   *Listener
 	gate chan struct{} // permits of TLS handshakes
+
+	given bool          // by a caller of Serve
+	done  chan struct{} // of a given one: closed when nothing is accepted any more, then
+	err   error         // is why; nil when the server ends
 }
 
-func newPumps(g gateway, log *slog.Logger, y *tally) engine {
+func newPumps(g gateway, log *slog.Logger, y *tally) *pumps {
 	return &pumps{gateway: g, log: log, tally: y, born: time.Now(), kick: make(chan struct{}, 1), stop: make(chan struct{})}
 }
 
 func (p *pumps) serves(string) bool { return true }
 
 func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
-	workers := ln.cfg.HandshakeWorkers
-	if workers == 0 {
-		workers = 2 * runtime.GOMAXPROCS(0)
-	}
-	gate := make(chan struct{}, workers)
+	gate := newGate(ln)
 	if ln.cfg.Transport == Unix {
 		return p.bindUnix(ln, gate)
 	}
@@ -72,7 +72,7 @@ func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
 		if err != nil {
 			return a, err
 		}
-		p.sockets = append(p.sockets, &pumpSocket{l, ln, gate})
+		p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln, gate: gate})
 		return l.Addr().(*net.TCPAddr).AddrPort(), nil
 	}, func() {
 		for _, s := range p.sockets[first:] {
@@ -88,6 +88,14 @@ func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
 		addrs = append(addrs, s.Addr())
 	}
 	return addrs, nil
+}
+
+func newGate(ln *Listener) chan struct{} {
+	workers := ln.cfg.HandshakeWorkers
+	if workers == 0 {
+		workers = 2 * runtime.GOMAXPROCS(0)
+	}
+	return make(chan struct{}, workers)
 }
 
 func (p *pumps) bindUnix(ln *Listener, gate chan struct{}) ([]net.Addr, error) {
@@ -106,7 +114,7 @@ func (p *pumps) bindUnix(ln *Listener, gate chan struct{}) ([]net.Addr, error) {
 		l.Close()
 		return nil, err
 	}
-	p.sockets = append(p.sockets, &pumpSocket{l, ln, gate})
+	p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln, gate: gate})
 	return []net.Addr{l.Addr()}, nil
 }
 
@@ -142,6 +150,7 @@ func (p *pumps) giveBack(t *core.Turn) {
 
 // acceptFrom takes connections as the rate allows.
 func (p *pumps) acceptFrom(s *pumpSocket) {
+	defer p.ended(s)
 	backOff := time.Duration(0)
 	var warned time.Time
 	for {
@@ -157,9 +166,10 @@ func (p *pumps) acceptFrom(s *pumpSocket) {
 			backOff = 0
 			p.admit(c, s)
 			continue
-		case errors.Is(err, net.ErrClosed):
+		case errors.Is(err, net.ErrClosed), s.given && !passing(err):
+			s.err = err
 			return
-		case outOfResources(err):
+		case outOfResources(err) || s.given:
 			backOff = min(max(2*backOff, firstBackOff), longBackOff)
 			if time.Since(warned) > repeatWarning {
 				warned = time.Now()
@@ -224,6 +234,9 @@ func (p *pumps) stopAccepting() {
 	p.mu.Unlock()
 	for _, s := range sockets {
 		s.Close()
+		if !p.started {
+			p.ended(s)
+		}
 	}
 }
 

@@ -45,6 +45,7 @@ type pumpConn struct {
 	paused   bool
 	stalled  bool
 	reading  bool // the reader runs; then in is its own
+	again    bool // input came while it ran: it must look once more
 	counted  bool
 	timer    uint32
 	in       *held
@@ -212,7 +213,11 @@ func (c *pumpConn) establish() error {
 		c.socket.polling = true
 	}
 	c.socket.Conn.SetReadDeadline(time.Time{})
-	return c.begin(s, &info)
+	if err := c.begin(s, &info); err != nil {
+		return err
+	}
+	c.listen()
+	return nil
 }
 
 func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {
@@ -265,9 +270,15 @@ func (c *pumpConn) begin(s stream, info *ConnInfo) error {
 // be read because the machine waits.
 func (c *pumpConn) read() {
 	for {
-		err := c.take()
-		if errors.Is(err, errAgain{}) {
+		err := c.take(c.feedAll)
+		switch {
+		case !errors.Is(err, errAgain{}):
+		case !c.polled():
 			err = c.stream.wait()
+		case c.resign():
+			return
+		default:
+			err = nil
 		}
 		c.mu.Lock()
 		over := c.phase != phaseOpen
@@ -292,7 +303,7 @@ func (c *pumpConn) read() {
 var errPaused = errors.New("paused")
 
 // take reads once and feeds the machine. A buffer is held only meanwhile.
-func (c *pumpConn) take() error {
+func (c *pumpConn) take(feed func([]byte) error) error {
 	if c.stream == nil {
 		return net.ErrClosed
 	}
@@ -324,13 +335,18 @@ func (c *pumpConn) take() error {
 		all = h.b[:front+n]
 		copy(all, c.in.b)
 	}
-	return c.feedAll(all)
+	return feed(all)
 }
 
 // feedAll gives b to the machine in a turn of its own.
 func (c *pumpConn) feedAll(b []byte) error {
 	c.enter()
 	defer c.leave()
+	return c.feedHere(b)
+}
+
+// feedHere gives b to the machine in the turn that is under way.
+func (c *pumpConn) feedHere(b []byte) error {
 	if c.accepted {
 		c.engine.touch(c)
 	}

@@ -23,6 +23,7 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	engines   []engine
+	pumps     *pumps // the last of engines; it carries what Serve is given
 	listeners map[string]*Listener
 	tally     *tally
 
@@ -98,16 +99,20 @@ func newServer(cfg Config, g gateway, adapters []Adapter, log *slog.Logger, own 
 	if e != nil {
 		s.engines = append(s.engines, e)
 	}
-	s.engines = append(s.engines, newPumps(g, log, s.tally))
+	s.pumps = newPumps(g, log, s.tally)
+	s.engines = append(s.engines, s.pumps)
 	return s, nil
 }
 
-// Open binds every listener. Clients may connect from then on, and are served
+// Open binds every listener but those that are Given. Clients may connect from then on, and are served
 // once Run is called. On an error nothing stays open.
 func (s *Server) Open() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
 		ln := s.listeners[name]
+		if ln.cfg.Given {
+			continue
+		}
 		addrs, err := s.engineOf(ln).bind(ln)
 		if err != nil {
 			errs = append(errs, openError(ln, err))
@@ -156,10 +161,8 @@ func (s *Server) engineOf(ln *Listener) engine {
 
 // Addresses gives the first real address of each open listener by its name.
 func (s *Server) Addresses() map[string]net.Addr {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	out := map[string]net.Addr{}
-	for name, addrs := range s.addrs {
+	for name, addrs := range s.AllAddresses() {
 		out[name] = addrs[0]
 	}
 	return out
@@ -168,8 +171,10 @@ func (s *Server) Addresses() map[string]net.Addr {
 // AllAddresses gives every real address: localhost has two.
 func (s *Server) AllAddresses() map[string][]net.Addr {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.addrs)
+	out := maps.Clone(s.addrs)
+	s.mu.Unlock()
+	s.pumps.addGiven(out)
+	return out
 }
 
 // Listeners gives the listeners by name. Read only.

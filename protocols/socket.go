@@ -28,6 +28,8 @@ const (
 	// the kernel cut short.
 	socketKeep = 256 << 10
 	socketRead = 64 << 10
+	// leastExpect is the least buffer with which a goroutine parks that has to hold one.
+	leastExpect = 256
 )
 
 // socket is the raw end of a pumped connection, below TLS and WebSocket. Reading
@@ -37,8 +39,10 @@ const (
 type socket struct {
 	net.Conn
 	raw     syscall.RawConn // nil: the system can only block
+	poll    PollConn        // nil: Conn is none
 	engine  *pumps
 	drained func() // called from the writer once all is out
+	gone    func() // called when writing failed and no reader parks; nil while one does
 
 	// The reader's own.
 	in      *held  // what came and was not consumed, nil for none
@@ -47,6 +51,7 @@ type socket struct {
 	tryRead func(fd uintptr) bool
 	readN   int
 	readErr error
+	expect  int           // bytes, of the next read that blocks with a buffer
 	gate    chan struct{} // a handshake's permit, given back while parked
 	edge    ioCount
 
@@ -79,6 +84,7 @@ func (c *ioCount) moveTo(t *core.Turn) {
 
 func newSocket(e *pumps, c net.Conn) *socket {
 	s := &socket{Conn: c, engine: e}
+	s.poll, _ = c.(PollConn)
 	s.setUp()
 	return s
 }
@@ -87,7 +93,7 @@ func newSocket(e *pumps, c net.Conn) *socket {
 func (s *socket) Read(b []byte) (int, error) {
 	if len(s.rest) == 0 {
 		if s.polling {
-			return 0, errAgain{}
+			return s.readNow(b)
 		}
 		if err := s.fill(); err != nil {
 			return 0, err
@@ -129,10 +135,17 @@ func (s *socket) fill() error {
 	return s.park()
 }
 
-// parkBlocking reads with a buffer held all the while.
+// parkBlocking reads with a buffer held all the while: a small one, as most who park
+// for long say little, that grows with what comes.
 func (s *socket) parkBlocking() error {
-	h := s.engine.pools.helds.room(4096)
+	h := s.engine.pools.helds.room(max(s.expect, leastExpect))
 	n, err := s.Conn.Read(h.b[:cap(h.b)])
+	switch {
+	case n == cap(h.b):
+		s.expect = min(4*n, socketRead)
+	case n < cap(h.b)/4:
+		s.expect = cap(h.b) / 4
+	}
 	if n <= 0 {
 		s.engine.pools.helds.put(h)
 		return err
@@ -178,7 +191,7 @@ func (s *socket) flush() bool {
 	if len(s.out) == 0 || s.broken != nil {
 		return true
 	}
-	n := s.tryOnce()
+	n := s.writeNow()
 	if s.broken != nil || n == len(s.out) {
 		s.emptied()
 		return true
@@ -233,6 +246,9 @@ func (s *socket) fail(err error) {
 	if s.broken == nil {
 		s.broken = err
 		s.Conn.Close()
+		if s.gone != nil {
+			s.gone()
+		}
 	}
 }
 

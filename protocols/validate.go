@@ -41,6 +41,12 @@ func (c *ListenerConfig) validate(f *faults, adapters []string) {
 }
 
 func (c *ListenerConfig) validateAddress(f *faults) {
+	if c.Given {
+		if c.Transport == Unix {
+			f.add("transport", c.Transport, "must be tcp, tls, ws or wss where the program brings the listener, whatever kind of socket it is")
+		}
+		return
+	}
 	if c.Transport == Unix {
 		// sun_path holds 108 bytes with its terminator on Linux, 104 elsewhere.
 		if c.Address == "" || len(c.Address) > 103 {
