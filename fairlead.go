@@ -62,6 +62,7 @@ type Gateway struct {
 	users *passwd.Source // nil when no file is configured
 	rules *aclfile.Source
 	ready chan struct{}
+	ended chan struct{} // closed when Run returns
 	hurry chan struct{}
 	once  sync.Once // of hurry
 
@@ -85,7 +86,7 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 		return nil, failedAt(StageConfig, err)
 	}
 	cfg.Node.DataDir = absolute(cfg.Node.DataDir)
-	g := &Gateway{cfg: cfg, log: log, ready: make(chan struct{}), hurry: make(chan struct{}), addresses: map[string]string{}}
+	g := &Gateway{cfg: cfg, log: log, ready: make(chan struct{}), ended: make(chan struct{}), hurry: make(chan struct{}), addresses: map[string]string{}}
 	if err := g.readFiles(); err != nil {
 		return nil, failedAt(StageConfig, err)
 	}
@@ -123,6 +124,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if again {
 		return failedAt(StageStop, errors.New("fairlead: a Gateway runs once; make another by New"))
 	}
+	defer close(g.ended)
 	p := &parts{g: g, failed: make(chan error, 8)}
 	err := p.open(ctx)
 	if err == nil {
@@ -140,8 +142,8 @@ func (g *Gateway) Ready() <-chan struct{} { return g.ready }
 // goodbye. What was acknowledged is kept all the same.
 func (g *Gateway) Hurry() { g.once.Do(func() { close(g.hurry) }) }
 
-// Addresses gives the real address of each open listener by its name; it is
-// empty before Ready. The map is the caller's.
+// Addresses gives the real address of each listener that Run opened by its name; it
+// is empty before Ready. The map is the caller's.
 func (g *Gateway) Addresses() map[string]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -98,6 +98,12 @@ func activeListener(name string, l *protocols.ListenerConfig) *protocols.Listene
 	if a.Transport == "" {
 		a.Transport = known.transport
 	}
+	if a.Given {
+		if a.Address == "" {
+			a.Address = "(given)" // for people: there is none
+		}
+		return &a
+	}
 	if a.Address == "" && a.TLS.CertFile != "" && a.Transport == known.transport {
 		a.Address = known.address
 	}
