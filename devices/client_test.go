@@ -512,3 +512,18 @@ func TestDisconnectWithWill(t *testing.T) {
 		}
 	})
 }
+
+// TestDisconnectWithANonsenseCode: the connection goes on, and can still be left well.
+func TestDisconnectWithANonsenseCode(t *testing.T) {
+	with(t, Options{}, func(s *script) {
+		s.expect(bye)
+		s.expectEnd()
+	}, func(t *testing.T, c *Client) {
+		if err := c.DisconnectWith(t.Context(), packet.ReasonContinueAuthentication); err == nil || !strings.Contains(err.Error(), "MQTT-3.14.2-1") {
+			t.Fatal(err)
+		}
+		if err := c.Disconnect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -146,7 +146,7 @@ func TestMQTT_3_1_2_20_KeepAlive(t *testing.T) {
 	b.Heard(&b.turn) // it did not read
 	check(25, 30, "", nil)
 	b.at(28)
-	b.publish(0, "", 1)
+	b.publish(1, "", 1)
 	b.turn.Out = nil
 	check(30, 38, "", nil)
 	check(38, 43, "c000", nil)
@@ -155,6 +155,8 @@ func TestMQTT_3_1_2_20_KeepAlive(t *testing.T) {
 	if b.Online() {
 		t.Fatal("connected with nobody")
 	}
+	b.connect(accepted5) // whose PINGREQ is none of this connection's
+	check(109, 110, "", nil)
 }
 
 func TestConnackTimeout(t *testing.T) {

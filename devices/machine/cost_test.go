@@ -112,9 +112,26 @@ func TestSpareMemoryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.in("40 02 2711")
-	if b.session != nil || b.turn.spareSize == 0 || b.turn.spareSize > keepWire {
-		t.Fatalf("%d bytes are kept", b.turn.spareSize)
+	if n := measured(b.turn.spare[0]); b.turn.spareSize != n || n > keepWire {
+		t.Fatalf("%d bytes are kept, %d counted", n, b.turn.spareSize)
 	}
+	p.QoS = 2
+	if err := b.Publish(&b.turn, &p, 1); err != nil {
+		t.Fatal(err)
+	}
+	b.in("50 02 2712")
+	if n := measured(b.session); n != b.session.size || n > keepWire {
+		t.Fatalf("%d bytes are kept of what the server has, %d counted", n, b.session.size)
+	}
+}
+
+// measured is what a session takes, counted anew.
+func measured(s *session) int {
+	n := int(unsafe.Sizeof(*s)) + len(s.slots)*entrySize + 2*cap(s.received)
+	for i := range s.slots {
+		n += cap(s.slots[i].wire)
+	}
+	return n
 }
 
 func BenchmarkPublishQoS1(b *testing.B) {

@@ -289,6 +289,9 @@ func (m *model) step() {
 		m.connect()
 	}
 	m.collect()
+	if s := m.m.session; s != nil && (s.empty() || s.size != measured(s)) {
+		m.t.Fatalf("a session of %d bytes counts %d, empty: %v", measured(s), s.size, s.empty())
+	}
 	if n := m.m.Unacknowledged(); n != m.living() {
 		m.t.Fatalf("%d messages are unacknowledged, want %d", n, m.living())
 	}

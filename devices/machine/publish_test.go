@@ -136,9 +136,20 @@ func TestMQTT31_4_2_RedeliveredPubrelHasDup(t *testing.T) {
 	b.in("50 02 0001")
 	b.turn.Out = nil
 	b.Lost()
-	b.connect("20 02 00 00") // 3.1 has no Session Present ...
+	b.publish(1, "", 2)
+	b.connect(accepted3) // 3.1 has no Session Present
+	b.out("6a 02 0001 32 05 0001 61 0002")
+	b.saw("sent 1", "connected 0x00 false", "sent 2")
+}
+
+func TestMQTT31_3_1_CleanSession(t *testing.T) {
+	b := online(t, Config{Version: packet.V31, Clean: true}, accepted3)
+	b.publish(1, "", 1)
+	b.Lost()
+	b.events, b.turn.Out = nil, nil
+	b.connect(accepted3)
 	b.out("")
-	b.saw("sent 1", "connected 0x00 false", "dropped 1: "+ErrSessionLost.Error()) // ... so nothing can be taken for granted
+	b.saw("connected 0x00 false", "dropped 1: "+ErrSessionLost.Error())
 }
 
 func TestMQTT_3_2_2_5_SessionLost(t *testing.T) {
@@ -167,6 +178,15 @@ func TestPubackOfAnEarlierConnectionIsNoAnswer(t *testing.T) {
 	b.connect(resumed5)
 	b.in("40 02 0002 50 02 0002") // it was never sent
 	b.out("3a 06 0001 61 0001 00 62 03 0002 92")
+	b.saw("connected 0x00 true")
+	b = online(t, Config{MaxInflight: 2}, accepted5)
+	b.publish(1, "", 1)
+	b.publish(1, "", 2)
+	b.Lost()
+	b.turn.Out, b.events = nil, nil
+	b.connect("20 06 01 00 03 21 0001")
+	b.in("40 02 0002") // it was sent, but not on this connection
+	b.out("3a 06 0001 61 0001 00")
 	b.saw("connected 0x00 true")
 }
 
@@ -197,6 +217,7 @@ func TestAdoptChangesTheVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.in("34 06 0001 61 0007 00")
+	old.Lost()
 	b := newBench(t, Config{Version: packet.V311})
 	b.joined = func() { b.Adopt(&old.Machine) }
 	b.connect(resumed3)
@@ -206,7 +227,9 @@ func TestAdoptChangesTheVersion(t *testing.T) {
 	}
 	b.in("3c 05 0001 61 0007 40 02 0001") // received by the former
 	b.out("50 02 0007")
-	b.saw("connected 0x00 true", "acked 1 0x00 ")
+	b.publish(1, "", 2) // identifiers go on, so that a late answer to a former one does no harm
+	b.out("32 05 0001 61 0002")
+	b.saw("connected 0x00 true", "acked 1 0x00 ", "sent 2")
 }
 
 func TestAllIdentifiersInUse(t *testing.T) {
@@ -326,6 +349,16 @@ func TestCheckAgreesWithValidate(t *testing.T) {
 	id := props(func(p *packet.Properties) { p.AddSubscriptionID(1) }) // [MQTT-3.3.4-6]
 	if b.Check(&alias) == nil || b.Check(&id) == nil {
 		t.Error("properties that are not a client's to set")
+	}
+}
+
+// TestBoundsOfTheFormerServer: what one server did not take, the next may.
+func TestBoundsOfTheFormerServer(t *testing.T) {
+	b := online(t, Config{}, "20 0c 00 00 09 24 00 25 00 27 00000014")
+	b.Lost()
+	p := &packet.Publish{Topic: []byte("a"), Payload: make([]byte, 20), QoS: 2, Retain: true}
+	if err := b.Publish(&b.turn, p, 1); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -119,7 +119,9 @@ func (m *Machine) connack(t *Turn, f packet.Frame) error {
 		return fault(packet.ReasonProtocolError, "MQTT-3.2.2-2", "the server resumes a session although a clean one was asked for")
 	}
 	m.grant(&p.Properties)
-	present := p.SessionPresent
+	// MQTT 3.1 has no word for it: a session that was not to be clean is taken for kept, so
+	// that rather a message comes twice than never. [MQTT 3.1 section 4.2]
+	present := p.SessionPresent || v == packet.V31 && !m.cfg.Clean
 	m.phase, m.hold = connected, true
 	t.Handler.Connected(p)
 	m.settle(t, present)

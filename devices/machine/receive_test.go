@@ -63,6 +63,14 @@ func TestMQTT_3_3_4_9_OwnReceiveMaximum(t *testing.T) {
 	b.out("e0 01 93")
 }
 
+func TestReceiveMaximumCountsAnewOnEachConnection(t *testing.T) {
+	b := online(t, Config{ReceiveMaximum: 1, ManualAck: true}, accepted5)
+	b.in("32 06 0001 61 0001 00")
+	b.Lost()
+	b.connect(resumed5)
+	b.in("3a 06 0001 61 0001 00")
+}
+
 func TestServersFaults(t *testing.T) {
 	for _, c := range []struct {
 		name string
