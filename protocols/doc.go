@@ -20,7 +20,9 @@
 // timer wheel and a slot; it has no goroutine, timer or buffer. The pump carries
 // all else with a goroutine a connection that parks without a buffer; its socket
 // never blocks a writer: what the kernel does not take is finished by a goroutine
-// that exists only meanwhile. Turns of the pump are few and borrowed for a batch.
+// that exists only meanwhile. Turns of the pump are few and borrowed for a batch. It
+// also carries the listeners that a program brings itself (Server.Serve); of those,
+// connections that can be polled (PollConn) have no goroutine either while idle.
 //
 // # Back pressure
 //
