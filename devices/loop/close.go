@@ -27,8 +27,8 @@ func (l *Loop) finish(c *Conn, how ending, err error) {
 		c.x.tls.abort()
 	}
 	l.dropExtra(c)
+	// What was held is not reused: its handler may be reading it right now.
 	l.buffers.put(c.out)
-	l.buffers.put(c.in)
 	c.out, c.in, c.err, c.state, c.fd = nil, nil, err, stateOver, -1
 	l.over = append(l.over, c)
 }
@@ -70,7 +70,7 @@ func (l *Loop) leave(c *Conn) {
 		l.After(&x.limit, l.opt.DialTimeout, x.onLimit)
 		c.markDirty()
 	case c.state != stateLeaving:
-		l.finish(c, endOrderly, nil)
+		l.finish(c, endReset, nil)
 	}
 }
 
@@ -114,6 +114,9 @@ func (l *Loop) serverEnded(c *Conn, err error) {
 	how := endReset
 	if errors.Is(err, io.EOF) {
 		how = endOrderly
+		if l.flush(c); c.state == stateOver {
+			return
+		}
 	}
 	if c.state == stateLeaving {
 		err = nil
@@ -124,7 +127,10 @@ func (l *Loop) serverEnded(c *Conn, err error) {
 // orphan gives the descriptor of c, and its slot, to nobody: it is watched until
 // the server ends its side. It is false if too many are watched already.
 func (l *Loop) orphan(c *Conn, lingers bool) (*Conn, bool) {
-	if l.orphans >= l.opt.MaxOrphans || l.quit {
+	if l.quit {
+		return nil, false
+	}
+	if l.orphans >= l.opt.MaxOrphans {
 		l.counters.LostOrphans++
 		return nil, false
 	}

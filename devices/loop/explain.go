@@ -137,6 +137,7 @@ func explainTLS(d *DialError, e *Endpoint, err error) bool {
 		d.Hint = "give one with tls.cert_file and tls.key_file"
 	case strings.Contains(text, "tls:"):
 		d.Problem = "the TLS handshake failed: " + text
+		d.Hint = "have both sides a version of TLS in common, and does the server want a client certificate (tls.cert_file)?"
 	default:
 		return false
 	}

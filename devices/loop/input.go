@@ -161,7 +161,11 @@ func (l *Loop) window(c *Conn) (front int, into []byte) {
 // pull reads through TLS, if there is.
 func (l *Loop) pull(c *Conn, into []byte) (int, error) {
 	if c.x != nil && c.x.tls != nil {
-		return c.x.tls.conn.Read(into)
+		n, err := c.x.tls.conn.Read(into)
+		if c.x.wire != nil {
+			c.markDirty() // an answer of TLS itself
+		}
+		return n, err
 	}
 	return c.raw.tryRead(into)
 }
@@ -196,6 +200,9 @@ func (l *Loop) arrived(c *Conn, front int, into []byte, n int) {
 
 // feed gives b to the handler and keeps what it does not use. b may be what c holds.
 func (l *Loop) feed(c *Conn, b []byte) {
+	if c.state != stateOpen {
+		return // closed by the handler within Opened
+	}
 	used := c.h.Input(c, b)
 	if c.state != stateOpen {
 		return

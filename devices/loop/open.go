@@ -176,9 +176,5 @@ func (l *Loop) paced(c *Conn) {
 
 // fail ends a connection that was never open.
 func (l *Loop) fail(c *Conn, err error) {
-	how := endReset
-	if c.state == stateConnecting {
-		how = endOrderly
-	}
-	l.finish(c, how, explain(c.e, err))
+	l.finish(c, endReset, explain(c.e, err))
 }

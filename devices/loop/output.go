@@ -8,10 +8,12 @@ func (l *Loop) flush(c *Conn) {
 		return
 	}
 	if c.flags&flagSilent != 0 || c.raw == nil {
-		l.dropOutput(c)
+		if l.dropOutput(c); c.state == stateLeaving {
+			l.finish(c, endReset, nil)
+		}
 		return
 	}
-	if len(c.out) > 2*l.opt.MaxPending {
+	if c.Pending() > 2*l.opt.MaxPending {
 		l.finish(c, endReset, ErrOutputTooMuch)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -66,7 +67,8 @@ func (p *portable) dial(c *Conn, i int) error {
 	d := net.Dialer{Timeout: p.l.opt.DialTimeout}
 	if c.e.network() {
 		network, address = "tcp", c.e.addrs[i].String()
-		if src := p.l.opt.Sources.pick(c.e.addrs[i].Addr()); src.IsValid() {
+		// Elsewhere loopback is one address.
+		if src := p.l.opt.Sources.pick(c.e.addrs[i].Addr()); src.IsValid() && runtime.GOOS == "linux" {
 			d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
 		}
 	}
@@ -75,7 +77,7 @@ func (p *portable) dial(c *Conn, i int) error {
 	p.wg.Add(1)
 	go func() {
 		defer p.wg.Done()
-		conn, err := d.DialContext(s.ctx, network, address)
+		conn, err := dialPatiently(s.ctx, &d, network, address)
 		if !s.begin(conn, err) {
 			return
 		}
@@ -83,6 +85,21 @@ func (p *portable) dial(c *Conn, i int) error {
 	}()
 	p.l.attach(c, s)
 	return nil
+}
+
+// dialPatiently dials anew while a Unix socket's queue is full.
+func dialPatiently(ctx context.Context, d *net.Dialer, network, address string) (net.Conn, error) {
+	for {
+		conn, err := d.DialContext(ctx, network, address)
+		if err == nil || !again(err) {
+			return conn, err
+		}
+		select {
+		case <-time.After(retryBacklog):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 const (

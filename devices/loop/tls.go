@@ -181,8 +181,11 @@ func (w *tlsWire) readLive(b []byte) (int, error) {
 // Write implements net.Conn for crypto/tls: it only notes b.
 func (w *tlsWire) Write(b []byte) (int, error) {
 	if w.live {
-		w.c.x.wire = append(w.c.x.wire, b...)
-		w.c.markDirty()
+		x := w.c.x
+		if x.wire == nil {
+			x.wire = w.loop.buffers.get()
+		}
+		x.wire = append(x.wire, b...)
 		return len(b), nil
 	}
 	w.mu.Lock()

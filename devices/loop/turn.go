@@ -113,7 +113,7 @@ func (l *Loop) abandon() {
 		}
 		l.settle()
 		l.mu.Lock()
-		again = len(l.posted) > 0
+		again = len(l.posted)+len(l.over) > 0
 		l.ended = !again
 		l.mu.Unlock()
 	}
