@@ -29,12 +29,11 @@ type Mark struct {
 
 // AppendMark appends the mark to b.
 func AppendMark(b []byte, m Mark) []byte {
-	at := len(b)
 	b = append(b, markEdge)
 	b = appendDigits(b, uint64(m.Device), 6)
 	b = appendDigits(b, m.Seq, 11)
 	b = appendDigits(b, uint64(m.Time), 11)
-	b = appendDigits(b, uint64(checkMark(b[at:])), 4)
+	b = appendDigits(b, m.check(), 4)
 	return append(b, markEdge)
 }
 
@@ -44,8 +43,10 @@ func PutMarkTime(b []byte, t int64) {
 	if len(b) < MarkSize {
 		return
 	}
+	device, _ := readDigits(b[1:markSeq])
+	seq, _ := readDigits(b[markSeq:markTime])
 	appendDigits(b[:markTime], uint64(t), 11)
-	appendDigits(b[:markCheck], uint64(checkMark(b[:markCheck])), 4)
+	appendDigits(b[:markCheck], Mark{Device: uint32(device), Seq: seq, Time: t}.check(), 4)
 }
 
 // FindMark finds the mark of a payload or property value: at the end, where the fleet

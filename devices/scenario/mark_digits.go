@@ -41,10 +41,11 @@ func markAt(payload []byte, at int) (Mark, bool) {
 	seq, ok2 := readDigits(b[markSeq:markTime])
 	time, ok3 := readDigits(b[markTime:markCheck])
 	check, ok4 := readDigits(b[markCheck : MarkSize-1])
-	if !ok1 || !ok2 || !ok3 || !ok4 || device > 1<<32-1 || uint32(check) != checkMark(b[:markCheck]) {
+	m := Mark{Device: uint32(device), Seq: seq, Time: int64(time)}
+	if !ok1 || !ok2 || !ok3 || !ok4 || device > 1<<32-1 || check != m.check() {
 		return Mark{}, false
 	}
-	return Mark{Device: uint32(device), Seq: seq, Time: int64(time)}, true
+	return m, true
 }
 
 // appendDigits appends a number in base 64 with so many digits.
@@ -58,37 +59,25 @@ func appendDigits(b []byte, number uint64, digits int) []byte {
 // readDigits reads what appendDigits wrote, and only that: eleven digits could hold
 // 66 bits, so the first must not say more than a uint64 can.
 func readDigits(b []byte) (number uint64, ok bool) {
-	for i, c := range b {
-		v := digitValue(c)
-		if v == markUnknown || i == 0 && len(b) == 11 && v > 15 {
-			return 0, false
-		}
+	var all byte
+	for _, c := range b {
+		v := digitValues[c]
+		all |= v
 		number = number<<6 | uint64(v)
 	}
-	return number, true
+	return number, all < 64 && (len(b) < 11 || digitValues[b[0]] < 16)
 }
 
-func digitValue(c byte) byte {
-	switch {
-	case 'A' <= c && c <= 'Z':
-		return c - 'A'
-	case 'a' <= c && c <= 'z':
-		return c - 'a' + 26
-	case '0' <= c && c <= '9':
-		return c - '0' + 52
-	case c == '-':
-		return 62
-	case c == '_':
-		return 63
+// digitValues is the value of each digit, and markUnknown for what is none.
+var digitValues = func() (values [256]byte) {
+	for i := range values {
+		values[i] = markUnknown
 	}
-	return markUnknown
-}
+	for i, c := range []byte(markDigits) {
+		values[c] = byte(i)
+	}
+	return values
+}()
 
-// checkMark is 24 bits of FNV-1a over the mark without its check.
-func checkMark(b []byte) uint32 {
-	h := uint32(2166136261)
-	for _, c := range b {
-		h = (h ^ uint32(c)) * 16777619
-	}
-	return (h ^ h>>24) & (1<<24 - 1)
-}
+// check is 24 bits that depend on all of the mark.
+func (m Mark) check() uint64 { return mix(uint64(m.Device)^mix(m.Seq^mix(uint64(m.Time)))) >> 40 }

@@ -262,3 +262,22 @@ func TestPropertyMark(t *testing.T) {
 		t.Errorf("%s %s %d", m.Response, m.Data, m.Expiry)
 	}
 }
+
+func BenchmarkMessage(b *testing.B) {
+	s, err := parse("b.toml", []byte(oneStream+"schedule = \"poisson\"\nevery = \"1s\"\npayload = {text = '{\"v\":{value}}', low = 1, high = 2}"), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := s.Plan(1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	st := p.NewState(0)
+	st.Begin(0)
+	var m Message
+	b.ReportAllocs()
+	for b.Loop() {
+		at, stream, _ := st.Next()
+		st.Message(stream, at, &m)
+	}
+}

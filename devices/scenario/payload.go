@@ -16,7 +16,6 @@ type payloadText struct {
 	walks  bool      // the value is a random walk, not a count
 	step   float64
 	spark  sparkKind
-	empty  bool // text that is meant to be empty
 }
 
 // kindOf is the kind of a payload, which need not be said if it shows by what else is

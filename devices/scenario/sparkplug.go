@@ -6,20 +6,20 @@ import (
 )
 
 // Fields of Sparkplug B's Payload and of its Metric, as tags of the protobuf wire format:
-// number<<3 | wire type (0 varint, 1 eight bytes, 2 with length).
+// number<<3 | wire type (0 varint, 1 eight bytes, 2 with length); 0 is not written.
 const (
-	sparkTimestamp = 1<<3 | 0
+	sparkTimestamp = 1 << 3
 	sparkMetric    = 2<<3 | 2
-	sparkSeq       = 3<<3 | 0
+	sparkSeq       = 3 << 3
 	sparkUUID      = 4<<3 | 2
 
 	metricName      = 1<<3 | 2
-	metricAlias     = 2<<3 | 0
-	metricTimestamp = 3<<3 | 0
-	metricType      = 4<<3 | 0
-	metricLong      = 11<<3 | 0
+	metricAlias     = 2 << 3
+	metricTimestamp = 3 << 3
+	metricType      = 4 << 3
+	metricLong      = 11 << 3
 	metricDouble    = 13<<3 | 1
-	metricBool      = 14<<3 | 0
+	metricBool      = 14 << 3
 
 	typeInt64   = 4
 	typeDouble  = 10
