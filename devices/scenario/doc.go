@@ -15,7 +15,10 @@
 //	at, stream, ok := st.Next()            // wait until at, then
 //	st.Message(stream, now, &m)            // makes it, and moves the stream on
 //	PutMarkTime(m.Mark, now)               // again just before writing, if time went by
-//	st.End(now)                            // the connection is over
+//	st.End()                               // the connection is over
+//
+// [State.Will] comes before each CONNECT; [State.Answers] and [State.Answer] go with
+// what is received. Plan.Begun is set to the present before the first of these.
 //
 // # Who owns what
 //

@@ -125,7 +125,7 @@ func TestFaultsOfTexts(t *testing.T) {
 		{"id of itself", "[groups.g]\nclient_id = \"{id}\"", "s.toml:2:13: groups.g.client_id: {id} has no meaning here; here may stand {group} {n} {N} {seed} {pick}"},
 		{"size", with("t", "size = 10"), "s.toml:5:16: groups.g.publish.a.payload.size: 10 bytes have no room for the mark, which takes 35; set mark = \"property\" or \"none\""},
 		{"huge", with("t", "size = \"1GiB\""), "s.toml:5:16: groups.g.publish.a.payload.size: 1073741824 is not between 0 and 16777216"},
-		{"file", with("t", "file = 'no.txt'"), "s.toml:5:16: groups.g.publish.a.payload.file: \"no.txt\" cannot be read: no such file or directory"},
+		{"file", with("t", "file = '.'"), "s.toml:5:16: groups.g.publish.a.payload.file: \".\" is no file of lines"},
 		{"walk", with("t", "kind = 'walk'"), "s.toml:5:16: groups.g.publish.a.payload.kind: walk needs low and high"},
 		{"bytes", with("t", "kind = 'bytes'"), "s.toml:5:16: groups.g.publish.a.payload.kind: bytes needs size"},
 		{"useless", with("t", "kind = 'counter'\npayload.file = 'x'"), "s.toml:6:16: groups.g.publish.a.payload.file: has no meaning with kind = \"counter\""},
