@@ -4,23 +4,35 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/url"
 	"time"
 	"unicode/utf8"
 )
 
-// Dump writes what the first devices do, up to so many actions of each, as a text for
-// people; connections are taken to stand at once and to last as long as the device
+// Dump writes what the first devices of each group do, up to so many actions of each,
+// as a text for people; connections are taken to stand at once and to last as long as the device
 // wants.
 func (p *Plan) Dump(w io.Writer, devices, actions int) error {
 	out := bufio.NewWriter(w)
-	for i := range min(devices, p.Len()) {
-		d := p.Device(uint32(i))
-		fmt.Fprintf(out, "device %d: %s, %s to %s\n", i, shown([]byte(d.ClientID())), d.Group.Group.Protocol, d.Group.Broker)
-		p.follow(uint32(i), actions, func(a *action) {
-			fmt.Fprintf(out, "  %10s  %s\n", clock(a.at), a.text())
-		})
+	for _, g := range p.Groups {
+		for n := range min(uint32(max(devices, 0)), g.Count) {
+			d := p.Device(g.First + n)
+			fmt.Fprintf(out, "device %d: %s, %s to %s\n", d.Index, shown([]byte(d.ClientID())), g.Group.Protocol, redacted(g.Broker))
+			p.follow(d.Index, actions, func(a *action) {
+				fmt.Fprintf(out, "  %10s  %s\n", clock(a.at), a.text())
+			})
+		}
 	}
 	return out.Flush()
+}
+
+// redacted is a broker's URL without its password.
+func redacted(broker string) string {
+	u, err := url.Parse(broker)
+	if err != nil {
+		return "?" // Validate has refused it
+	}
+	return u.Redacted()
 }
 
 // action is one thing that a device does.

@@ -305,3 +305,37 @@ device 1: lamp-2, mqtt5 to mqtt://127.0.0.1:1883
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
+
+func TestTextLoadsAgain(t *testing.T) {
+	for _, name := range profileNames() {
+		s, err := Profile(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := parse(name, []byte(s.Text()), nil)
+		if err != nil {
+			t.Fatalf("%s: its own text is refused:\n%v", name, err)
+		}
+		p, err := s.Plan(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := again.Plan(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if actionsOf(p, 20, 50) != actionsOf(q, 20, 50) || s.Text() != again.Text() {
+			t.Errorf("%s: its text loaded again is another scenario", name)
+		}
+	}
+}
+
+func TestDumpTellsNoPassword(t *testing.T) {
+	var b bytes.Buffer
+	if err := planOf(t, "broker = \"mqtt://u:hidden@h\"\n[groups.g]\npassword = \"hidden\"\n", 1).Dump(&b, 9, 9); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "hidden") || !strings.Contains(b.String(), "u:xxxxx@h") {
+		t.Errorf("the dump says %q", b.String())
+	}
+}
