@@ -37,6 +37,7 @@ func (p *blocks) put(k *block) {
 	for i, size := range blockSizes {
 		if cap(k.b) == size {
 			p.pools[i].Put(k)
+			return // it may be somebody else's already
 		}
 	}
 }
