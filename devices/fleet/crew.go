@@ -44,6 +44,7 @@ type status struct {
 // harvest is what a crew has to tell at the end, besides its events.
 type harvest struct {
 	Shortfalls []report.Shortfall `json:"shortfalls"`
+	Incidents  []report.Shortfall `json:"incidents"`
 	Connected  map[string]int     `json:"connected"` // by group: connected at least once
 	Usage      report.Usage       `json:"usage"`
 }
@@ -78,7 +79,7 @@ func newLocal(o *Options, plan *scenario.Plan, part Part, sinkOf func(worker int
 			return nil, err
 		}
 		c.workers = append(c.workers, &worker{loop: l, clock: clock, sink: sinkOf(i), topics: map[string]string{},
-			shorts: map[string]*report.Shortfall{}, cold: &c.cold})
+			shorts: tallies{}, incidents: tallies{}, cold: &c.cold})
 	}
 	c.usage = startWatch(selfPID())
 	c.populate(plan, part)
@@ -205,9 +206,8 @@ func (c *local) finish() (harvest, error) {
 		h.Connected[g.plan.Name] += int(g.connected.Load())
 	}
 	for _, w := range c.workers {
-		for _, s := range w.shorts {
-			h.Shortfalls = append(h.Shortfalls, *s)
-		}
+		h.Shortfalls = append(h.Shortfalls, w.shorts.list()...)
+		h.Incidents = append(h.Incidents, w.incidents.list()...)
 	}
 	close(c.failed)
 	var errs []error

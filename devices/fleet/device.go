@@ -232,11 +232,11 @@ func (d *device) fail(err error) {
 	case errors.Is(err, machine.ErrRefused), errors.Is(err, machine.ErrDisconnected):
 	case errors.Is(err, machine.ErrNoAnswer):
 		d.silent = d.phase == running
-		d.w.tally("no answer from the broker within the keep alive: connection given up")
+		d.w.incidents.add("no answer within the keep alive: the device gave the connection up", "")
 		d.conn.Abort()
 		return
 	default:
-		d.w.tally("the broker broke the rules of MQTT: " + err.Error())
+		d.w.incidents.add("the broker broke the rules of MQTT: "+err.Error(), "")
 	}
 	d.conn.Close()
 }
@@ -254,7 +254,7 @@ func (d *device) depart() {
 	err := d.speech.Disconnect(t, packet.ReasonNormalDisconnection)
 	d.end(t)
 	if err != nil {
-		d.w.tallyError("a DISCONNECT could not be sent", err)
+		d.w.shorts.addError("a DISCONNECT could not be sent", err)
 	}
 	d.w.note(oracle.Event{At: at, Kind: oracle.Leaving, Device: d.state.Index})
 	d.conn.Close()
@@ -293,7 +293,7 @@ func (d *device) backOff(now int64) {
 	d.tries++
 	wait, ok := d.state.Backoff(int(d.tries))
 	if !ok {
-		d.w.tally("reconnect.limit reached: devices gave up")
+		d.w.shorts.add("devices gave up connecting", "groups.NAME.reconnect.limit says how often they try")
 		d.phase = gone
 		return
 	}
@@ -309,17 +309,17 @@ func (d *device) noteEnd(now int64, was phase, err error) {
 	switch was {
 	case dialling:
 		e.Kind, e.Code = oracle.Refused, 0
-		d.w.tallyError("no connection", err)
+		d.w.shorts.addError("no connection", err)
 	case connecting:
 		if d.code != 0 {
 			return // Connected has told
 		}
 		e.Kind = oracle.Refused
-		d.w.tallyError("connection ended before CONNACK", err)
+		d.w.incidents.addError("connection ended before the CONNACK", err)
 	case running:
 		e.Kind = oracle.Lost
-		if !wanted(err) {
-			d.w.tallyError("connection lost", err)
+		if !wanted(err) && !d.silent && d.code == 0 {
+			d.w.incidents.addError("connection lost", err)
 		}
 	default:
 		return

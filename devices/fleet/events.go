@@ -14,7 +14,6 @@ func (d *device) Connected(ack *packet.Connack) {
 		e.Kind, e.Code = oracle.Refused, uint8(ack.Reason)
 		d.code = ack.Reason
 		w.note(e)
-		w.tally("connect refused: " + ack.Reason.String())
 		return
 	}
 	w.note(e)
@@ -86,19 +85,16 @@ func (d *device) Acked(token uint64, code packet.ReasonCode, _ []byte) {
 	topic, seq := d.lookUp(token)
 	d.w.unacked--
 	d.w.note(oracle.Event{At: d.w.now(), Kind: oracle.Published, Device: d.state.Index, Topic: topic, Seq: seq, Code: uint8(code)})
-	if code.Failed() {
-		d.w.tally("publish refused: " + code.String())
-	}
 }
 
 // Dropped implements machine.Handler.
 func (d *device) Dropped(_ uint64, why error) {
 	d.w.unacked--
-	d.w.tallyError("a message was given up", why)
+	d.w.incidents.addError("messages given up", why)
 }
 
 // Disconnected implements machine.Handler.
 func (d *device) Disconnected(p *packet.Disconnect) {
 	d.code = p.Reason
-	d.w.tally("the broker ended a connection: " + p.Reason.String())
+	d.w.incidents.add("the broker ended the connection: "+p.Reason.String(), "")
 }

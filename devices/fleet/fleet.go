@@ -33,6 +33,7 @@ type Fleet struct {
 	refused float64 // connects, so far
 	last    oracle.Snapshot
 	short   []report.Shortfall // of the run itself
+	each    uint64             // memory for each connected device, in bytes
 }
 
 // Times of a run that no scenario chooses.
@@ -161,6 +162,9 @@ func (f *Fleet) play(ctx context.Context) (stopped string) {
 // windUp ends a run; it takes a moment even when the run was interrupted.
 func (f *Fleet) windUp(p *player) {
 	p.ctx = context.WithoutCancel(p.ctx)
+	if n := f.crew.status().Connected; n > 0 && f.opt.Streams == nil {
+		f.each = f.self.grown() / uint64(n)
+	}
 	f.phase = "settling"
 	f.crew.order(hush)
 	p.until(f.opt.Scenario.Settle, f.settled)
@@ -214,6 +218,8 @@ func (f *Fleet) result(stopped string) (*report.Run, error) {
 		r.BrokerUsage = &u
 	}
 	r.Shortfalls = mergeShortfalls(append(f.short, h.Shortfalls...))
+	r.Incidents = mergeShortfalls(h.Incidents)
+	r.Fleet.PerDevice = f.each
 	r.Checks = report.Judge(s.Expect, v, r.Devices, r.Connected)
 	r.Passed = stopped == "" && report.Passes(r.Checks)
 	return r, err

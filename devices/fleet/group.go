@@ -23,7 +23,7 @@ type group struct {
 }
 
 // connackTimeout is how long a device waits for the CONNACK.
-const connackTimeout = 30 * time.Second
+const connackTimeout = 10 * time.Second
 
 func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
 	g := p.Group

@@ -191,6 +191,7 @@ func (p *processes) finish() (harvest, error) {
 		k.settled.Wait()
 		errs = append(errs, k.err, k.Wait())
 		sum.Shortfalls = append(sum.Shortfalls, k.harvest.Shortfalls...)
+		sum.Incidents = append(sum.Incidents, k.harvest.Incidents...)
 		for name, n := range k.harvest.Connected {
 			sum.Connected[name] += n
 		}

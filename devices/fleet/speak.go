@@ -82,9 +82,9 @@ func (d *device) say(t *machine.Turn, m *scenario.Message, stamp int64) {
 	if err := d.speech.Publish(t, p, tokenOf(m)); err != nil {
 		var refused *machine.RefusalError
 		if errors.As(err, &refused) {
-			w.tally("messages not sent: " + refused.Msg)
+			w.shorts.add("messages not sent: "+refused.Msg, "")
 		} else {
-			w.tallyError("messages not sent", err)
+			w.shorts.addError("messages not sent", err)
 		}
 		return
 	}
@@ -133,7 +133,7 @@ func (d *device) consider(p *packet.Publish, topic []byte) {
 		}
 		r := d.needRare()
 		if len(r.answers) >= maxAnswers {
-			d.w.tally("answers not given: a device has 1,000 to give already")
+			d.w.shorts.add("answers not given: a device has 1,000 to give already", "answer with less delay, or ask less often")
 			continue
 		}
 		r.insert(answer{at: d.w.loop.Now() + int64(d.shared.plan.Responds[i].Respond.Delay), index: i, to: scenario.Request{
@@ -167,7 +167,7 @@ func (d *device) answerDue(t *machine.Turn, now int64) {
 		if d.state.Answer(a.index, &a.to, stamp-d.w.begun, &d.w.message) {
 			d.say(t, &d.w.message, stamp)
 		} else {
-			d.w.tally("requests not answered: they name no valid Response Topic")
+			d.w.shorts.add("requests not answered: they name no valid Response Topic", "")
 		}
 	}
 	if len(r.answers) == 0 {

@@ -63,7 +63,7 @@ func (d *device) subscribe(t *machine.Turn, i int) {
 	}
 	at := w.now()
 	if err := d.speech.Subscribe(t, &p, token); err != nil {
-		w.tallyError("a SUBSCRIBE could not be sent", err)
+		w.shorts.addError("a SUBSCRIBE could not be sent", err)
 		return
 	}
 	if token&awaited != 0 {
@@ -85,9 +85,6 @@ func (d *device) Subscribed(token uint64, codes []packet.ReasonCode, _ []byte) {
 	e.Code = uint8(packet.ReasonUnspecifiedError) // where the server answers with no code at all
 	if len(codes) > 0 {
 		e.Code = uint8(codes[0])
-		if codes[0].Failed() {
-			w.tally("subscribe refused: " + codes[0].String())
-		}
 	}
 	w.note(e)
 	if token&awaited != 0 && d.asked > 0 {
@@ -123,7 +120,7 @@ func (d *device) unsubscribe(t *machine.Turn, i int) {
 	w.text = filter
 	at := w.now()
 	if err := d.speech.Unsubscribe(t, &packet.Unsubscribe{Filters: [][]byte{filter}}, uint64(i)); err != nil {
-		w.tallyError("an UNSUBSCRIBE could not be sent", err)
+		w.shorts.addError("an UNSUBSCRIBE could not be sent", err)
 		return
 	}
 	w.note(oracle.Event{At: at, Kind: oracle.Unsubscribing, Device: d.state.Index, Topic: w.intern(filter)})

@@ -1,15 +1,12 @@
 package fleet
 
 import (
-	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/devices/loop"
 	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/devices/oracle"
-	"github.com/fairlead-iot/fairlead/devices/report"
 	"github.com/fairlead-iot/fairlead/devices/scenario"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
@@ -22,8 +19,6 @@ const (
 	// maxTopics bounds the topics that a worker keeps as strings; beyond it they are made
 	// anew for each message.
 	maxTopics = 1 << 20
-	// maxReasons bounds the different shortfalls that are told apart.
-	maxReasons = 100
 )
 
 // sink is where a worker's events go. One goroutine uses it.
@@ -56,7 +51,8 @@ type worker struct {
 	over      bool // all are to leave
 	connected int
 	unacked   int
-	shorts    map[string]*report.Shortfall
+	shorts    tallies // what could not be played
+	incidents tallies // what befell connections
 
 	cold   *atomic.Int64 // devices of warm-up groups that do not stand yet
 	status workerStatus
@@ -123,38 +119,6 @@ func (w *worker) willPacket(m *scenario.Message) *packet.Will {
 		f.AddUser([]byte(scenario.MarkProperty), m.Property)
 	}
 	return &w.will
-}
-
-// tally counts what did not go as the scenario has it.
-func (w *worker) tally(reason string) { w.tallyAdvice(reason, "") }
-
-func (w *worker) tallyAdvice(reason, advice string) {
-	s := w.shorts[reason]
-	if s == nil {
-		if len(w.shorts) >= maxReasons {
-			reason, advice = "other reasons", "look at the ones named here first"
-			if s = w.shorts[reason]; s != nil {
-				s.Count++
-				return
-			}
-		}
-		s = &report.Shortfall{Reason: reason, Advice: advice}
-		w.shorts[reason] = s
-	}
-	s.Count++
-}
-
-// tallyError is tally for an error, with its advice if it has one.
-func (w *worker) tallyError(what string, err error) {
-	var dial *loop.DialError
-	switch {
-	case errors.As(err, &dial):
-		w.tallyAdvice(what+": "+dial.Problem, dial.Hint)
-	case err == nil:
-		w.tally(what)
-	default:
-		w.tally(what + ": " + strings.TrimPrefix(err.Error(), "loop: "))
-	}
 }
 
 // start lets the devices of the groups with (or without) warm_up come to life.

@@ -34,7 +34,7 @@ type page struct {
 	Failing                             []Check
 	Facts                               [][2]string
 	Tiles                               [][2]string
-	Shortfalls                          []Shortfall
+	Shortfalls, Incidents               []Shortfall
 	Checks                              []Check
 	Faults                              [][2]string
 	Examples                            []pageExample
@@ -82,9 +82,7 @@ func newPage(r *Run) *page {
 		p.State = "passed"
 	}
 	p.Reasons[0] = strings.ToUpper(p.Reasons[0][:1]) + p.Reasons[0][1:]
-	for _, s := range r.Shortfalls {
-		p.Shortfalls = append(p.Shortfalls, Shortfall{Reason: clean(s.Reason), Count: s.Count, Advice: clean(s.Advice)})
-	}
+	p.Shortfalls, p.Incidents = cleaned(r.Shortfalls), cleaned(r.Incidents)
 	for _, c := range r.Checks {
 		c = Check{Name: c.Name, What: clean(c.What), Wanted: clean(c.Wanted), Got: clean(c.Got), OK: c.OK}
 		p.Checks = append(p.Checks, c)
@@ -195,4 +193,12 @@ func (p *page) addExamples(r *Run) {
 			Topic: fit(clean(e.Topic), 200), Detail: fit(clean(e.Detail), 400),
 		})
 	}
+}
+
+// cleaned is the list without what could mislead a terminal or a reader.
+func cleaned(list []Shortfall) (out []Shortfall) {
+	for _, s := range list {
+		out = append(out, Shortfall{Reason: clean(s.Reason), Count: s.Count, Advice: clean(s.Advice)})
+	}
+	return out
 }

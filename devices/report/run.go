@@ -30,6 +30,7 @@ type Run struct {
 	Processes  int         `json:"processes"` // that held the devices
 	Groups     []GroupInfo `json:"groups,omitempty"`
 	Shortfalls []Shortfall `json:"shortfalls,omitempty"`
+	Incidents  []Shortfall `json:"incidents,omitempty"` // what befell connections and was not by the scenario; no advice
 
 	Verdict     *oracle.Verdict `json:"verdict"` // nil: the run ended before there was one
 	Checks      []Check         `json:"checks"`  // see Judge

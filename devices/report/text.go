@@ -26,7 +26,8 @@ func Text(r *Run) string {
 	fmt.Fprintf(&b, "%s  %s\n", r.headline(), clean(r.Title))
 	fmt.Fprintf(&b, "%s\n", strings.Join(r.reasons(), "; "))
 	fmt.Fprintf(&b, "%s\n", strings.Join(r.circumstances(), ", "))
-	r.textShortfalls(&b)
+	textTally(&b, "Not all of the scenario could be played:", r.Shortfalls)
+	textTally(&b, "What befell connections:", r.Incidents)
 	if r.Verdict != nil {
 		writeGrid(&b, r.messageGrid())
 		writeGrid(&b, r.timeGrid())
@@ -60,13 +61,18 @@ func (r *Run) circumstances() []string {
 	return words
 }
 
-func (r *Run) textShortfalls(b *strings.Builder) {
-	if len(r.Shortfalls) == 0 {
+// textTally lists what was counted by reason, with advice where there is some.
+func textTally(b *strings.Builder, head string, list []Shortfall) {
+	if len(list) == 0 {
 		return
 	}
-	b.WriteString("\nNot all of the scenario could be played:\n")
-	for _, s := range r.Shortfalls {
-		fmt.Fprintf(b, "  %s× %s: %s\n", count(s.Count), clean(s.Reason), clean(s.Advice))
+	b.WriteString("\n" + head + "\n")
+	for _, s := range list {
+		line := count(s.Count) + "× " + clean(s.Reason)
+		if s.Advice != "" {
+			line += ": " + clean(s.Advice)
+		}
+		fmt.Fprintf(b, "  %s\n", line)
 	}
 }
 
