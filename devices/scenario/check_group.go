@@ -80,8 +80,8 @@ func (w *Will) Validate() error {
 	if w.Topic == "" {
 		f.add("topic", "is missing; say where the Will is published")
 	}
-	if w.Kind == "sparkplug" && w.Payload != "" {
-		f.add("payload", "has no meaning with kind = \"sparkplug\"")
+	if w.Sparkplug && w.Payload != "" {
+		f.add("payload", "has no meaning with sparkplug = true")
 	}
 	return f.join()
 }

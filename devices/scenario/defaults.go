@@ -32,7 +32,7 @@ func (p *Publish) SetDefaults(string) {
 // SetDefaults is what an answer has unless its file says otherwise.
 func (r *Respond) SetDefaults(string) { *r = Respond{Payload: defaultPayload()} }
 
-func defaultPayload() Payload { return Payload{Mark: "payload"} }
+func defaultPayload() Payload { return Payload{Kind: "auto", Mark: "payload"} }
 
 // sessionExpiry is the Session Expiry Interval of a group's devices in seconds.
 func (g *Group) sessionExpiry() uint32 {

@@ -122,7 +122,7 @@ func (st *State) Will(now int64, m *Message) bool {
 	m.Topic = w.topic.appendTo(m.Topic, st.Device, nil)
 	st.number(m, w.slot)
 	m.QoS, m.Retain, m.Delay = uint8(c.QoS), c.Retain, wholeSeconds(c.Delay)
-	if c.Kind == "sparkplug" {
+	if c.Sparkplug {
 		m.Payload = st.appendDeath(m.Payload, now)
 	} else {
 		m.Payload = w.payload.appendTo(m.Payload, st.Device, nil)

@@ -22,7 +22,7 @@ type payloadText struct {
 // given.
 func (p *Payload) kindOf() string {
 	switch {
-	case p.Kind != "":
+	case p.Kind != "" && p.Kind != "auto":
 		return p.Kind
 	case p.File != "":
 		return "file"

@@ -86,12 +86,12 @@ type Group struct {
 
 // Will is the message that the broker publishes for a device that vanishes.
 type Will struct {
-	Topic   string        `toml:"topic" doc:"template"`
-	Kind    string        `toml:"kind" oneof:"template,sparkplug" doc:"template: payload; sparkplug: the death certificate that belongs to the stream's birth certificate; left out: template"`
-	Payload string        `toml:"payload" doc:"template; it carries no mark, the oracle goes by content"`
-	QoS     int           `toml:"qos" doc:"0, 1 or 2"`
-	Retain  bool          `toml:"retain" doc:"true: the broker keeps it for later subscribers"`
-	Delay   time.Duration `toml:"delay" doc:"Will Delay Interval, MQTT 5"`
+	Topic     string        `toml:"topic" doc:"template"`
+	Sparkplug bool          `toml:"sparkplug" doc:"true: instead of payload the death certificate that belongs to the birth certificate of a stream of kind sparkplug"`
+	Payload   string        `toml:"payload" doc:"template; it carries no mark, the oracle goes by content"`
+	QoS       int           `toml:"qos" doc:"0, 1 or 2"`
+	Retain    bool          `toml:"retain" doc:"true: the broker keeps it for later subscribers"`
+	Delay     time.Duration `toml:"delay" doc:"Will Delay Interval, MQTT 5"`
 }
 
 // Subscribe is one subscription.
@@ -127,7 +127,7 @@ type Publish struct {
 // Payload says what messages hold. Every message also carries a mark by which the
 // oracle knows it, unless Mark is "none".
 type Payload struct {
-	Kind   string   `toml:"kind" oneof:"counter,walk,template,sparkplug,file,bytes,text" doc:"counter: a number that grows; walk: a random walk between low and high; template: text with {…}; sparkplug: metrics in Sparkplug B's form, all of them with their names where the topic says NBIRTH or DBIRTH; file: lines of a file in turn; bytes: random, of size; text: as it stands; left out: shown by file, values, text (a template), low and high, or size"`
+	Kind   string   `toml:"kind" oneof:"auto,counter,walk,template,sparkplug,file,bytes,text" doc:"counter: a number that grows; walk: a random walk between low and high; template: text with {…}; sparkplug: metrics in Sparkplug B's form, all of them with their names where the topic says NBIRTH or DBIRTH; file: lines of a file in turn; bytes: random, of size; text: as it stands; auto: what fits to that which is given of file, values, text (a template), low and high, or size, else counter"`
 	Text   string   `toml:"text" doc:"template or text"`
 	Values []string `toml:"values" doc:"text: one of these in turn instead"`
 	File   string   `toml:"file" doc:"file: its path, from the scenario's folder"`

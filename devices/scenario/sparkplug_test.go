@@ -68,7 +68,7 @@ func metrics(t *testing.T, payload []byte) (all []string, seq string) {
 func TestSparkplug(t *testing.T) {
 	p := planOf(t, `
 [groups.node]
-will = {topic = "spBv1.0/p/NDEATH/{id}", kind = "sparkplug"}
+will = {topic = "spBv1.0/p/NDEATH/{id}", sparkplug = true}
 [groups.node.publish.a_birth]
 topic = "spBv1.0/p/NBIRTH/{id}"
 schedule = "once"
