@@ -54,7 +54,7 @@ func checkTopic(b []byte, what string) error {
 	case len(b) == 0:
 		return fmt.Errorf("empty %s [MQTT-4.7.3-1]", what)
 	case bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0:
-		return fmt.Errorf("wildcard in the %s [MQTT-3.3.2-2]", what)
+		return fmt.Errorf("wildcard in a %s [MQTT-3.3.2-2]", what)
 	}
 	return checkText(b, what)
 }
