@@ -141,7 +141,7 @@ func TestPlotKeepsSpikes(t *testing.T) {
 		timeline[i] = Sample{At: time.Duration(i+1) * time.Second, Sent: 10}
 	}
 	timeline[7_321].Sent, timeline[2_222].Sent = 1_000, 0
-	p := plot{title: "x", write: figure, axis: func(_, most float64) axis { return linearAxis(most, 1, figure) }, curves: []curve{{"sent", always(sentRate)}}}
+	p := plot{title: "x", write: figure, axis: func(_, most float64) axis { return linearAxis(most, 1, figure) }, curves: []curve{{"sent", always(sentRate), 1}}}
 	d := p.draw("p", timeline)
 	path := d.Lines[0].Path
 	if n := strings.Count(path, "L"); n > 2*plotColumns {
@@ -160,5 +160,23 @@ func TestPlotBreaksWhereNothingWasMeasured(t *testing.T) {
 	d := p.draw("p", timeline)
 	if n := strings.Count(d.Lines[0].Path, "M"); n != 1 || len(d.Lines[0].Dots) != 1 {
 		t.Errorf("the curve has %d parts and %d dots, want one of each", n, len(d.Lines[0].Dots))
+	}
+}
+
+func TestOneThingLooksTheSameInEachPlot(t *testing.T) {
+	timeline := sampleTimeline(10)
+	for i := range timeline {
+		timeline[i].BrokerCPU = 0 // unknown: the fleet is alone in the plot of processors
+	}
+	styles := map[string]string{}
+	for _, d := range plotsOf(goodRun(0), timeline) {
+		for _, line := range d.Lines {
+			if line.Name == "fleet" {
+				styles[d.Title] = line.Class
+			}
+		}
+	}
+	if a, b := styles["Processor, % of one core"], styles["Resident memory"]; a != b || a == "" {
+		t.Errorf("the fleet is %q in one plot and %q in another", a, b)
 	}
 }

@@ -22,6 +22,7 @@ const (
 type curve struct {
 	name  string
 	value func(*Sample) (float64, bool)
+	style int // colour and dashes: 1 to 3; the same thing looks the same in each plot
 }
 
 // plot says what to draw of a timeline.
@@ -92,7 +93,7 @@ func (p *plot) draw(id string, samples []Sample) drawing {
 	var words []string
 	for i, c := range p.curves {
 		line := drawCurve(samples, c, &x, &y)
-		line.Name, line.Class = c.name, fmt.Sprintf("c%d", i+1)
+		line.Name, line.Class = c.name, fmt.Sprintf("c%d", c.style)
 		if !p.area || i > 0 {
 			line.Area = ""
 		}

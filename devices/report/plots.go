@@ -13,12 +13,12 @@ func plotsOf(r *Run, samples []Sample) []drawing {
 	}
 	messages := func(_, most float64) axis { return linearAxis(most, 1, shortCount) }
 	rates := plot{title: "Messages a second", write: perSecond, axis: messages, curves: []curve{
-		{"sent", always(sentRate)}, {"received", always(receivedRate)}, {"acknowledged", always(func(s *Sample) float64 { return s.Acked })},
+		{"sent", always(sentRate), 1}, {"received", always(receivedRate), 2}, {"acknowledged", always(func(s *Sample) float64 { return s.Acked }), 3},
 	}}
 	connected := plot{
 		title: "Devices connected", write: whole, area: true, limit: float64(max(r.Devices, 0)), mark: "all " + count(r.Devices),
 		axis:   func(_, most float64) axis { return countAxis(most) },
-		curves: []curve{{"connected", always(func(s *Sample) float64 { return float64(s.Connected) })}},
+		curves: []curve{{"connected", always(func(s *Sample) float64 { return float64(s.Connected) }), 1}},
 	}
 	plots := []plot{connected, rates}
 	for _, p := range []plot{latencyPlot(), connectPlot(), cpuPlot(), memoryPlot(), faultPlot()} {
@@ -60,9 +60,9 @@ func latencyPlot() plot {
 		title: "Latency, PUBLISH to receipt", axis: logAxis,
 		write: func(f float64) string { return span(time.Duration(f)) },
 		curves: []curve{
-			{"p50", latency(func(s *Sample) time.Duration { return s.P50 })},
-			{"p90", latency(func(s *Sample) time.Duration { return s.P90 })},
-			{"p99", latency(func(s *Sample) time.Duration { return s.P99 })},
+			{"p50", latency(func(s *Sample) time.Duration { return s.P50 }), 1},
+			{"p90", latency(func(s *Sample) time.Duration { return s.P90 }), 2},
+			{"p99", latency(func(s *Sample) time.Duration { return s.P99 }), 3},
 		},
 	}
 }
@@ -72,9 +72,9 @@ func connectPlot() plot {
 		title: "Connections a second", write: perSecond,
 		axis: func(_, most float64) axis { return linearAxis(most, 1, shortCount) },
 		curves: []curve{
-			{"accepted", always(func(s *Sample) float64 { return s.Connects })},
-			{"dropped", always(func(s *Sample) float64 { return s.Dropped })},
-			{"refused", always(func(s *Sample) float64 { return s.Refused })},
+			{"accepted", always(func(s *Sample) float64 { return s.Connects }), 1},
+			{"dropped", always(func(s *Sample) float64 { return s.Dropped }), 2},
+			{"refused", always(func(s *Sample) float64 { return s.Refused }), 3},
 		},
 	}
 }
@@ -84,8 +84,8 @@ func cpuPlot() plot {
 		title: "Processor, % of one core", write: percent,
 		axis: func(_, most float64) axis { return linearAxis(most, 1, shortCount) },
 		curves: []curve{
-			{"broker", always(func(s *Sample) float64 { return s.BrokerCPU })},
-			{"fleet", always(func(s *Sample) float64 { return s.FleetCPU })},
+			{"broker", always(func(s *Sample) float64 { return s.BrokerCPU }), 1},
+			{"fleet", always(func(s *Sample) float64 { return s.FleetCPU }), 2},
 		},
 	}
 }
@@ -96,8 +96,8 @@ func memoryPlot() plot {
 		title: "Resident memory", write: bytes,
 		axis: func(_, most float64) axis { return linearAxis(most, byteUnit(most), bytes) },
 		curves: []curve{
-			{"broker", always(func(s *Sample) float64 { return float64(s.BrokerRSS) })},
-			{"fleet", always(func(s *Sample) float64 { return float64(s.FleetRSS) })},
+			{"broker", always(func(s *Sample) float64 { return float64(s.BrokerRSS) }), 1},
+			{"fleet", always(func(s *Sample) float64 { return float64(s.FleetRSS) }), 2},
 		},
 	}
 }
@@ -106,6 +106,6 @@ func faultPlot() plot {
 	return plot{
 		title: "Faults found so far", write: whole,
 		axis:   func(_, most float64) axis { return countAxis(most) },
-		curves: []curve{{"faults", always(func(s *Sample) float64 { return float64(s.Faults) })}},
+		curves: []curve{{"faults", always(func(s *Sample) float64 { return float64(s.Faults) }), 1}},
 	}
 }
