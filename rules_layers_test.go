@@ -33,8 +33,6 @@ func layers() []layer {
 		{folder: "cmd/fairlead", ours: []string{"**"}},
 		{folder: "cmd/fairlead/interop", ours: slices.Concat(codecs, []string{"devices"})}, // meets the command as strangers do
 		{folder: "scripts/*", ours: codecs},                                                // tools of measuring
-		{folder: "cmd/fairlead/interop", ours: []string{"mqtt/packet", "devices"}},
-		{folder: "scripts/loadgen", ours: []string{"mqtt/packet"}},
 		{folder: "core/topic"},
 		{folder: "core/route"},
 		{folder: "internal/simnet"},
@@ -146,14 +144,14 @@ type driver struct {
 func drivers() []driver {
 	return []driver{
 		{prefix: "github.com/cockroachdb/pebble/v2", folders: []string{"backends/pebble"}},
-		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices"}},
+		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices", "devices/loop"}},
 		{prefix: "github.com/pires/go-proxyproto", folders: []string{"protocols"}},
 		{prefix: "github.com/spf13/cobra", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/spf13/pflag", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/pelletier/go-toml/v2", folders: []string{"internal/config"}},
 		{prefix: "github.com/prometheus/client_golang", folders: []string{"admin"}},
 		{prefix: "github.com/prometheus/client_model", folders: []string{"admin"}},
-		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble"}},
+		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop"}},
 		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd"}},
 		{prefix: "golang.org/x/term", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/google/go-cmp", tests: true},

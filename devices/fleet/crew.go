@@ -72,6 +72,10 @@ func newLocal(o *Options, plan *scenario.Plan, part Part, sinkOf func(worker int
 		return nil, err
 	}
 	clock := loop.NewClock(o.Portable)
+	var ties *atomic.Int64
+	if o.Portable {
+		ties = &atomic.Int64{}
+	}
 	for i := range o.Loops {
 		l, err := loop.New(loop.Options{Portable: o.Portable, Clock: clock, Sources: sources, Streams: o.Streams})
 		if err != nil {
@@ -79,7 +83,7 @@ func newLocal(o *Options, plan *scenario.Plan, part Part, sinkOf func(worker int
 			return nil, err
 		}
 		c.workers = append(c.workers, &worker{loop: l, clock: clock, sink: sinkOf(i), topics: map[string]string{},
-			shorts: tallies{}, incidents: tallies{}, cold: &c.cold})
+			shorts: tallies{}, incidents: tallies{}, cold: &c.cold, ties: ties})
 	}
 	c.usage = startWatch(selfPID())
 	c.populate(plan, part)

@@ -68,6 +68,10 @@ func (d *device) Message(p *packet.Publish, topic []byte) {
 			}
 		}
 	}
+	if ok && mark.Time < w.begun {
+		w.incidents.add("messages of an earlier run, retained or queued by the broker", "")
+		return
+	}
 	if ok {
 		e.Marked, e.Publisher, e.Seq, e.Sent = true, mark.Device, mark.Seq, mark.Time
 	}

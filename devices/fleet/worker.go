@@ -54,6 +54,7 @@ type worker struct {
 	shorts    tallies // what could not be played
 	incidents tallies // what befell connections
 
+	ties   *atomic.Int64 // with false time: the last moment given out; else nil
 	cold   *atomic.Int64 // devices of warm-up groups that do not stand yet
 	status workerStatus
 }
@@ -65,7 +66,18 @@ type workerStatus struct {
 
 // now is the present time; the loop's own is that of the turn's begin, which may lie
 // before what another loop sent and this turn received.
-func (w *worker) now() int64 { return w.clock.Now() }
+func (w *worker) now() int64 {
+	at := w.clock.Now()
+	if w.ties == nil {
+		return at
+	}
+	for { // false time stands still: what comes of something must be later all the same
+		last := w.ties.Load()
+		if next := max(at, last+1); w.ties.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
 
 // note hands an event on, sooner or later.
 func (w *worker) note(e oracle.Event) {
