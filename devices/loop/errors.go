@@ -27,6 +27,7 @@ type DialError struct {
 	Err     error
 }
 
+// Error gives URL, problem and hint in one line.
 func (e *DialError) Error() string {
 	text := e.URL + ": " + e.Problem
 	if e.Hint != "" {
@@ -35,4 +36,5 @@ func (e *DialError) Error() string {
 	return text
 }
 
+// Unwrap gives the cause.
 func (e *DialError) Unwrap() error { return e.Err }

@@ -122,6 +122,7 @@ type served struct {
 	out     []byte   // taken and not written
 	writing bool     // the writer is at work
 	ended   bool     // Close or Reset was called
+	drains  bool     // what comes is of no interest: only the server's end is awaited
 	notify  func()
 }
 
@@ -153,6 +154,11 @@ func (s *served) readOn() {
 	for {
 		n, err := s.conn.Read(buf)
 		s.mu.Lock()
+		if s.drains {
+			s.mu.Unlock()
+			s.drain()
+			return
+		}
 		s.in = buf[:n]
 		if err != nil {
 			s.err = err
@@ -165,9 +171,19 @@ func (s *served) readOn() {
 		select {
 		case <-s.ready:
 		case <-s.ctx.Done():
+			s.drain()
 			return
 		}
 	}
+}
+
+// drain reads to the server's end after Close, or until its deadline: closed with
+// unread input, the connection would be reset, which may overtake the goodbye.
+func (s *served) drain() {
+	stop := context.AfterFunc(s.p.ctx, func() { s.conn.Close() })
+	defer stop()
+	_, _ = io.Copy(io.Discard, s.conn)
+	s.conn.Close()
 }
 
 // Notify implements Stream.
@@ -244,11 +260,14 @@ func (s *served) writeOn() {
 
 // shut ends the connection in order; mu is held.
 func (s *served) shut() {
-	if half, ok := s.conn.(interface{ CloseWrite() error }); ok && s.err == nil {
-		_ = half.CloseWrite()
+	half, ok := s.conn.(interface{ CloseWrite() error })
+	if ok && s.err == nil && half.CloseWrite() == nil {
+		_ = s.conn.SetReadDeadline(time.Now().Add(s.p.l.opt.Linger))
+		s.drains = true // and the reader closes
+	} else {
+		s.conn.Close()
 	}
 	s.cancel()
-	s.conn.Close()
 }
 
 // Close implements Stream. What the kernel does not take in Options.DialTimeout is
