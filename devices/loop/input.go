@@ -2,8 +2,7 @@ package loop
 
 import "time"
 
-// minQuantum is the least that a slow reader takes at once, if its rate allows a
-// read every tenth of a second.
+// rateSteps is how often a second a slow reader reads what its rate allows.
 const rateSteps = 10
 
 // rewatch tells the transport what c waits for.

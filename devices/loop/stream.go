@@ -42,7 +42,7 @@ func (againError) Timeout() bool        { return true }
 func (againError) Temporary() bool      { return true }
 func (againError) Is(target error) bool { return target == syscall.EAGAIN }
 
-// Reasons for which a transport ends.
+// ending is how a transport ends.
 type ending uint8
 
 const (
@@ -70,12 +70,12 @@ type raw interface {
 
 // kernel is where the loop waits and transports come from.
 type kernel interface {
-	// wait lets events happen for so many nanoseconds at most, negative for ever;
-	// 0 only looks. Then it tells the loop of them.
+	// collect waits so many nanoseconds at most for events, negative for ever; 0 only
+	// looks.
 	collect(wait int64)
 	// deliver tells the loop what collect found.
 	deliver()
-	// wake ends wait, from any goroutine.
+	// wake ends collect's waiting, from any goroutine.
 	wake()
 	// dial begins to connect c to the i-th address of its endpoint; the outcome
 	// goes to Loop.connected.
