@@ -138,10 +138,15 @@ func (o *scenarioChoice) load(name string) (*scenario.Scenario, error) {
 	if o.duration != 0 {
 		sets = append(sets, fmt.Sprint("duration=", o.duration))
 	}
+	load := scenario.Profile
 	if strings.ContainsAny(name, `./\`) {
-		return scenario.Load(name, sets)
+		load = scenario.Load
 	}
-	return scenario.Profile(name, sets)
+	found, err := load(name, sets)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return found, nil
 }
 
 // errVerdict says that a run's expectations do not hold.
