@@ -14,7 +14,8 @@ const publishProps packet.PropertySet = 1<<packet.PropPayloadFormat | 1<<packet.
 	1<<packet.PropResponseTopic | 1<<packet.PropCorrelationData | 1<<packet.PropUserProperty
 
 // Check says why p cannot be published, nil if it can: what MQTT has no words for, and what
-// the present server does not take. It does not allocate.
+// the present server does not take. What its content is to blame for is a *packet.Error, as
+// the codec has it. Without an error it does not allocate.
 func (m *Machine) Check(p *packet.Publish) error {
 	if p.QoS > 2 {
 		return fmt.Errorf("QoS %d does not exist", p.QoS)
@@ -52,9 +53,9 @@ func (m *Machine) refuses(size int, qos byte, retain bool) error {
 func checkTopic(b []byte, what string) error {
 	switch {
 	case len(b) == 0:
-		return fmt.Errorf("empty %s [MQTT-4.7.3-1]", what)
+		return fault(packet.ReasonTopicNameInvalid, "MQTT-4.7.3-1", "empty "+what)
 	case bytes.IndexByte(b, '+') >= 0 || bytes.IndexByte(b, '#') >= 0:
-		return fmt.Errorf("wildcard in a %s [MQTT-3.3.2-2]", what)
+		return fault(packet.ReasonTopicNameInvalid, "MQTT-3.3.2-2", "wildcard in a "+what)
 	}
 	return checkText(b, what)
 }
@@ -65,14 +66,14 @@ func checkText(b []byte, what string) error {
 		return err
 	}
 	if !packet.ValidUTF8(b) {
-		return fmt.Errorf("the %s is not UTF-8, or holds the null character [MQTT-1.5.4-1]", what)
+		return fault(packet.ReasonMalformedPacket, "MQTT-1.5.4-1", what+" that is not well-formed UTF-8, or holds the null character")
 	}
 	return nil
 }
 
 func checkLength(b []byte, what string) error {
 	if len(b) > 65535 {
-		return fmt.Errorf("the %s has %d bytes, 65,535 are the most", what, len(b))
+		return fault(packet.ReasonPacketTooLarge, "1.5.4", what+" of more than 65,535 bytes")
 	}
 	return nil
 }
@@ -80,10 +81,10 @@ func checkLength(b []byte, what string) error {
 // checkProperties demands what a client may say beside topic and payload.
 func checkProperties(p *packet.Properties) error {
 	if p.Present&^publishProps != 0 || len(p.SubscriptionIDs) > 0 {
-		return errors.New("a property that a client does not send in a PUBLISH")
+		return fault(packet.ReasonProtocolError, "2.2.2.2", "property that a client does not send in a PUBLISH")
 	}
 	if p.Present.Has(packet.PropPayloadFormat) && p.PayloadFormat > 1 {
-		return errors.New("the Payload Format Indicator is 0 or 1")
+		return fault(packet.ReasonProtocolError, "2.2.2.2", "Payload Format Indicator other than 0 and 1")
 	}
 	if p.Present.Has(packet.PropContentType) {
 		if err := checkText(p.ContentType, "Content Type"); err != nil {
@@ -112,7 +113,7 @@ func checkUser(list packet.UserProperties) error {
 		}
 		taken += 5 + len(name) + len(value)
 		if !packet.ValidUTF8(name) || !packet.ValidUTF8(value) {
-			return errors.New("a user property is not UTF-8, or holds the null character [MQTT-1.5.4-1]")
+			return fault(packet.ReasonMalformedPacket, "MQTT-1.5.4-1", "user property that is not well-formed UTF-8, or holds the null character")
 		}
 	}
 	if taken != len(list) {
@@ -121,7 +122,7 @@ func checkUser(list packet.UserProperties) error {
 	return nil
 }
 
-var errUserList = errors.New("the list of user properties is not made of whole pairs")
+var errUserList = fault(packet.ReasonMalformedPacket, "MQTT-1.5.7-1", "list of user properties that is not made of whole pairs")
 
 // faultCode is how a server is told of its fault; false for ends that are none.
 func faultCode(err error) (packet.ReasonCode, bool) {

@@ -49,7 +49,7 @@ func noRetain() *RefusalError {
 	return &RefusalError{packet.ReasonRetainNotSupported, "the server keeps no retained messages [MQTT-3.2.2-14]"}
 }
 
-// fault makes an error of the server's; all of them are answered by its code.
+// fault makes an error as the codec has them; one of the server's is answered by its code.
 func fault(code packet.ReasonCode, clause, msg string) error {
 	return &packet.Error{Code: code, Clause: clause, Msg: msg}
 }

@@ -339,8 +339,15 @@ func TestCheckAgreesWithValidate(t *testing.T) {
 		for name, p := range cases {
 			p.PacketID = min(uint16(p.QoS), 1)
 			want := p.Validate(v)
-			if got := b.Check(&p); (got == nil) != (want == nil) {
+			got := b.Check(&p)
+			if (got == nil) != (want == nil) {
 				t.Errorf("%s in %s: %v, the codec says %v", name, v, got, want)
+			}
+			var mine, codecs *packet.Error
+			if errors.As(got, &mine) && errors.As(want, &codecs) && mine.Code != codecs.Code && p.Properties.Present == 0 {
+				t.Errorf("%s in %s: code %s, the codec has %s", name, v, mine.Code, codecs.Code)
+			} else if got != nil && p.QoS < 3 && mine == nil {
+				t.Errorf("%s in %s: %v is no *packet.Error", name, v, got)
 			}
 		}
 	}
