@@ -11,7 +11,11 @@ func (j *judge) arrive(s *session, t *topic, a arrival, e *Event) {
 	if at != 0 {
 		seen = j.rows.all[at].look(a.seq)
 	}
-	if g := j.inGroups(s, a); g != 0 && (seen != fresh || j.copies(s, t, a) == 0) {
+	if g := j.inGroups(s, a); g != 0 {
+		if seen == fresh && j.copies(s, t, a) > 0 { // it may be the one or the other
+			r := &j.rows.all[j.deliveries.all[g].row]
+			j.groups[int(r.receiver)-len(j.sessions)].mixed = j.now
+		}
 		j.first(s, j.deliveries.all[g].row, g, a, e)
 		return
 	}
@@ -103,10 +107,29 @@ func (j *judge) copies(s *session, t *topic, a arrival) int {
 	return n
 }
 
+// shares is by how many shared subscriptions a session may get a message too.
+func (j *judge) shares(s *session, t *topic, a arrival) int {
+	n := 0
+	at := int64(0)
+	if a.message != 0 {
+		at = j.messages.all[a.message].at
+	}
+	for _, b := range s.subs {
+		if b.filter.group != nil && b.takes(at) && j.matches(b.filter, t) {
+			n++
+		}
+	}
+	return n
+}
+
 // inGroups finds a delivery that must come to a group of which the session is a member.
 func (j *judge) inGroups(s *session, a arrival) int32 {
+	if a.message == 0 {
+		return 0
+	}
+	at := j.messages.all[a.message].at
 	for _, b := range s.subs {
-		if b.filter.group != nil {
+		if b.filter.group != nil && b.takes(at) {
 			if i := j.find(j.row(b.filter.group.number, a.stream), a.message); i != 0 {
 				return i
 			}
@@ -146,7 +169,7 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 	r := &j.rows.all[at]
 	reconnected := r.epoch != s.epoch || a.seq < r.before
 	allowed := j.mayRepeat(a, e, reconnected)
-	if n := j.copies(s, t, a); !allowed && n > 1 {
+	if n := j.copies(s, t, a) + j.shares(s, t, a); !allowed && n > 1 {
 		allowed = j.oneMore(copyKey{at, a.seq}) < n
 	}
 	if allowed || s.contested {
@@ -158,7 +181,8 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 
 func (j *judge) repeatedShared(g *group, t *topic, a arrival, e *Event) {
 	moved := a.message == 0 || g.disturbs >= j.messages.all[a.message].at
-	if j.mayRepeat(a, e, moved) {
+	unsure := a.message == 0 || g.mixed >= j.messages.all[a.message].at || j.mixed(g.filter, t)
+	if unsure || j.mayRepeat(a, e, moved) {
 		j.count(e.QoS, e.Device, func(c *Counts) *uint64 { return &c.Repeated })
 		return
 	}

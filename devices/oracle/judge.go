@@ -31,7 +31,6 @@ type judge struct {
 	touched    []touched
 	serial     uint64 // of the message that is being published
 	due        dueWills
-	deferred   []deferredWill
 	repeats    map[copyKey]uint32
 }
 

@@ -95,7 +95,7 @@ func (j *judge) expectAll(d *device, t *topic, si, id int32) {
 		return
 	}
 	for _, f := range matching {
-		if f.group != nil && j.groupReady(f) {
+		if f.group != nil && j.groupReady(f, t) {
 			j.expect(j.openRow(f.group.number, si), id, j.groupQoS(f, m.qos))
 		}
 	}
@@ -148,13 +148,30 @@ func (j *judge) reaches(s *session, qos uint8) bool {
 
 // groupReady tells whether one of a group must get what is published now: all members
 // are there, and none of them gets it by another subscription too.
-func (j *judge) groupReady(f *filter) bool {
+func (j *judge) groupReady(f *filter, t *topic) bool {
+	if j.mixed(f, t) {
+		f.group.mixed = j.now
+		return false
+	}
 	for _, b := range f.subs {
-		if !b.session.live || b.session.contested || b.session.stamp == j.serial {
+		if !b.session.live || b.session.contested {
 			return false
 		}
 	}
 	return slices.ContainsFunc(f.subs, func(b *sub) bool { return b.state == active })
+}
+
+// mixed tells whether a member has another subscription that matches: then it cannot be
+// said by which of them it got a message.
+func (j *judge) mixed(f *filter, t *topic) bool {
+	for _, b := range f.subs {
+		for _, o := range b.session.subs {
+			if o != b && (o.state != ended || o.until+int64(j.cfg.Flight) > j.now) && j.matches(o.filter, t) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // groupQoS is the lowest that a member was granted: who gets it is the server's choice.

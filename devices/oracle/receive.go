@@ -5,7 +5,8 @@ type arrival struct {
 	stream  int32
 	seq     uint64
 	message int32 // 0: not remembered any more
-	will    *will
+	will    *willClass
+	soft    bool // a Will, or something else of the same content
 }
 
 // received judges a PUBLISH.
@@ -29,7 +30,7 @@ func (j *judge) received(d *device, e *Event) {
 		return
 	}
 	if a.will != nil {
-		j.willArrives(s, t, a.will, e)
+		j.willArrives(s, t, a.will, e, a.soft || e.Retain)
 		return
 	}
 	if !e.Retain && !j.flagAllowed(s, t, a, false) {
@@ -75,7 +76,8 @@ func (j *judge) identify(s *session, t *topic, e *Event) (arrival, bool) {
 	if a.message != 0 {
 		return a, true
 	}
-	if a.will = t.willOf(si, e.Seq); a.will != nil {
+	if w := t.willOf(si, e.Seq); w != nil {
+		a.will = w.class
 		return a, true
 	}
 	if e.Seq >= st.next {
@@ -105,10 +107,12 @@ func (j *judge) byContent(s *session, t *topic, e *Event) (arrival, bool) {
 	if a, ok := j.outstanding(s, t, e); ok {
 		return a, true
 	}
-	if w := j.willByContent(t, s, e); w != nil {
-		return arrival{stream: w.stream, seq: w.seq, will: w}, true
+	a, ok := j.remembered(s, streams, e)
+	if c := t.findWills(e.Hash); c != nil && len(c.wills) > 0 {
+		w := c.wills[len(c.wills)-1]
+		return arrival{stream: w.stream, seq: w.seq, will: c, soft: ok}, true
 	}
-	if a, ok := j.remembered(s, streams, e); ok {
+	if ok {
 		return a, true
 	}
 	j.unknownContent(t, e)
@@ -147,10 +151,8 @@ func (j *judge) retainedByContent(s *session, t *topic, e *Event) (arrival, bool
 			return b, true
 		}
 	}
-	if v.will {
-		if w := t.willOf(v.stream, v.seq); w != nil && w.state != finished && !s.awaits(t) {
-			a.will = w
-		}
+	if c := t.findWills(e.Hash); c != nil && !s.awaits(t) && j.keepsFlag(s, t) {
+		a.will, a.soft = c, true
 	}
 	return a, true
 }

@@ -98,11 +98,19 @@ func (j *judge) awaitRetained(s *session, b *sub) {
 	}
 	first := len(s.waits)
 	j.retained.below(b.filter.levels, true, func(t *topic) {
-		if t.standing(b.retained) && !s.awaits(t) {
+		if t.standing(b.retained) && !s.awaits(t) && !slices.Contains(s.early, t) {
 			s.waits = append(s.waits, &wait{topic: t, asked: b.retained, at: j.now})
 		}
 	})
+	if !s.asking() {
+		s.early = nil
+	}
 	slices.SortFunc(s.waits[first:], func(a, b *wait) int { return int(a.topic.id) - int(b.topic.id) })
+}
+
+// asking tells whether a SUBSCRIBE waits for its answer.
+func (s *session) asking() bool {
+	return slices.ContainsFunc(s.subs, func(b *sub) bool { return b.pending > 0 })
 }
 
 func (s *session) awaits(t *topic) bool {
@@ -121,7 +129,7 @@ func (j *judge) retainedMissing(s *session, w *wait) {
 func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool {
 	v := t.version(a)
 	asked := j.askedFor(s, t)
-	live := a.will != nil && (v == nil || j.willAsIs(s, t)) || j.isLive(s, a) && j.flagAllowed(s, t, a, true)
+	live := j.asPublished(s, t, a, v, asked, e)
 	for i, w := range s.waits {
 		if w.topic != t {
 			continue
@@ -138,6 +146,9 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 	}
 	switch {
 	case asked != never && v != nil && !v.clear && !t.superseded(*v, asked):
+		if s.asking() {
+			s.early = append(s.early, t)
+		}
 		return true
 	case asked != never && len(t.versions) == 0 || s.foreign:
 		j.skip("retained messages of before the run")
@@ -196,11 +207,39 @@ func (j *judge) isLive(s *session, a arrival) bool {
 	return j.find(j.row(s.number, a.stream), a.message) != 0 || j.inGroups(s, a) != 0
 }
 
-// willAsIs tells whether the session may get a Will with RETAIN set as it was.
-func (j *judge) willAsIs(s *session, t *topic) bool {
+// keepsFlag tells whether the session may get messages with RETAIN set as it was.
+func (j *judge) keepsFlag(s *session, t *topic) bool {
 	for _, b := range s.subs {
 		if b.asIs && j.matches(b.filter, t) {
 			return true
+		}
+	}
+	return false
+}
+
+// asPublished tells whether RETAIN is set on an arrival because of Retain As Published,
+// and not because it is a retained message of a new subscription.
+func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked int64, e *Event) bool {
+	stands := asked != never && v != nil && !v.clear && !t.superseded(*v, asked)
+	if a.will != nil {
+		return v == nil || j.keepsFlag(s, t) && (!s.awaits(t) || a.soft)
+	}
+	if a.message == 0 {
+		return j.keepsFlag(s, t) && !s.awaits(t) && !stands
+	}
+	if j.isLive(s, a) {
+		return j.flagAllowed(s, t, a, true)
+	}
+	m := &j.messages.all[a.message]
+	if m.flags&withRetain == 0 || !j.keepsFlag(s, t) {
+		return false
+	}
+	if at := j.row(s.number, a.stream); at != 0 && j.rows.all[at].look(a.seq) != fresh {
+		return !stands && !s.awaits(t) && (e.Dup || asked == never || j.copies(s, t, a)+j.shares(s, t, a) > 1)
+	}
+	for _, b := range s.subs {
+		if b.asIs && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
+			return !s.awaits(t)
 		}
 	}
 	return false

@@ -48,8 +48,9 @@ type session struct {
 	subs      []*sub
 	rows      int32
 	waits     []*wait
-	wills     []*will // of ended connections, not decided
-	stamp     uint64  // serial of the last message that a plain subscription matched
+	early     []*topic // whose retained message came before SUBACK
+	wills     []*will  // of ended connections, not decided
+	stamp     uint64   // serial of the last message that a plain subscription matched
 }
 
 // standing is what is known of the server's session while there is no connection.
@@ -95,6 +96,7 @@ type group struct {
 	filter   *filter
 	rows     int32
 	disturbs int64 // when a member last went away
+	mixed    int64 // when a message last matched another subscription of a member too
 }
 
 // rowsOf is the begin of a receiver's list of rows.
@@ -111,7 +113,7 @@ func (j *judge) end(s *session, at, notice int64) {
 		return
 	}
 	s.live, s.away, s.notice = false, at, notice
-	s.waits = nil
+	s.waits, s.early = nil, nil
 	for _, b := range s.subs {
 		b.pending = 0
 		j.disturb(b)

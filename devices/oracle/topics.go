@@ -6,14 +6,14 @@ import "strings"
 type topic struct {
 	id       uint32
 	name     string
-	filters  []*filter // that match it
-	found    uint32    // generation of the filters when they were looked up
-	streams  []int32   // who publishes here
-	wills    []*will   // to be published here, in the order in which they were set
-	versions []version // what may stand as the retained message
-	hashes   []uint32  // of payloads sent here, the last few
-	many     bool      // there were more hashes than are kept
-	kept     bool      // in the tree of retained topics
+	filters  []*filter    // that match it
+	found    uint32       // generation of the filters when they were looked up
+	streams  []int32      // who publishes here
+	wills    []*willClass // to be published here
+	versions []version    // what may stand as the retained message
+	hashes   []uint32     // of payloads sent here, the last few
+	many     bool         // there were more hashes than are kept
+	kept     bool         // in the tree of retained topics
 }
 
 // filter is a Topic Filter without its share.

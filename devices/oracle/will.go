@@ -1,23 +1,19 @@
 package oracle
 
-import (
-	"container/heap"
-	"slices"
-)
-
 // will is the Will of one connection.
 type will struct {
 	topic    *topic
+	class    *willClass
 	session  *session // of its publisher
 	device   uint32
 	stream   int32
 	seq      uint64
-	hash     uint32
 	delay    int64 // until it is due, or the session ends
 	qos      uint8
 	retain   bool
 	doubtful bool // what became of the connection is not sure
 	state    willState
+	decided  bool
 
 	at        int64 // end of the connection
 	by        int64 // the server knows of it at the latest
@@ -25,28 +21,39 @@ type will struct {
 	backBy    int64 // and CONNACK
 	backClean bool
 	judgeAt   int64
-	arrivals  []willArrival
+	missing   []*session // that were said to miss it
+	later     []deferredWill
+}
+
+// willClass is the Wills of one topic with one content: which of them came cannot be
+// told, so that an arrival is in order if one of them may come then, and a Will is if
+// something came while it was due.
+type willClass struct {
+	hash     uint32
+	wills    []*will
+	arrivals []willArrival
+}
+
+// willArrival is one that a receiver got.
+type willArrival struct {
+	session *session
+	at      int64
+	since   int64 // connected since
+	device  uint32
+	copies  int  // as many are in order of one Will
+	soft    bool // it may have been something else: only to the good
+	repeat  bool // QoS 1 and DUP, or after a reconnect
 }
 
 type willState uint8
 
 const (
-	set      willState = iota // CONNECT is under way
-	armed                     // the connection stands
-	gone                      // the connection ended without DISCONNECT
-	leftOnes                  // DISCONNECT deleted it
-	void                      // the connection was refused
-	finished                  // decided
+	set   willState = iota // CONNECT is under way
+	armed                  // the connection stands
+	gone                   // the connection ended without DISCONNECT
+	left0                  // DISCONNECT deleted it
+	void                   // the connection was refused
 )
-
-// willArrival is what one receiver got of a Will.
-type willArrival struct {
-	session *session
-	at      int64
-	times   int
-	steady  bool // the receiver was connected all the time
-	missing bool // it was said to be missing
-}
 
 type obligation uint8
 
@@ -72,8 +79,9 @@ func (j *judge) willSet(d *device, e *Event) {
 	} else if d.expiry != 0xFFFFFFFF { // the session's end sends it too [MQTT-3.1.2-8]
 		delay = min(delay, int64(d.expiry)*second)
 	}
-	d.will = &will{topic: t, session: d.session, device: d.number, stream: si, seq: e.Seq, hash: e.Hash, delay: delay, qos: min(e.QoS, 2), retain: e.Retain}
-	t.wills = append(t.wills, d.will)
+	w := &will{topic: t, class: t.willClass(e.Hash), session: d.session, device: d.number, stream: si, seq: e.Seq, delay: delay, qos: min(e.QoS, 2), retain: e.Retain}
+	w.class.wills = append(w.class.wills, w)
+	d.will = w
 }
 
 // endWill notes the end of the connection to which a Will belongs.
@@ -85,7 +93,7 @@ func (j *judge) endWill(d *device, at, notice int64, how ending) {
 	w.at, w.by = at, min(at+notice, never)
 	w.state = gone
 	if how == leftWell {
-		w.state = leftOnes
+		w.state = left0
 	}
 	if how == tookOver {
 		by := at // the other's CONNECT
@@ -94,7 +102,7 @@ func (j *judge) endWill(d *device, at, notice int64, how ending) {
 	}
 	w.session.wills = append(w.session.wills, w)
 	if w.retain && w.state == gone {
-		j.retain(w.topic, version{stream: w.stream, seq: w.seq, hash: w.hash, qos: w.qos, will: true, clear: w.hash == 0, from: at - int64(j.cfg.Slack) + w.delay, by: never})
+		j.retain(w.topic, version{stream: w.stream, seq: w.seq, hash: w.class.hash, qos: w.qos, will: true, clear: w.class.hash == 0, from: at - int64(j.cfg.Slack) + w.delay, by: never})
 	}
 	j.schedule(w)
 }
@@ -129,97 +137,61 @@ func (j *judge) owed(w *will) obligation {
 	return mustCome
 }
 
+// willClass gives the Wills of a topic with one content.
+func (t *topic) willClass(hash uint32) *willClass {
+	if c := t.findWills(hash); c != nil {
+		return c
+	}
+	c := &willClass{hash: hash}
+	t.wills = append(t.wills, c)
+	return c
+}
+
+func (t *topic) findWills(hash uint32) *willClass {
+	for _, c := range t.wills {
+		if c.hash == hash {
+			return c
+		}
+	}
+	return nil
+}
+
 // willOf gives the Will of a number, if it is remembered.
 func (t *topic) willOf(stream int32, seq uint64) *will {
-	for _, w := range t.wills {
-		if w.stream == stream && w.seq == seq {
-			return w
+	for _, c := range t.wills {
+		for _, w := range c.wills {
+			if w.stream == stream && w.seq == seq {
+				return w
+			}
 		}
 	}
 	return nil
 }
 
-// willByContent finds the Will that came: the oldest that is due, else one whose end
-// the server may know first, else one that must not come, else one that came.
-func (j *judge) willByContent(t *topic, s *session, e *Event) *will {
-	var best *will
-	rank := 0
-	for _, w := range t.wills {
-		if w.hash != e.Hash {
-			continue
-		}
-		if r := j.likelihood(w, s, e); r > rank {
-			best, rank = w, r
-		}
-	}
-	return best
-}
-
-func (j *judge) likelihood(w *will, s *session, e *Event) int {
-	came := w.arrival(s) != nil
-	earliest, _ := j.dueTimes(w)
-	switch {
-	case came && e.Dup:
-		return 6
-	case came:
-		return 1
-	case w.state == gone && e.At >= earliest && j.owed(w) != mustNot:
-		return 5
-	case w.state == armed:
-		return 4
-	case w.state == gone:
-		return 3
-	}
-	return 2
-}
-
-func (w *will) arrival(s *session) *willArrival {
-	for i := range w.arrivals {
-		if w.arrivals[i].session == s {
-			return &w.arrivals[i]
-		}
-	}
-	return nil
-}
-
-// willArrives notes that a Will came.
-func (j *judge) willArrives(s *session, t *topic, w *will, e *Event) {
-	n := j.willCopies(s, t, w)
+// willArrives notes that a Will came; what to think of it shows later.
+func (j *judge) willArrives(s *session, t *topic, c *willClass, e *Event, soft bool) {
+	j.count(e.QoS, e.Device, func(n *Counts) *uint64 { return &n.Optional })
+	n := j.willCopies(s, t)
 	if n == 0 {
-		j.fault(Unwanted, Example{At: e.At, Device: j.name(e.Device), Publisher: j.name(w.device), Topic: t.name, Seq: w.seq, Detail: "no subscription of the receiver matches this Will"})
+		j.fault(Unwanted, Example{At: e.At, Device: j.name(e.Device), Topic: t.name, Detail: "no subscription of the receiver matches this Will"})
 		return
 	}
-	j.count(e.QoS, e.Device, func(c *Counts) *uint64 { return &c.Optional })
-	if w.retain {
-		t.stood(w.stream, w.seq, e.At+int64(j.cfg.Slack))
-	}
-	a := w.arrival(s)
-	if a == nil {
-		steady := s.live && (w.at == 0 || s.since <= w.at)
-		w.arrivals = append(w.arrivals, willArrival{session: s, at: e.At, times: 1, steady: steady})
-		if w.state == finished {
-			j.wrongWill(w, s, e.At, "it came too late, or must not come")
+	for _, w := range c.wills {
+		if w.retain && w.state == gone && !soft {
+			t.stood(w.stream, w.seq, e.At+int64(j.cfg.Slack))
 		}
-		return
 	}
-	a.times++
-	switch {
-	case a.missing:
-		a.missing, a.times = false, 1
-	case a.times > n && (e.QoS != 1 || !e.Dup && s.since <= a.at && !j.cfg.Duplicates) && !s.contested:
-		j.wrongWill(w, s, e.At, "it came twice")
-	}
+	a := willArrival{session: s, at: e.At, since: s.since, device: e.Device, copies: n, soft: soft || s.contested}
+	a.repeat = e.QoS == 1 && (e.Dup || j.cfg.Duplicates)
+	c.arrivals = append(c.arrivals, a)
+	j.wake(dueWill{at: e.At + int64(j.cfg.Slack+j.cfg.WillWithin), class: c, arrival: a, topic: t})
 }
 
 // willCopies is by how many subscriptions a session may get a Will.
-func (j *judge) willCopies(s *session, t *topic, w *will) int {
+func (j *judge) willCopies(s *session, t *topic) int {
 	n := 0
-	at := w.at
-	if at == 0 || w.state == finished {
-		at = j.now
-	}
 	for _, b := range s.subs {
-		if b.takes(at) && j.matches(b.filter, t) {
+		if b.takes(j.now-int64(j.cfg.Flight)) && j.matches(b.filter, t) {
 			n++
 		}
 	}
@@ -227,165 +199,4 @@ func (j *judge) willCopies(s *session, t *topic, w *will) int {
 		n = 1
 	}
 	return n
-}
-
-func (j *judge) wrongWill(w *will, s *session, at int64, detail string) {
-	j.fault(WrongWill, Example{At: at, Device: j.deviceName(s), Publisher: j.name(w.device), Topic: w.topic.name, Seq: w.seq, Detail: "Will: " + detail})
-}
-
-// dueWills orders the Wills by when they can be judged.
-type dueWills struct {
-	heap  willHeap
-	count uint64
-}
-
-type dueWill struct {
-	at     int64
-	number uint64
-	will   *will
-}
-
-type willHeap []dueWill
-
-func (h willHeap) Len() int { return len(h) }
-func (h willHeap) Less(a, b int) bool {
-	return h[a].at < h[b].at || h[a].at == h[b].at && h[a].number < h[b].number
-}
-func (h willHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
-func (h *willHeap) Push(v any)   { *h = append(*h, v.(dueWill)) }
-func (h *willHeap) Pop() any {
-	old := *h
-	v := old[len(old)-1]
-	old[len(old)-1] = dueWill{}
-	*h = old[:len(old)-1]
-	return v
-}
-
-// schedule has a Will judged when it cannot come in time any more.
-func (j *judge) schedule(w *will) {
-	_, latest := j.dueTimes(w)
-	j.wakeWill(w, latest)
-}
-
-func (j *judge) wakeWill(w *will, at int64) {
-	w.judgeAt = at
-	if at >= never {
-		return // at the end
-	}
-	j.due.count++
-	heap.Push(&j.due.heap, dueWill{at: at, number: j.due.count, will: w})
-}
-
-func (j *judge) judgeDueWills() {
-	for len(j.due.heap) > 0 && j.due.heap[0].at < j.now {
-		v := heap.Pop(&j.due.heap).(dueWill)
-		switch w := v.will; {
-		case w.judgeAt != v.at:
-		case w.state == finished:
-			w.topic.wills = without(w.topic.wills, func(o *will) bool { return o == w })
-		default:
-			j.judgeWill(w)
-			j.wakeWill(w, j.now+int64(j.cfg.Keep))
-		}
-	}
-}
-
-// judgeWill decides about a Will whose time has passed.
-func (j *judge) judgeWill(w *will) {
-	owed := j.owed(w)
-	earliest, latest := j.dueTimes(w)
-	for i := range w.arrivals {
-		a := &w.arrivals[i]
-		switch {
-		case owed == mustNot:
-			j.wrongWill(w, a.session, a.at, "it came and must not: "+w.because())
-		case w.state == gone && a.at < earliest:
-			j.wrongWill(w, a.session, a.at, "it came before its delay had passed")
-		case owed == mustCome && a.steady && a.at > latest:
-			j.wrongWill(w, a.session, a.at, "it came too late")
-		}
-	}
-	if owed == mustCome {
-		j.missWill(w)
-	}
-	if w.retain {
-		if owed == mustNot {
-			w.topic.versions = without(w.topic.versions, func(v version) bool { return v.stream == w.stream && v.seq == w.seq })
-		} else if owed == mustCome {
-			w.topic.stood(w.stream, w.seq, latest)
-		}
-	}
-	w.state = finished
-	w.session.wills = without(w.session.wills, func(o *will) bool { return o == w })
-}
-
-func (w *will) because() string {
-	switch w.state {
-	case armed, set:
-		return "the connection stood"
-	case leftOnes:
-		return "the device had sent DISCONNECT"
-	case void:
-		return "the connection was refused"
-	}
-	return "the device was back within the delay"
-}
-
-// missWill finds those who had to get a Will and did not.
-func (j *judge) missWill(w *will) {
-	since := w.at - int64(j.cfg.Slack)
-	var done []*session
-	for _, f := range j.matching(w.topic) {
-		for _, b := range f.subs {
-			s := b.session
-			if f.group != nil || b.state != active || b.since > since || b.noLocal || s.contested || s.slow || slices.Contains(done, s) {
-				continue
-			}
-			done = append(done, s)
-			qos := min(w.qos, b.qos)
-			switch {
-			case w.arrival(s) != nil:
-				j.count(qos, uint32(s.owner), func(c *Counts) *uint64 { return &c.Expected })
-				j.count(qos, uint32(s.owner), func(c *Counts) *uint64 { return &c.Delivered })
-			case s.live && s.since <= since:
-				j.willMissing(w, s, qos)
-			case qos > 0 && s.keeps:
-				j.deferred = append(j.deferred, deferredWill{will: w, session: s, sub: b, life: s.life})
-			}
-		}
-	}
-}
-
-func (j *judge) willMissing(w *will, s *session, qos uint8) {
-	j.count(qos, uint32(s.owner), func(c *Counts) *uint64 { return &c.Expected })
-	w.arrivals = append(w.arrivals, willArrival{session: s, missing: true})
-	if qos == 0 && j.cfg.LossQoS0 > 0 {
-		j.count(0, uint32(s.owner), func(c *Counts) *uint64 { return &c.LostQoS0 })
-		return
-	}
-	j.wrongWill(w, s, w.at, "it did not come")
-}
-
-// deferredWill is one that a durable session has to bring when its device is back.
-type deferredWill struct {
-	will    *will
-	session *session
-	sub     *sub
-	life    uint32
-}
-
-func (j *judge) finishWills() {
-	for _, t := range j.numbered {
-		for _, w := range t.wills {
-			if w.state != finished && w.state != set {
-				j.judgeWill(w)
-			}
-		}
-	}
-	for _, v := range j.deferred {
-		s := v.session
-		if s.live && s.life == v.life && v.sub.state == active && v.will.arrival(s) == nil {
-			j.willMissing(v.will, s, 1)
-		}
-	}
 }
