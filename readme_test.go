@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/fairlead-iot/fairlead"
+	"github.com/fairlead-iot/fairlead/devices/scenario"
 	"github.com/fairlead-iot/fairlead/internal/config"
 )
 
@@ -174,8 +175,8 @@ func commandExists(t *testing.T) bool {
 // patience bounds everything that the documents' commands may take.
 const patience = 60 * time.Second
 
-// TestDocumentedSettings: every toml block of the documents is a configuration.
-// The files that it names need not be here.
+// TestDocumentedSettings: every toml block of the documents is a configuration, or
+// where marked a fleet's scenario. The files that it names need not be here.
 func TestDocumentedSettings(t *testing.T) {
 	for name, text := range documents(t) {
 		for _, s := range snippets(name, text) {
@@ -188,7 +189,13 @@ func TestDocumentedSettings(t *testing.T) {
 					t.Fatal(err)
 				}
 				c := fairlead.DefaultConfig()
-				if err := config.Load(&c, config.Options{Path: file}); err != nil {
+				err := error(nil)
+				if s.mark == "scenario" {
+					_, err = scenario.Load(file, nil)
+				} else {
+					err = config.Load(&c, config.Options{Path: file})
+				}
+				if err != nil {
 					t.Error(err)
 				}
 			})
@@ -233,7 +240,7 @@ func runSnippet(t *testing.T, command string, s snippet) {
 		}
 	}
 	url := "mqtt://" + net.JoinHostPort(host, port)
-	wrap(t, folder, "fairlead", fmt.Sprintf("case $1 in pub|sub) exec %[1]q \"$@\" --url %[2]q;; *) exec %[1]q \"$@\";; esac", command, url))
+	wrap(t, folder, "fairlead", fmt.Sprintf("case \"$1 $2\" in pub*|sub*|fleet?run*) exec %[1]q \"$@\" --url %[2]q;; *) exec %[1]q \"$@\";; esac", command, url))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	out, err := playSnippet(ctx, folder, s)

@@ -107,6 +107,7 @@ func (t *terminal) fleetRun(ctx context.Context, o *fleetOptions, name string) e
 			return err
 		}
 		runs = append(runs, r)
+		o.seed = r.Seed // all of them play the same
 	}
 	if len(runs) > 1 {
 		if err := report.WriteComparison(t.out, runs); err != nil {
