@@ -2,6 +2,8 @@ module github.com/fairlead-iot/fairlead
 
 go 1.26.0
 
+require github.com/quic-go/quic-go v0.65.0
+
 require (
 	github.com/DataDog/zstd v1.5.7 // indirect
 	github.com/RaduBerinde/axisds v0.1.0 // indirect
