@@ -62,24 +62,22 @@ func (d *device) needRare() *rare {
 	return d.rare
 }
 
-// begin lends the worker's turn to the device's machine; end takes it back. Output goes
-// straight into the connection's.
+// begin lends the worker's turn to the device's machine; end takes it back, and gives
+// the connection what came of it: one without output needs no buffer.
 func (d *device) begin() *machine.Turn {
 	t := &d.w.turn
-	t.Now, t.Handler = d.w.loop.Now(), d
-	if out := d.conn.Out(); out != nil {
-		t.Out = *out
-	} else {
-		t.Out = d.w.nowhere[:0]
-	}
+	t.Now, t.Handler, t.Out = d.w.loop.Now(), d, d.w.output[:0]
 	return t
 }
 
 func (d *device) end(t *machine.Turn) {
-	if out := d.conn.Out(); out != nil {
-		*out = t.Out
-	} else {
-		d.w.nowhere = t.Out
+	if len(t.Out) > 0 {
+		if out := d.conn.Out(); out != nil {
+			*out = append(*out, t.Out...)
+		}
+	}
+	if d.w.output = t.Out; cap(t.Out) > maxOutput {
+		d.w.output = nil
 	}
 	t.Out = nil
 }

@@ -22,6 +22,7 @@ type Fleet struct {
 	clock  *loop.Clock
 	oracle *oracle.Oracle
 	crew   crew
+	hired  chan struct{} // closed when crew is set, or could not be
 	meter  meter
 	broker *watch
 	self   *watch
@@ -51,7 +52,7 @@ func New(o Options) (*Fleet, error) {
 		return nil, err
 	}
 	plan.Begun = time.Now().UnixNano()
-	f := &Fleet{opt: o, clock: loop.NewClock(o.Portable), plan: plan}
+	f := &Fleet{opt: o, clock: loop.NewClock(o.Portable), plan: plan, hired: make(chan struct{})}
 	if err := f.room(); err != nil {
 		return nil, err
 	}
@@ -112,12 +113,30 @@ func (f *Fleet) Run(ctx context.Context) (*report.Run, error) {
 
 // hire makes the crew.
 func (f *Fleet) hire() (err error) {
+	defer close(f.hired)
+	var c crew
 	if f.opt.Processes > 1 {
-		f.crew, err = newProcesses(f)
-		return err
+		c, err = newProcesses(f)
+	} else {
+		c, err = newLocal(&f.opt, f.plan, Part{}, func(int) sink { return f.newSink() })
 	}
-	f.crew, err = newLocal(&f.opt, f.plan, Part{}, func(int) sink { return f.newSink() })
+	if err == nil {
+		f.crew = c
+	}
 	return err
+}
+
+// Connected is how many devices are connected; any goroutine may ask.
+func (f *Fleet) Connected() int {
+	select {
+	case <-f.hired:
+	default:
+		return 0
+	}
+	if f.crew == nil {
+		return 0
+	}
+	return f.crew.status().Connected
 }
 
 func (f *Fleet) newSink() *judged { return &judged{source: f.oracle.Source(), meter: &f.meter} }

@@ -64,8 +64,10 @@ func (d *device) say(t *machine.Turn, m *scenario.Message, stamp int64) {
 	w := d.w
 	scenario.PutMarkTime(m.Mark, stamp)
 	p := &w.publish
+	user := p.Properties.User[:0]
 	*p = packet.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain}
 	f := &p.Properties
+	f.User = user // its memory serves the next message
 	if m.Expiry > 0 {
 		f.SetMessageExpiry(m.Expiry)
 	}

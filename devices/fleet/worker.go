@@ -16,6 +16,8 @@ const (
 	batchSize = 512
 	// heartbeat is how often a worker tells its sink how far it is.
 	heartbeat = 50 * time.Millisecond
+	// maxOutput bounds the memory that is kept for output, in bytes.
+	maxOutput = 1 << 20
 	// maxTopics bounds the topics that a worker keeps as strings; beyond it they are made
 	// anew for each message.
 	maxTopics = 1 << 20
@@ -40,7 +42,7 @@ type worker struct {
 	publish packet.Publish
 	will    packet.Will
 	text    []byte // scratch for filters
-	nowhere []byte // scratch for output without a connection
+	output  []byte // scratch for the turn's output
 	events  []oracle.Event
 	topics  map[string]string
 	pulse   loop.Timer
