@@ -81,6 +81,9 @@ func (j *judge) order(s *session, at int32, a arrival, e *Event) {
 	if m.flags&anew != 0 || st.unordered {
 		return
 	}
+	if !e.Marked && a.seq+1 < r.last[q] && j.alike(m).many {
+		return // which of them it is cannot be told
+	}
 	if a.seq+1 < r.last[q] && r.lastQoS[q] == e.QoS {
 		j.fault(Reordered, Example{At: e.At, Device: j.name(e.Device), Publisher: j.publisherOf(a), Topic: st.topic.name, Seq: a.seq, Detail: "a later message came before it"})
 		return
@@ -199,6 +202,9 @@ func (j *judge) mayRepeat(a arrival, e *Event, reconnected bool) bool {
 	var m message
 	if a.message != 0 {
 		m = j.messages.all[a.message]
+		if !e.Marked {
+			m.flags |= j.alike(&m).flags
+		}
 	}
 	switch {
 	case m.flags&anew != 0, m.qos == 1 && m.flags&resent != 0:
@@ -207,6 +213,30 @@ func (j *judge) mayRepeat(a arrival, e *Event, reconnected bool) bool {
 		return e.Dup || reconnected || j.cfg.Duplicates
 	}
 	return false
+}
+
+// alike is what is known of the messages on a topic with one content: without a mark
+// one cannot be told from another.
+type alike struct {
+	many  bool
+	flags messageFlags
+}
+
+func (j *judge) alike(m *message) alike {
+	n := 0
+	var found alike
+	hash := m.hash
+	for _, si := range j.streams[m.stream].topic.streams {
+		for _, id := range j.streams[si].ring {
+			if id == 0 || j.messages.all[id].hash != hash {
+				continue
+			}
+			n++
+			found.flags |= j.messages.all[id].flags & (resent | anew)
+		}
+	}
+	found.many = n > 1
+	return found
 }
 
 // copyKey is a message in a row that several subscriptions match.

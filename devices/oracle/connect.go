@@ -234,6 +234,7 @@ func (j *judge) publisherGone(d *device, at int64, how ending) {
 			}
 			if m.qos == 0 {
 				m.flags |= uncertain
+				st.blurred = true
 			}
 		}
 	}
@@ -249,6 +250,7 @@ func (j *judge) unansweredOf(d *device, flag messageFlags) {
 			}
 			if m := &j.messages.all[st.ring[k]]; !m.done() {
 				m.flags |= flag
+				st.blurred = true
 				left--
 			}
 		}

@@ -94,6 +94,7 @@ const maxUnmarkedStreams = 64
 // but rather one behind what came before it; else a Will; else one that may come; else
 // one that came already.
 func (j *judge) byContent(s *session, t *topic, e *Event) (arrival, bool) {
+	t.unmarked = true
 	streams := t.streams
 	if len(streams) > maxUnmarkedStreams {
 		j.skip("unmarked messages on a topic of more than 64 publishers")
@@ -104,10 +105,14 @@ func (j *judge) byContent(s *session, t *topic, e *Event) (arrival, bool) {
 			return a, true
 		}
 	}
-	if a, ok := j.outstanding(s, t, e); ok {
-		return a, true
+	inOrder, late := j.outstanding(s, t, e)
+	if inOrder.message != 0 {
+		return inOrder, true
 	}
 	a, ok := j.remembered(s, streams, e)
+	if late.message != 0 && !(e.Dup && ok) {
+		return late, true
+	}
 	if c := t.findWills(e.Hash); c != nil && len(c.wills) > 0 {
 		w := c.wills[len(c.wills)-1]
 		return arrival{stream: w.stream, seq: w.seq, will: c, soft: ok}, true
@@ -146,20 +151,22 @@ func (j *judge) retainedByContent(s *session, t *topic, e *Event) (arrival, bool
 	}
 	v := t.versions[best]
 	a := arrival{stream: v.stream, seq: v.seq, message: j.streams[v.stream].find(v.seq)}
-	if !s.awaits(t) && j.askedFor(s, t) == never {
-		if b, ok := j.outstanding(s, t, e); ok {
+	if !s.awaits(t) && (j.askedFor(s, t) == never || j.keepsFlag(s, t, v.stream, j.now)) {
+		if b, late := j.outstanding(s, t, e); b.message != 0 {
 			return b, true
+		} else if late.message != 0 {
+			return late, true
 		}
 	}
-	if c := t.findWills(e.Hash); c != nil && !s.awaits(t) && j.keepsFlag(s, t) {
+	if c := t.findWills(e.Hash); c != nil && !s.awaits(t) && j.keepsFlag(s, t, v.stream, j.now) {
 		a.will, a.soft = c, true
 	}
 	return a, true
 }
 
-// outstanding finds a message that must come with this content.
-func (j *judge) outstanding(s *session, t *topic, e *Event) (arrival, bool) {
-	var best, late arrival
+// outstanding finds messages that must come with this content: the oldest behind what
+// came before, and the oldest of the others.
+func (j *judge) outstanding(s *session, t *topic, e *Event) (best, late arrival) {
 	receivers := j.receiversOf(s, t)
 	for _, si := range t.streams {
 		for _, receiver := range receivers {
@@ -183,10 +190,7 @@ func (j *judge) outstanding(s *session, t *topic, e *Event) (arrival, bool) {
 			}
 		}
 	}
-	if best.message == 0 {
-		best = late
-	}
-	return best, best.message != 0
+	return best, late
 }
 
 func (j *judge) older(a, b arrival) arrival {
@@ -196,7 +200,7 @@ func (j *judge) older(a, b arrival) arrival {
 	return a
 }
 
-// remembered finds a message that may come, the oldest first; or the newest that came.
+// remembered finds a message that may come, or one that came, the newest of each.
 func (j *judge) remembered(s *session, streams []int32, e *Event) (arrival, bool) {
 	var open, came arrival
 	for _, si := range streams {
@@ -209,8 +213,10 @@ func (j *judge) remembered(s *session, streams []int32, e *Event) (arrival, bool
 			m := &j.messages.all[id]
 			a := arrival{stream: si, seq: m.seq, message: id}
 			if at == 0 || j.rows.all[at].look(m.seq) == fresh {
-				open = j.older(open, a)
-			} else {
+				if open.message == 0 || m.at > j.messages.all[open.message].at {
+					open = a
+				}
+			} else if came.message == 0 || m.at > j.messages.all[came.message].at {
 				came = a
 			}
 		}

@@ -98,6 +98,9 @@ func (j *judge) awaitRetained(s *session, b *sub) {
 	}
 	first := len(s.waits)
 	j.retained.below(b.filter.levels, true, func(t *topic) {
+		if b.noLocal && t.by(j, s) {
+			return
+		}
 		if t.standing(b.retained) && !s.awaits(t) && !slices.Contains(s.early, t) {
 			s.waits = append(s.waits, &wait{topic: t, asked: b.retained, at: j.now})
 		}
@@ -106,6 +109,14 @@ func (j *judge) awaitRetained(s *session, b *sub) {
 		s.early = nil
 	}
 	slices.SortFunc(s.waits[first:], func(a, b *wait) int { return int(a.topic.id) - int(b.topic.id) })
+}
+
+// by tells whether a session published what stands on t, or may stand: No Local may
+// keep it back.
+func (t *topic) by(j *judge, s *session) bool {
+	return slices.ContainsFunc(t.versions, func(v version) bool {
+		return j.devices[j.streams[v.stream].device].session == s
+	})
 }
 
 // asking tells whether a SUBSCRIBE waits for its answer.
@@ -142,6 +153,9 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 		break
 	}
 	if live {
+		if s.asking() {
+			s.early = append(s.early, t)
+		}
 		return false
 	}
 	switch {
@@ -208,9 +222,10 @@ func (j *judge) isLive(s *session, a arrival) bool {
 }
 
 // keepsFlag tells whether the session may get messages with RETAIN set as it was.
-func (j *judge) keepsFlag(s *session, t *topic) bool {
+func (j *judge) keepsFlag(s *session, t *topic, stream int32, published int64) bool {
+	own := j.devices[j.streams[stream].device].session == s
 	for _, b := range s.subs {
-		if b.asIs && j.matches(b.filter, t) {
+		if (b.asIs || b.wasAsIs > published) && !(b.noLocal && own) && j.matches(b.filter, t) {
 			return true
 		}
 	}
@@ -222,23 +237,23 @@ func (j *judge) keepsFlag(s *session, t *topic) bool {
 func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked int64, e *Event) bool {
 	stands := asked != never && v != nil && !v.clear && !t.superseded(*v, asked)
 	if a.will != nil {
-		return v == nil || j.keepsFlag(s, t) && (!s.awaits(t) || a.soft)
+		return v == nil || j.keepsFlag(s, t, a.stream, j.now) && (!s.awaits(t) || a.soft)
 	}
 	if a.message == 0 {
-		return j.keepsFlag(s, t) && !s.awaits(t) && !stands
+		return j.keepsFlag(s, t, a.stream, j.now) && !s.awaits(t) && !stands
 	}
 	if j.isLive(s, a) {
 		return j.flagAllowed(s, t, a, true)
 	}
 	m := &j.messages.all[a.message]
-	if m.flags&withRetain == 0 || !j.keepsFlag(s, t) {
+	if m.flags&withRetain == 0 || !j.keepsFlag(s, t, a.stream, m.at) {
 		return false
 	}
 	if at := j.row(s.number, a.stream); at != 0 && j.rows.all[at].look(a.seq) != fresh {
 		return !stands && !s.awaits(t) && (e.Dup || asked == never || j.copies(s, t, a)+j.shares(s, t, a) > 1)
 	}
 	for _, b := range s.subs {
-		if b.asIs && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
+		if (b.asIs || b.wasAsIs > m.at) && !(b.noLocal && j.devices[j.streams[a.stream].device].session == s) && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
 			return !s.awaits(t)
 		}
 	}

@@ -75,7 +75,8 @@ type sub struct {
 	wants    bool
 	qos      uint8
 	noLocal  bool
-	asIs     bool // Retain As Published
+	asIs     bool  // Retain As Published
+	wasAsIs  int64 // until when it had that, if it has it no more
 }
 
 type subState uint8
@@ -96,6 +97,7 @@ type group struct {
 	filter   *filter
 	rows     int32
 	disturbs int64 // when a member last went away
+	unsure   int64 // until when a lost member may be taken to be there
 	mixed    int64 // when a message last matched another subscription of a member too
 }
 
@@ -117,6 +119,9 @@ func (j *judge) end(s *session, at, notice int64) {
 	for _, b := range s.subs {
 		b.pending = 0
 		j.disturb(b)
+		if g := b.filter.group; g != nil { // the server may still take it for a member
+			g.unsure = max(g.unsure, min(at+notice, never))
+		}
 	}
 	if s.keeps {
 		j.closeSession(s, true)
@@ -234,6 +239,10 @@ func (j *judge) lose(d *delivery, s *session) {
 
 func (j *judge) loseOne(m *message, qos uint8, device uint32, e Example) {
 	st := &j.streams[m.stream]
+	if st.blurred && st.topic.unmarked && j.alike(m).many {
+		j.skip("unmarked messages of one content, some of which the publisher's lost connection may have swallowed")
+		return
+	}
 	e.At, e.Publisher, e.Topic, e.Seq = m.at, j.name(st.device), st.topic.name, m.seq
 	j.count(qos, device, func(c *Counts) *uint64 { return &c.Expected })
 	if qos > 0 {

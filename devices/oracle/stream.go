@@ -9,6 +9,7 @@ type stream struct {
 	next      uint64  // number after the highest that was published
 	latest    [3]uint64
 	unordered bool // numbers did not rise, so order is not judged
+	blurred   bool // its device lost the connection with messages under way
 	unacked   int32
 }
 

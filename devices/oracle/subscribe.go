@@ -27,6 +27,9 @@ func (j *judge) subscribing(d *device, e *Event) {
 	}
 	b.pending++
 	b.asked, b.since = e.At, never
+	if b.asIs && b.state != ended {
+		b.wasAsIs = never
+	}
 	b.noLocal, b.asIs, b.wants = e.Clean, e.Retain, e.Present
 	if b.wants {
 		b.retained = e.At
@@ -64,6 +67,7 @@ func (j *judge) subscribed(d *device, e *Event) {
 		return
 	}
 	b.state, b.qos, b.since = active, min(e.Code, 2), e.At
+	b.wasAsIs = min(b.wasAsIs, e.At)
 	if b.wants && f.group == nil {
 		j.awaitRetained(d.session, b)
 	}

@@ -13,6 +13,7 @@ type topic struct {
 	versions []version    // what may stand as the retained message
 	hashes   []uint32     // of payloads sent here, the last few
 	many     bool         // there were more hashes than are kept
+	unmarked bool         // messages came here without a mark
 	kept     bool         // in the tree of retained topics
 }
 

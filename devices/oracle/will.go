@@ -101,8 +101,8 @@ func (j *judge) endWill(d *device, at, notice int64, how ending) {
 		w.by = j.now + int64(j.cfg.WillWithin)
 	}
 	w.session.wills = append(w.session.wills, w)
-	if w.retain && w.state == gone {
-		j.retain(w.topic, version{stream: w.stream, seq: w.seq, hash: w.class.hash, qos: w.qos, will: true, clear: w.class.hash == 0, from: at - int64(j.cfg.Slack) + w.delay, by: never})
+	if w.retain {
+		j.retain(w.topic, version{stream: w.stream, seq: w.seq, hash: w.class.hash, qos: w.qos, will: true, clear: w.class.hash == 0, from: at - int64(j.cfg.Slack), by: never})
 	}
 	j.schedule(w)
 }
@@ -110,6 +110,9 @@ func (j *judge) endWill(d *device, at, notice int64, how ending) {
 // due tells when a Will may come at the earliest and at the latest.
 func (j *judge) dueTimes(w *will) (earliest, latest int64) {
 	earliest = w.at + w.delay - int64(j.cfg.Slack)
+	if w.backClean && w.backFrom > 0 { // the end of the session sends it too
+		earliest = min(earliest, w.backFrom-int64(j.cfg.Slack))
+	}
 	latest = min(w.by+w.delay, never)
 	if w.backBy > 0 && w.delay == 0 { // the next connection tells the server
 		latest = min(latest, w.backBy+int64(j.cfg.WillWithin))
@@ -123,6 +126,8 @@ func (j *judge) owed(w *will) obligation {
 	switch {
 	case w.doubtful:
 		return mayCome
+	case w.state == left0 && w.backFrom > 0 && w.backFrom < w.at+int64(j.cfg.WillWithin):
+		return mayCome // the next connection may have come before DISCONNECT did
 	case w.state != gone:
 		return mustNot
 	case w.backFrom == 0 || w.backFrom > latest:

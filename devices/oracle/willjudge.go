@@ -88,10 +88,10 @@ func (j *judge) suits(w *will, a willArrival) bool {
 		return true
 	}
 	earliest, latest := j.dueTimes(w)
-	if w.state != gone || j.owed(w) == mustNot || a.at < earliest {
+	if w.state == set || w.state == armed || j.owed(w) == mustNot || a.at < earliest {
 		return false
 	}
-	return a.at <= latest || a.since > w.at || j.owed(w) == mayCome
+	return a.at <= latest || a.since > w.at
 }
 
 // judgeArrival decides about an arrival, once all that it may answer is known.
@@ -140,7 +140,7 @@ func (j *judge) whyNot(w *will, a willArrival) string {
 	switch {
 	case w.state == armed:
 		return "it came and must not: the connection stood"
-	case w.state == left0:
+	case w.state == left0 && j.owed(w) == mustNot:
 		return "it came and must not: the device had sent DISCONNECT"
 	case w.state == void:
 		return "it came and must not: the connection was refused"
@@ -244,7 +244,7 @@ func (j *judge) finishWills() {
 }
 
 func (j *judge) finishWill(w *will) {
-	if !w.decided && w.state == gone {
+	if !w.decided && (w.state == gone || w.state == left0) {
 		j.judgeWill(w)
 	}
 	for _, v := range w.later {
