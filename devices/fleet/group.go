@@ -18,6 +18,7 @@ type group struct {
 	network      *loop.Conditions // nil: a perfect one
 	config       *machine.Config
 	acknowledged []bool // by stream: its messages may have QoS 1 or 2
+	paced        bool   // it has a schedule to keep
 	salt         uint64
 	connected    atomic.Int64 // devices that were connected at least once
 }
@@ -43,6 +44,7 @@ func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
 	}
 	for i := range p.Streams {
 		s := p.Streams[i].Publish
+		out.paced = out.paced || s.Schedule != "max"
 		out.acknowledged = append(out.acknowledged, s.QoS > 0 || len(s.Mix) > 1 && (s.Mix[1] > 0 || len(s.Mix) > 2 && s.Mix[2] > 0))
 	}
 	return out
