@@ -100,7 +100,7 @@ func (j *judge) copies(s *session, t *topic, a arrival) int {
 	}
 	publisher := j.devices[j.streams[a.stream].device].session
 	for _, b := range s.subs {
-		if b.filter.group == nil && b.takes(at) && (!b.noLocal || publisher != s) && j.matches(b.filter, t) {
+		if b.filter.group == nil && b.takes(at) && (!b.noLocal || b.unsure || publisher != s || b.since > at) && j.matches(b.filter, t) {
 			n++
 		}
 	}
@@ -175,6 +175,10 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 	if n := j.copies(s, t, a) + j.shares(s, t, a); !allowed && n > 1 {
 		allowed = j.oneMore(copyKey{at, a.seq}) < n
 	}
+	if !allowed && !e.Marked && a.message != 0 {
+		like := j.alike(&j.messages.all[a.message])
+		allowed = like.streams > 1 || like.many && (like.blurred || j.copies(s, t, a)+j.shares(s, t, a) > 1)
+	}
 	if allowed || s.contested {
 		j.count(e.QoS, e.Device, func(c *Counts) *uint64 { return &c.Repeated })
 		return
@@ -218,8 +222,10 @@ func (j *judge) mayRepeat(a arrival, e *Event, reconnected bool) bool {
 // alike is what is known of the messages on a topic with one content: without a mark
 // one cannot be told from another.
 type alike struct {
-	many  bool
-	flags messageFlags
+	many    bool
+	blurred bool // a publisher lost its connection with some of them under way
+	streams int
+	flags   messageFlags
 }
 
 func (j *judge) alike(m *message) alike {
@@ -227,12 +233,17 @@ func (j *judge) alike(m *message) alike {
 	var found alike
 	hash := m.hash
 	for _, si := range j.streams[m.stream].topic.streams {
+		before := n
 		for _, id := range j.streams[si].ring {
 			if id == 0 || j.messages.all[id].hash != hash {
 				continue
 			}
 			n++
 			found.flags |= j.messages.all[id].flags & (resent | anew)
+		}
+		if n > before {
+			found.streams++
+			found.blurred = found.blurred || j.streams[si].blurred
 		}
 	}
 	found.many = n > 1

@@ -106,7 +106,7 @@ func (j *judge) expectAll(d *device, t *topic, si, id int32) {
 func (j *judge) touch(f *filter, d *device, qos uint8, overlaps bool) {
 	for _, b := range f.subs {
 		s := b.session
-		if b.noLocal && s == d.session { // [MQTT-3.8.3-3]
+		if (b.noLocal || b.unsure) && s == d.session { // [MQTT-3.8.3-3]
 			continue
 		}
 		to := touched{session: s, qos: min(qos, b.qos), must: b.state == active}

@@ -142,7 +142,7 @@ func (j *judge) unknownContent(t *topic, e *Event) {
 func (j *judge) retainedByContent(s *session, t *topic, e *Event) (arrival, bool) {
 	best := -1
 	for i, v := range t.versions {
-		if v.hash == e.Hash && !v.clear && (best < 0 || !t.superseded(v, j.now)) {
+		if v.hash == e.Hash && !v.clear && (best < 0 || !t.superseded(v, j.now) || t.superseded(t.versions[best], j.now)) {
 			best = i
 		}
 	}
@@ -158,10 +158,20 @@ func (j *judge) retainedByContent(s *session, t *topic, e *Event) (arrival, bool
 			return late, true
 		}
 	}
+	if !s.awaits(t) && !s.asking() && j.keepsFlag(s, t, v.stream, j.now) && j.seen(s, a) {
+		if b, ok := j.remembered(s, t.streams, e); ok {
+			return b, true
+		}
+	}
 	if c := t.findWills(e.Hash); c != nil && !s.awaits(t) && j.keepsFlag(s, t, v.stream, j.now) {
 		a.will, a.soft = c, true
 	}
 	return a, true
+}
+
+func (j *judge) seen(s *session, a arrival) bool {
+	at := j.row(s.number, a.stream)
+	return at != 0 && j.rows.all[at].look(a.seq) != fresh
 }
 
 // outstanding finds messages that must come with this content: the oldest behind what

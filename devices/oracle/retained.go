@@ -168,6 +168,10 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 		j.skip("retained messages of before the run")
 		return true
 	}
+	if !e.Marked && a.message != 0 && j.alike(&j.messages.all[a.message]).many {
+		j.skip("unmarked messages of one content: RETAIN not judged")
+		return !j.isLive(s, a)
+	}
 	j.wrongRetained(s, t, a, v, asked, e)
 	return !j.isLive(s, a)
 }
@@ -254,7 +258,7 @@ func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked i
 	}
 	for _, b := range s.subs {
 		if (b.asIs || b.wasAsIs > m.at) && !(b.noLocal && j.devices[j.streams[a.stream].device].session == s) && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
-			return !s.awaits(t)
+			return !s.awaits(t) && !(stands && s.asking())
 		}
 	}
 	return false

@@ -75,6 +75,7 @@ type sub struct {
 	wants    bool
 	qos      uint8
 	noLocal  bool
+	unsure   bool  // whether No Local holds
 	asIs     bool  // Retain As Published
 	wasAsIs  int64 // until when it had that, if it has it no more
 }

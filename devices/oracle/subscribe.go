@@ -27,6 +27,9 @@ func (j *judge) subscribing(d *device, e *Event) {
 	}
 	b.pending++
 	b.asked, b.since = e.At, never
+	if b.state != ended && b.noLocal != e.Clean {
+		b.unsure = true
+	}
 	if b.asIs && b.state != ended {
 		b.wasAsIs = never
 	}
@@ -67,7 +70,7 @@ func (j *judge) subscribed(d *device, e *Event) {
 		return
 	}
 	b.state, b.qos, b.since = active, min(e.Code, 2), e.At
-	b.wasAsIs = min(b.wasAsIs, e.At)
+	b.wasAsIs, b.unsure = min(b.wasAsIs, e.At), false
 	if b.wants && f.group == nil {
 		j.awaitRetained(d.session, b)
 	}

@@ -120,7 +120,7 @@ func (j *judge) judgeArrival(t *topic, c *willClass, a willArrival) {
 			return
 		}
 		j.wrongWill(last, a.session, a.at, j.whyNot(last, a))
-	case !patient && !a.repeat && j.cameSince(c, a, begin) > a.copies*wills:
+	case !patient && !a.repeat && j.cameSince(c, a, begin) > a.copies*j.dueBetween(c, begin, a.at):
 		j.wrongWill(last, a.session, a.at, "it came twice")
 	}
 }
@@ -130,6 +130,18 @@ func (j *judge) cameSince(c *willClass, a willArrival, begin int64) int {
 	n := 0
 	for _, o := range c.arrivals {
 		if o.session == a.session && o.at >= begin && o.at <= a.at && !o.repeat && !o.soft && o.since == a.since {
+			n++
+		}
+	}
+	return n
+}
+
+// dueBetween counts the Wills of a class that may have come in a time.
+func (j *judge) dueBetween(c *willClass, from, to int64) int {
+	n := 0
+	for _, w := range c.wills {
+		earliest, latest := j.dueTimes(w)
+		if w.doubtful || w.state != set && w.state != armed && j.owed(w) != mustNot && earliest <= to && latest >= from {
 			n++
 		}
 	}
