@@ -176,8 +176,7 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 		allowed = j.oneMore(copyKey{at, a.seq}) < n
 	}
 	if !allowed && !e.Marked && a.message != 0 {
-		like := j.alike(&j.messages.all[a.message])
-		allowed = like.streams > 1 || like.many && (like.blurred || j.copies(s, t, a)+j.shares(s, t, a) > 1)
+		allowed = j.alike(&j.messages.all[a.message]).many // it may be the first of another
 	}
 	if allowed || s.contested {
 		j.count(e.QoS, e.Device, func(c *Counts) *uint64 { return &c.Repeated })
@@ -222,10 +221,8 @@ func (j *judge) mayRepeat(a arrival, e *Event, reconnected bool) bool {
 // alike is what is known of the messages on a topic with one content: without a mark
 // one cannot be told from another.
 type alike struct {
-	many    bool
-	blurred bool // a publisher lost its connection with some of them under way
-	streams int
-	flags   messageFlags
+	many  bool
+	flags messageFlags
 }
 
 func (j *judge) alike(m *message) alike {
@@ -233,17 +230,12 @@ func (j *judge) alike(m *message) alike {
 	var found alike
 	hash := m.hash
 	for _, si := range j.streams[m.stream].topic.streams {
-		before := n
 		for _, id := range j.streams[si].ring {
 			if id == 0 || j.messages.all[id].hash != hash {
 				continue
 			}
 			n++
 			found.flags |= j.messages.all[id].flags & (resent | anew)
-		}
-		if n > before {
-			found.streams++
-			found.blurred = found.blurred || j.streams[si].blurred
 		}
 	}
 	found.many = n > 1

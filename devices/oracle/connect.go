@@ -6,6 +6,9 @@ func (j *judge) connecting(d *device, e *Event) {
 	if d.state == on {
 		j.dropped(d, e.At, int64(j.cfg.WillWithin), lostIt)
 	}
+	if d.state == left && e.At-d.ended < int64(j.cfg.WillWithin) {
+		j.underWay(d, d.ended) // this connection may end the other before it was read
+	}
 	s := d.session
 	d.state, d.asked, d.clean, d.expiry, d.keepAlive, d.version = asking, e.At, e.Clean, e.Expiry, e.KeepAlive, e.Code
 	d.will = nil
@@ -218,9 +221,13 @@ func (j *judge) takenOver(old, by *device) {
 // connection, and which it may have to send again.
 func (j *judge) publisherGone(d *device, at int64, how ending) {
 	j.unansweredOf(d, resent)
-	if how == leftWell {
-		return
+	if how != leftWell {
+		j.underWay(d, at)
 	}
+}
+
+// underWay marks the QoS 0 messages that may not have been read when a connection ended.
+func (j *judge) underWay(d *device, at int64) {
 	from := max(d.proved+1, at-int64(j.cfg.Flight))
 	for _, i := range d.streams {
 		st := &j.streams[i]

@@ -151,7 +151,7 @@ func (j *judge) retainedByContent(s *session, t *topic, e *Event) (arrival, bool
 	}
 	v := t.versions[best]
 	a := arrival{stream: v.stream, seq: v.seq, message: j.streams[v.stream].find(v.seq)}
-	if !s.awaits(t) && (j.askedFor(s, t) == never || j.keepsFlag(s, t, v.stream, j.now)) {
+	if !s.awaits(t) && (j.askedFor(s, t) == never || !s.asking() && j.keepsFlag(s, t, v.stream, j.now)) {
 		if b, late := j.outstanding(s, t, e); b.message != 0 {
 			return b, true
 		} else if late.message != 0 {

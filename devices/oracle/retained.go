@@ -145,9 +145,9 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 		if w.topic != t {
 			continue
 		}
-		if v != nil && !v.clear && !live && !t.superseded(*v, w.asked) {
+		if v != nil && !v.clear && !t.superseded(*v, w.asked) {
 			s.waits = slices.Delete(s.waits, i, i+1)
-			return true
+			return !live
 		}
 		asked = min(asked, w.asked)
 		break
@@ -247,18 +247,21 @@ func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked i
 		return j.keepsFlag(s, t, a.stream, j.now) && !s.awaits(t) && !stands
 	}
 	if j.isLive(s, a) {
-		return j.flagAllowed(s, t, a, true)
+		if j.keepsFlag(s, t, a.stream, j.messages.all[a.message].at) {
+			return true
+		}
+		return !stands && j.flagAllowed(s, t, a, true)
 	}
 	m := &j.messages.all[a.message]
 	if m.flags&withRetain == 0 || !j.keepsFlag(s, t, a.stream, m.at) {
 		return false
 	}
 	if at := j.row(s.number, a.stream); at != 0 && j.rows.all[at].look(a.seq) != fresh {
-		return !stands && !s.awaits(t) && (e.Dup || asked == never || j.copies(s, t, a)+j.shares(s, t, a) > 1)
+		return !stands && !s.awaits(t) && (e.Dup || asked == never || m.flags&(resent|anew) != 0 || j.copies(s, t, a)+j.shares(s, t, a) > 1)
 	}
 	for _, b := range s.subs {
 		if (b.asIs || b.wasAsIs > m.at) && !(b.noLocal && j.devices[j.streams[a.stream].device].session == s) && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
-			return !s.awaits(t) && !(stands && s.asking())
+			return !s.awaits(t) && !stands
 		}
 	}
 	return false

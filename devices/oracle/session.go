@@ -76,6 +76,7 @@ type sub struct {
 	qos      uint8
 	noLocal  bool
 	unsure   bool  // whether No Local holds
+	leaving  bool  // the last request was UNSUBSCRIBE
 	asIs     bool  // Retain As Published
 	wasAsIs  int64 // until when it had that, if it has it no more
 }
@@ -116,6 +117,9 @@ func (j *judge) end(s *session, at, notice int64) {
 		return
 	}
 	s.live, s.away, s.notice = false, at, notice
+	if notice <= int64(j.cfg.WillWithin) { // else the end may be older than it is known to be
+		j.overdue(s, at, func(*wait) bool { return true })
+	}
 	s.waits, s.early = nil, nil
 	for _, b := range s.subs {
 		b.pending = 0
@@ -130,6 +134,16 @@ func (j *judge) end(s *session, at, notice int64) {
 	}
 	j.endSession(s)
 	s.stands = absent
+}
+
+// overdue finds those of the retained messages that a session waits for that had time
+// enough to come.
+func (j *judge) overdue(s *session, at int64, those func(*wait) bool) {
+	for _, w := range s.waits {
+		if those(w) && at-w.at > int64(j.cfg.Flight) {
+			j.retainedMissing(s, w)
+		}
+	}
 }
 
 // endSession ends all that the server held: it may still deliver what was under way.

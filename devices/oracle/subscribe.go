@@ -26,6 +26,7 @@ func (j *judge) subscribing(d *device, e *Event) {
 		b.qos = e.QoS
 	}
 	b.pending++
+	b.leaving = false
 	b.asked, b.since = e.At, never
 	if b.state != ended && b.noLocal != e.Clean {
 		b.unsure = true
@@ -66,7 +67,7 @@ func (j *judge) subscribed(d *device, e *Event) {
 		j.notSubscribed(b)
 		return
 	}
-	if b.pending > 0 {
+	if b.pending > 0 || b.leaving {
 		return
 	}
 	b.state, b.qos, b.since = active, min(e.Code, 2), e.At
@@ -96,7 +97,7 @@ func (j *judge) unsubscribing(d *device, e *Event) {
 	if b == nil || b.state == ended {
 		return
 	}
-	b.state = may
+	b.state, b.leaving = may, true
 	j.closeSub(b)
 }
 
@@ -107,7 +108,7 @@ func (j *judge) unsubscribed(d *device, e *Event) {
 		return
 	}
 	b := d.session.sub(f)
-	if b == nil || b.state != may || b.pending > 0 {
+	if b == nil || b.state != may || !b.leaving || b.pending > 0 {
 		return
 	}
 	j.prove(d, b.asked)
@@ -120,7 +121,9 @@ func (j *judge) unsubscribed(d *device, e *Event) {
 func (j *judge) closeSub(b *sub) {
 	s := b.session
 	j.disturb(b)
-	s.waits = without(s.waits, func(w *wait) bool { return j.matches(b.filter, w.topic) })
+	covered := func(w *wait) bool { return j.matches(b.filter, w.topic) }
+	j.overdue(s, j.now, covered)
+	s.waits = without(s.waits, covered)
 	if b.filter.group != nil {
 		return
 	}

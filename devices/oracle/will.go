@@ -32,6 +32,7 @@ type willClass struct {
 	hash     uint32
 	wills    []*will
 	arrivals []willArrival
+	forgot   bool // there were more wills
 }
 
 // willArrival is one that a receiver got.

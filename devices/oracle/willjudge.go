@@ -75,6 +75,7 @@ func (j *judge) forgetWill(w *will) {
 		return
 	}
 	c := w.class
+	c.forgot = true
 	c.wills = without(c.wills, func(o *will) bool { return o == w })
 	if len(c.arrivals) > 64 || len(c.wills) == 0 {
 		old := j.now - 2*int64(j.cfg.Keep)
@@ -113,6 +114,8 @@ func (j *judge) judgeArrival(t *topic, c *willClass, a willArrival) {
 	}
 	switch {
 	case last == nil:
+		j.skip("wills that came after they were forgotten")
+	case wills == 0 && c.forgot && a.session.keeps && a.at-a.since < int64(j.cfg.Flight):
 		j.skip("wills that came after they were forgotten")
 	case wills == 0:
 		if i := slices.Index(last.missing, a.session); i >= 0 { // said already
