@@ -81,7 +81,7 @@ func (j *judge) order(s *session, at int32, a arrival, e *Event) {
 	if m.flags&anew != 0 || st.unordered {
 		return
 	}
-	if !e.Marked && a.seq+1 < r.last[q] && j.alike(m).many {
+	if !e.Marked && j.alike(m).many {
 		return // which of them it is cannot be told
 	}
 	if a.seq+1 < r.last[q] && r.lastQoS[q] == e.QoS {
@@ -172,7 +172,7 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 	r := &j.rows.all[at]
 	reconnected := r.epoch != s.epoch || a.seq < r.before
 	allowed := j.mayRepeat(a, e, reconnected)
-	if n := j.copies(s, t, a) + j.shares(s, t, a); !allowed && n > 1 {
+	if n := j.copies(s, t, a) + j.shares(s, t, a); !allowed {
 		allowed = j.oneMore(copyKey{at, a.seq}) < n
 	}
 	if !allowed && !e.Marked && a.message != 0 {
@@ -188,6 +188,7 @@ func (j *judge) repeated(s *session, at int32, t *topic, a arrival, e *Event) {
 func (j *judge) repeatedShared(g *group, t *topic, a arrival, e *Event) {
 	moved := a.message == 0 || g.disturbs >= j.messages.all[a.message].at
 	unsure := a.message == 0 || g.mixed >= j.messages.all[a.message].at || j.mixed(g.filter, t)
+	unsure = unsure || !e.Marked && j.alike(&j.messages.all[a.message]).many
 	if unsure || j.mayRepeat(a, e, moved) {
 		j.count(e.QoS, e.Device, func(c *Counts) *uint64 { return &c.Repeated })
 		return

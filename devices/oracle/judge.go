@@ -31,12 +31,12 @@ type judge struct {
 	touched    []touched
 	serial     uint64 // of the message that is being published
 	due        dueWills
-	repeats    map[copyKey]uint32
+	repeats    map[copyKey]int32
 }
 
 func newJudge(cfg Config) *judge {
 	j := &judge{
-		tally: newTally(cfg), cfg: cfg, streamOf: map[uint64]int32{}, rowOf: map[uint64]int32{}, repeats: map[copyKey]uint32{},
+		tally: newTally(cfg), cfg: cfg, streamOf: map[uint64]int32{}, rowOf: map[uint64]int32{}, repeats: map[copyKey]int32{},
 		topics: topics{limit: cfg.MaxTopics, byName: map[string]*topic{}, byFilter: map[string]*filter{}},
 	}
 	byName := map[string]*session{}

@@ -229,7 +229,7 @@ func (j *judge) isLive(s *session, a arrival) bool {
 func (j *judge) keepsFlag(s *session, t *topic, stream int32, published int64) bool {
 	own := j.devices[j.streams[stream].device].session == s
 	for _, b := range s.subs {
-		if (b.asIs || b.wasAsIs > published) && !(b.noLocal && own) && j.matches(b.filter, t) {
+		if (b.asIs || b.wasAsIs > published) && !(b.noLocal && own && !b.unsure && b.since <= published) && j.matches(b.filter, t) {
 			return true
 		}
 	}
@@ -248,6 +248,9 @@ func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked i
 	}
 	if j.isLive(s, a) {
 		if j.keepsFlag(s, t, a.stream, j.messages.all[a.message].at) {
+			if at := j.row(s.number, a.stream); stands && at != 0 { // if it is not, the live one still comes
+				j.repeats[copyKey{at, a.seq}]--
+			}
 			return true
 		}
 		return !stands && j.flagAllowed(s, t, a, true)
