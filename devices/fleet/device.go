@@ -31,7 +31,7 @@ type device struct {
 	abrupt bool              // it will leave without DISCONNECT
 	seen   bool              // was connected at least once
 	stood  bool              // was connected and subscribed at least once
-	silent bool              // the server did not answer any more
+	silent bool              // nothing passes any more; the device does not know, the oracle does
 	ready  bool              // its first subscriptions on this connection stand
 	final  bool              // it leaves for good
 	held   bool              // a stream waits for room
@@ -229,8 +229,9 @@ func (d *device) fail(err error) {
 	switch {
 	case errors.Is(err, machine.ErrRefused), errors.Is(err, machine.ErrDisconnected):
 	case errors.Is(err, machine.ErrNoAnswer):
-		d.silent = d.phase == running
-		d.w.incidents.add("no answer within the keep alive: the device gave the connection up", "")
+		if !d.silent {
+			d.w.incidents.add("no answer within the keep alive: the device gave the connection up", "")
+		}
 		d.conn.Abort()
 		return
 	default:
@@ -242,6 +243,10 @@ func (d *device) fail(err error) {
 // depart ends the connection by the device's own will.
 func (d *device) depart() {
 	d.phase, d.due = leaving, 0
+	if d.silent {
+		d.conn.Abort() // nobody would hear a DISCONNECT
+		return
+	}
 	if d.abrupt {
 		d.w.note(oracle.Event{At: d.w.now(), Kind: oracle.Lost, Device: d.state.Index})
 		d.conn.Abort()
@@ -256,6 +261,18 @@ func (d *device) depart() {
 	}
 	d.w.note(oracle.Event{At: at, Kind: oracle.Leaving, Device: d.state.Index})
 	d.conn.Close()
+}
+
+// Silenced implements loop.Silencer: the oracle hears of the cut when it comes. The
+// device goes on until it notices.
+func (d *device) Silenced(*loop.Conn) {
+	d.silent = true
+	switch d.phase {
+	case running:
+		d.w.note(oracle.Event{At: d.w.now(), Kind: oracle.Lost, Device: d.state.Index, Silent: true})
+	case connecting:
+		d.w.note(oracle.Event{At: d.w.now(), Kind: oracle.Lost, Device: d.state.Index})
+	}
 }
 
 // Closed implements loop.Handler.
@@ -303,7 +320,10 @@ func (d *device) backOff(now int64) {
 
 // noteEnd tells the oracle how a connection ended that was not ended by the device.
 func (d *device) noteEnd(now int64, was phase, err error) {
-	e := oracle.Event{At: now, Device: d.state.Index, Code: uint8(d.code), Silent: d.silent}
+	if d.silent || was < running && (d.w.over || d.final) {
+		return // Silenced has told; or the fleet broke off
+	}
+	e := oracle.Event{At: now, Device: d.state.Index, Code: uint8(d.code)}
 	switch was {
 	case dialling:
 		e.Kind, e.Code = oracle.Refused, 0
@@ -312,11 +332,13 @@ func (d *device) noteEnd(now int64, was phase, err error) {
 		if d.code != 0 {
 			return // Connected has told
 		}
-		e.Kind = oracle.Refused
-		d.w.incidents.addError("connection ended before the CONNACK", err)
+		if e.Kind = oracle.Lost; !wanted(err) {
+			e.Kind = oracle.Refused
+			d.w.incidents.addError("connection ended before the CONNACK", err)
+		}
 	case running:
 		e.Kind = oracle.Lost
-		if !wanted(err) && !d.silent && d.code == 0 {
+		if !wanted(err) && d.code == 0 {
 			d.w.incidents.addError("connection lost", err)
 		}
 	default:

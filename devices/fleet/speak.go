@@ -92,6 +92,8 @@ func (d *device) say(t *machine.Turn, m *scenario.Message, stamp int64) {
 	}
 	if m.QoS > 0 {
 		w.unacked++
+	} else if d.silent {
+		return // it went nowhere, and is not sent again
 	}
 	w.note(oracle.Event{At: stamp, Kind: oracle.Publishing, Device: d.state.Index, Topic: topic, Seq: m.Seq,
 		Hash: oracle.Hash32(m.Payload), Size: uint32(len(m.Payload)), QoS: m.QoS, Retain: m.Retain, Expiry: m.Expiry})

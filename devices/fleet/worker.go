@@ -157,7 +157,7 @@ func (w *worker) hush() {
 	now := w.loop.Now()
 	for i := range w.devices {
 		d := &w.devices[i]
-		if d.phase == running && d.held && d.shared.paced {
+		if d.phase == running && d.held && d.shared.paced && !d.silent {
 			w.shorts.add("devices that were behind their schedule at the end", "the broker acknowledges too slowly for it: publish less often, or raise groups.NAME.inflight")
 		}
 		if d.phase == away && d.seen {

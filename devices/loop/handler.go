@@ -24,3 +24,10 @@ type Handler interface {
 type Drainer interface {
 	Drained(c *Conn)
 }
+
+// Silencer is a Handler that keeps a record of the network, beside what the device can
+// know: Silenced is called when the network condition makes the connection half-open.
+// From then on nothing passes.
+type Silencer interface {
+	Silenced(c *Conn)
+}

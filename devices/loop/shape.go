@@ -77,6 +77,9 @@ func (l *Loop) strike(c *Conn) {
 		l.breakFor(c, ErrRebound)
 	case s.rng.Float64() < s.network.HalfOpen:
 		l.silence(c)
+		if h, ok := c.h.(Silencer); ok {
+			h.Silenced(c)
+		}
 	default:
 		l.breakFor(c, ErrCut)
 	}

@@ -123,21 +123,26 @@ func (j *judge) judgePresent(d *device, e *Event) {
 // refused is the end of an attempt. Without an answer the server may have accepted it.
 func (j *judge) refused(d *device, e *Event) {
 	j.refusals["connect: "+reason(e.Code)]++
+	j.unaccepted(d, e.Code)
+}
+
+// unaccepted is the end of a connection before its CONNACK was read; code 0: without one.
+func (j *judge) unaccepted(d *device, code uint8) {
 	if d.state != asking {
 		return
 	}
 	d.state = off
 	s := d.session
-	if e.Code == 0 {
+	if code == 0 {
 		// Its expiry may be another than the session's.
 		s.stands = unknown
 	}
 	if d.will != nil {
-		d.will.state, d.will.doubtful = void, e.Code == 0
+		d.will.state, d.will.doubtful = void, code == 0
 		d.will = nil
 	}
 	for _, w := range s.wills {
-		if e.Code == 0 {
+		if code == 0 {
 			w.doubtful = true
 		} else if w.backBy == 0 {
 			w.backFrom, w.backClean = 0, false
@@ -159,8 +164,8 @@ func (j *judge) leaving(d *device, e *Event) {
 
 func (j *judge) lost(d *device, e *Event) {
 	switch d.state {
-	case asking:
-		j.refused(d, &Event{At: e.At, Kind: Refused, Device: e.Device})
+	case asking: // by what the fleet did to the connection: no refusal of the server's
+		j.unaccepted(d, 0)
 		return
 	case left: // its DISCONNECT may not have arrived
 		if d.will != nil {
