@@ -57,6 +57,7 @@ type gateway struct {
 	log       *bytes.Buffer // what it wrote; read only after exited
 	exited    chan struct{}
 	endpoints map[transport]endpoint
+	admin     string // address of /metrics
 }
 
 // startGateway runs a gateway with a listener for each transport until the test
@@ -104,6 +105,7 @@ func listenerNames() map[string]transport {
 type ready struct {
 	PID       int               `json:"pid"`
 	Listeners map[string]string `json:"listeners"` // addresses by name
+	Admin     string            `json:"admin"`
 }
 
 // runGateway starts `fairlead serve` and waits until clients can connect.
@@ -126,6 +128,7 @@ func runGateway(t *testing.T, folder, ca string, args ...string) *gateway {
 	if r.PID != g.cmd.Process.Pid {
 		t.Errorf("ready file names process %d, started was %d", r.PID, g.cmd.Process.Pid)
 	}
+	g.admin = r.Admin
 	for name, address := range r.Listeners {
 		if tr, ok := listenerNames()[name]; ok {
 			e := endpoint{transport: tr, address: address}

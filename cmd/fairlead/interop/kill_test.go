@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	kills = flag.Int("kills", 20, "how often the kill test kills the gateway")
+	kills = flag.Int("kills", 8, "how often the kill test kills the gateway")
+	flows = flag.Int("flows", 32, "flows of the kill test: messages of one publisher on one topic of QoS 1 or 2, to one subscriber; rounded up to a multiple of 8")
 	seed  = flag.Uint64("seed", 0, "seed of the kill test's choices; 0 takes one from the clock and prints it")
 )
 
@@ -31,9 +32,9 @@ func TestKill(t *testing.T) {
 	if chosen == 0 {
 		chosen = uint64(time.Now().UnixNano())
 	}
-	t.Logf("again with: go test ./cmd/fairlead/interop -run TestKill -kills %d -seed %d", *kills, chosen)
+	t.Logf("again with: go test ./cmd/fairlead/interop -run 'TestKill$' -kills %d -flows %d -seed %d -timeout 0", *kills, *flows, chosen)
 	r := newKillRun(t, chosen)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*kills)*patience+killPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*kills)*patience+2*killPatience)
 	defer cancel()
 	r.start(t)
 	r.receiving(ctx)
@@ -50,6 +51,10 @@ func TestKill(t *testing.T) {
 	r.receives.finish(t)
 }
 
+// killReceivers is how many subscribers receive each message of the kill test; a
+// publisher has a topic of each QoS, so that it makes twice as many flows.
+const killReceivers = 4
+
 // killRun is the state of one kill test.
 type killRun struct {
 	random      *rand.Rand
@@ -61,6 +66,8 @@ type killRun struct {
 	publishers  []*publisher
 	subscribers []*subscription
 	restarts    []time.Duration // from the start to the ready file
+	balanced    int             // how often the gateway's own ledger was found balanced
+	restored    int             // queue entries that its starts found, in all
 
 	sends, receives group
 	mu              sync.Mutex
@@ -105,13 +112,13 @@ func newKillRun(t *testing.T, seed uint64) *killRun {
 		}
 	}
 	var topics []string
-	for i := range 4 {
+	for i := range (*flows + 2*killReceivers - 1) / (2 * killReceivers) {
 		p := &publisher{durable: client("pub", i)}
 		both := p.topics()
 		topics = append(topics, both[:]...)
 		r.publishers = append(r.publishers, p)
 	}
-	for i := range 4 { // two of each version, one of them with QoS 2
+	for i := range killReceivers { // two of each version, one of them with QoS 2
 		r.subscribers = append(r.subscribers, &subscription{durable: client("sub", i), exactlyOnce: i >= 2, ready: make(chan struct{})})
 	}
 	r.ledger = newLedger(topics, r.subscribers)
@@ -129,11 +136,14 @@ func (r *killRun) args() []string {
 	return append(r.ca.listeners(r.folder), "--ephemeral", "--set", "node.data_dir="+filepath.Join(r.folder, "data"))
 }
 
+// start runs the gateway and looks at its figures before the clients come back.
 func (r *killRun) start(t *testing.T) {
 	t.Helper()
+	r.place.move(nil)
 	began := time.Now()
 	r.gateway = runGateway(t, r.folder, r.ca.path, r.args()...)
 	r.restarts = append(r.restarts, time.Since(began))
+	r.checkRestored(t)
 	r.place.move(r.gateway.endpoints)
 }
 
@@ -205,12 +215,13 @@ func (r *killRun) finish(ctx context.Context, t *testing.T) {
 	defer cancel()
 	r.sends.finish(t)
 	r.ledger.awaitAll(ctx) // what has not come by then is told as lost
+	r.checkQuiet(ctx, t)
 	r.gateway.stop(t)
 	sum := r.ledger.totals()
 	slices.Sort(r.restarts)
-	t.Logf("%d kills: %d messages sent, %d acknowledged; %d deliveries: %d lost, %d out of order, %d doubled at QoS 2 (and %d at QoS 1, where that is allowed); ready after a kill in %v (median), %v (longest)",
-		*kills, sum.sent, r.acknowledged, sum.received, sum.lost, sum.swapped, sum.doubled2, sum.doubled1,
-		r.restarts[len(r.restarts)/2].Round(time.Millisecond), r.restarts[len(r.restarts)-1].Round(time.Millisecond))
+	t.Logf("%d kills, %d flows: %d messages sent, %d acknowledged; %d deliveries: %d lost, %d out of order, %d doubled at QoS 2 (and %d at QoS 1, where that is allowed); %d ledgers of the gateway balanced, %d queue entries restored in all; ready after a kill in %v (median), %v (longest)",
+		*kills, 2*killReceivers*len(r.publishers), sum.sent, r.acknowledged, sum.received, sum.lost, sum.swapped, sum.doubled2, sum.doubled1,
+		r.balanced, r.restored, r.restarts[len(r.restarts)/2].Round(time.Millisecond), r.restarts[len(r.restarts)-1].Round(time.Millisecond))
 	for _, fault := range r.ledger.faults() {
 		t.Error(fault)
 	}

@@ -14,18 +14,37 @@ import (
 // come in the order of the numbers. [MQTT-4.6.0-6]
 type ledger struct {
 	mu       sync.Mutex
-	changed  chan struct{}  // closed and replaced whenever something was delivered
-	sent     map[string]int // by topic
-	streams  map[stream]*seen
-	received int // by all, doubles among them
+	lanes    map[string]*lane // by topic
+	behind   int              // how many messages of a topic may be on their way
+	received int              // by all, doubles among them
+	changed  signal           // something was delivered
 }
 
-// stream is one topic as one subscriber sees it.
-type stream struct {
-	subscriber, topic string
+// lane is one topic with all who receive it.
+type lane struct {
+	sent    int
+	seen    map[string]*seen // by subscriber
+	changed signal           // something of it was delivered
 }
 
-// seen is what a stream has brought.
+// signal wakes those who wait for a change. It costs nothing while nobody does.
+type signal struct{ waiting chan struct{} }
+
+func (s *signal) next() <-chan struct{} {
+	if s.waiting == nil {
+		s.waiting = make(chan struct{})
+	}
+	return s.waiting
+}
+
+func (s *signal) give() {
+	if s.waiting != nil {
+		close(s.waiting)
+		s.waiting = nil
+	}
+}
+
+// seen is what one subscriber has seen of one topic: a flow.
 type seen struct {
 	exactlyOnce bool // QoS 2 all the way
 	next        int  // below it every number has come
@@ -34,12 +53,18 @@ type seen struct {
 	swapped     int
 }
 
+// maxBehind bounds what may be on its way on all topics together, so that no
+// queue of the gateway reaches the length from which it drops by right.
+const maxBehind = 1600
+
 func newLedger(topics []string, subscribers []*subscription) *ledger {
-	l := &ledger{changed: make(chan struct{}), sent: map[string]int{}, streams: map[stream]*seen{}}
+	l := &ledger{lanes: map[string]*lane{}, behind: max(4, maxBehind/len(topics))}
 	for _, topic := range topics {
+		n := &lane{seen: map[string]*seen{}}
 		for _, s := range subscribers {
-			l.streams[stream{s.name, topic}] = &seen{exactlyOnce: s.exactlyOnce && strings.HasSuffix(topic, "q2")}
+			n.seen[s.name] = &seen{exactlyOnce: s.exactlyOnce && strings.HasSuffix(topic, "q2")}
 		}
+		l.lanes[topic] = n
 	}
 	return l
 }
@@ -48,23 +73,23 @@ func newLedger(topics []string, subscribers []*subscription) *ledger {
 func (l *ledger) number(topic string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := l.sent[topic]
-	l.sent[topic]++
-	return n
+	n := l.lanes[topic]
+	n.sent++
+	return n.sent - 1
 }
 
 // note books what a subscriber received. False says that nobody sent it.
 func (l *ledger) note(subscriber, topic string, number int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.streams[stream{subscriber, topic}]
-	if s == nil || number >= l.sent[topic] {
+	n := l.lanes[topic]
+	if n == nil || n.seen[subscriber] == nil || number >= n.sent {
 		return false
 	}
-	s.take(number)
+	n.seen[subscriber].take(number)
 	l.received++
-	close(l.changed)
-	l.changed = make(chan struct{})
+	n.changed.give()
+	l.changed.give()
 	return true
 }
 
@@ -89,15 +114,12 @@ func (s *seen) take(number int) {
 	}
 }
 
-// maxBehind bounds what may be on its way on one topic, so that no queue of the
-// gateway reaches the length from which it drops by right.
-const maxBehind = 200
-
 // awaitRoom waits until every subscriber has nearly caught up on the topic.
 func (l *ledger) awaitRoom(ctx context.Context, topic string) error {
-	return l.await(ctx, func() bool {
-		for at, s := range l.streams {
-			if at.topic == topic && l.sent[topic]-s.next > maxBehind {
+	n := l.lanes[topic]
+	return l.await(ctx, &n.changed, func() bool {
+		for _, s := range n.seen {
+			if n.sent-s.next > l.behind {
 				return false
 			}
 		}
@@ -107,31 +129,37 @@ func (l *ledger) awaitRoom(ctx context.Context, topic string) error {
 
 // awaitReceived waits until n deliveries were made in all.
 func (l *ledger) awaitReceived(ctx context.Context, n int) error {
-	return l.await(ctx, func() bool { return l.received >= n })
+	return l.await(ctx, &l.changed, func() bool { return l.received >= n })
 }
 
 // awaitAll waits until everything that was sent has arrived.
 func (l *ledger) awaitAll(ctx context.Context) error {
-	return l.await(ctx, func() bool {
-		for at, s := range l.streams {
-			if s.next < l.sent[at.topic] {
-				return false
+	for _, n := range l.lanes {
+		err := l.await(ctx, &n.changed, func() bool {
+			for _, s := range n.seen {
+				if s.next < n.sent {
+					return false
+				}
 			}
+			return true
+		})
+		if err != nil {
+			return err
 		}
-		return true
-	})
+	}
+	return nil
 }
 
-func (l *ledger) await(ctx context.Context, enough func() bool) error {
+func (l *ledger) await(ctx context.Context, changed *signal, enough func() bool) error {
 	for {
 		l.mu.Lock()
-		done, changed := enough(), l.changed
+		done, next := enough(), changed.next()
 		l.mu.Unlock()
 		if done {
 			return nil
 		}
 		select {
-		case <-changed:
+		case <-next:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -149,31 +177,36 @@ func (l *ledger) totals() totals {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := totals{received: l.received}
-	for _, n := range l.sent {
-		t.sent += n
-	}
-	for at, s := range l.streams {
-		t.lost += l.sent[at.topic] - s.next - len(s.ahead)
-		t.swapped += s.swapped + len(s.ahead)
-		if s.exactlyOnce {
-			t.doubled2 += s.doubled
-		} else {
-			t.doubled1 += s.doubled
+	for _, n := range l.lanes {
+		t.sent += n.sent
+		for _, s := range n.seen {
+			t.lost += n.lost(s)
+			t.swapped += s.swapped + len(s.ahead)
+			if s.exactlyOnce {
+				t.doubled2 += s.doubled
+			} else {
+				t.doubled1 += s.doubled
+			}
 		}
 	}
 	return t
 }
 
-// faults names the streams that did not go as they must.
+// lost is how many messages a subscriber lacks.
+func (n *lane) lost(s *seen) int { return n.sent - s.next - len(s.ahead) }
+
+// faults names the flows that did not go as they must.
 func (l *ledger) faults() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []string
-	for at, s := range l.streams {
-		lost := l.sent[at.topic] - s.next - len(s.ahead)
-		if lost > 0 || s.swapped+len(s.ahead) > 0 || s.exactlyOnce && s.doubled > 0 {
-			out = append(out, fmt.Sprintf("%s at %s: %d sent, %d lost (the first is number %d), %d out of order, %d doubled",
-				at.topic, at.subscriber, l.sent[at.topic], lost, s.next, s.swapped+len(s.ahead), s.doubled))
+	for topic, n := range l.lanes {
+		for name, s := range n.seen {
+			lost := n.lost(s)
+			if lost > 0 || s.swapped+len(s.ahead) > 0 || s.exactlyOnce && s.doubled > 0 {
+				out = append(out, fmt.Sprintf("%s at %s: %d sent, %d lost (the first is number %d), %d out of order, %d doubled",
+					topic, name, n.sent, lost, s.next, s.swapped+len(s.ahead), s.doubled))
+			}
 		}
 	}
 	slices.Sort(out)
