@@ -38,7 +38,9 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	pause, refused := m.adapter.gw.Publish(t, m.link, &s.message)
 	s.message.Payload, s.message.Properties = nil, nil
 	if refused != nil {
-		// Core counted and explained it already.
+		if refused.Reason != core.SessionTakenOver { // a fault of the client's that core leaves to us
+			return refused
+		}
 		m.end(t, s, a, verdict{reason: refused.Reason, text: refused.Detail})
 		return nil
 	}

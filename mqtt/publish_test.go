@@ -119,8 +119,15 @@ func TestPublishEndedByCore(t *testing.T) {
 	r.gw.publishErr = core.Errorf(core.ReceiveMaximumExceeded, "slow")
 	r.wantOut(r.in("32 06 0001 61 0001 00 c000"), "e0 09 93 07 1f 0004 736c6f77")
 	r.wantEnd(core.ReceiveMaximumExceeded)
+	r.wantRefusal(core.ReceiveMaximumExceeded, "slow")
+
+	// A takeover is counted where it was made.
+	r = opened(t, connect5)
+	r.gw.publishErr = core.Errorf(core.SessionTakenOver, "")
+	r.in("32 06 0001 61 0001 00 c000")
+	r.wantEnd(core.SessionTakenOver)
 	if len(r.gw.refusals) != 0 {
-		t.Fatal("core counts its own refusals")
+		t.Fatal("a takeover is no refusal")
 	}
 }
 
