@@ -3,22 +3,22 @@ package core
 import (
 	"context"
 	"hash/maphash"
+	"sync/atomic"
 )
 
 // authChain is who may connect, and what they may do.
 type authChain struct {
 	sources   []Authenticator
+	methods   []Exchanger
 	rules     []Authorizer
 	anonymous func(*Credentials) bool
-	plain     *Grant // of a source that allowed and granted nothing else
+	plain     *Grant        // of a source that allowed and granted nothing else
+	regrants  atomic.Uint64 // grants that changed while their connection went on
 }
 
 // authenticate asks the sources in order. It may block. Without a Grant nobody
 // vouched for the client: what it claims to be called is then not its Username.
 func (a *authChain) authenticate(ctx context.Context, c *Credentials) (*Grant, *Error) {
-	if c.Method != "" {
-		return nil, Errorf(BadAuthenticationMethod, "authentication method %q is not offered", c.Method)
-	}
 	for _, s := range a.sources {
 		v, grant, err := s.Authenticate(ctx, c)
 		switch {
@@ -46,11 +46,12 @@ func (a *authChain) authenticate(ctx context.Context, c *Credentials) (*Grant, *
 
 // immediate says that authenticate cannot block.
 func (a *authChain) immediate(c *Credentials) bool {
-	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil && c.Method == "")
+	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil)
 }
 
-// version changes when any rule may answer otherwise than before.
+// version changes when any rule, or a new grant, may answer otherwise than before.
 func (a *authChain) version() (v uint64) {
+	v = a.regrants.Load()
 	for _, r := range a.rules {
 		v += r.Version()
 	}

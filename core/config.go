@@ -31,8 +31,12 @@ type Config struct {
 	MaxKeepAlive     time.Duration `toml:"max_keep_alive" doc:"longest keep alive; clients that ask for none or more are told this one (MQTT 5) ; 0 means no limit"`
 	SysInterval      time.Duration `toml:"sys_interval" doc:"how often $SYS topics are published; 0 turns them off"`
 	AuthTimeout      time.Duration `toml:"auth_timeout" doc:"time that identity sources have to answer"`
+	AuthExchangeTime time.Duration `toml:"auth_exchange_time" doc:"time that an authentication in several steps (MQTT 5 AUTH) may take, the client's own work included; a listener's connect_timeout ends the first one sooner"`
 	AuthWorkers      int           `toml:"auth_workers" doc:"authentications under way at once; argon2id costs 19 MiB and 20 ms each"`
 	AuthBacklog      int           `toml:"auth_backlog" doc:"authentications that may wait for a worker; more are refused as server_busy"`
+
+	AuthExchangeSteps int `toml:"auth_exchange_steps" doc:"steps of one such authentication; SCRAM takes two or three"`
+	AuthExchangeBytes int `toml:"auth_exchange_bytes" unit:"bytes" doc:"bytes of Authentication Data in one step; nobody is known yet, so nobody may have much kept"`
 }
 
 // DefaultConfig gives the bounds of a fresh start.
@@ -54,8 +58,11 @@ func DefaultConfig() Config {
 		ExplainRecords:    4096,
 		SysInterval:       10 * time.Second,
 		AuthTimeout:       5 * time.Second,
+		AuthExchangeTime:  30 * time.Second,
 		AuthWorkers:       2,
 		AuthBacklog:       10_000,
+		AuthExchangeSteps: 8,
+		AuthExchangeBytes: 4096,
 	}
 }
 
@@ -82,8 +89,13 @@ func (c *Config) Validate() error {
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
 	in("auth_workers", c.AuthWorkers, 1, 1024)
 	in("auth_backlog", c.AuthBacklog, 0, 10_000_000)
+	in("auth_exchange_steps", c.AuthExchangeSteps, 1, 100)
+	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
 		errs = append(errs, err)
+	}
+	if d := c.AuthExchangeTime; d < time.Second || d > time.Hour {
+		errs = append(errs, fmt.Errorf("auth_exchange_time = %s: must be between 1s and 1h", d))
 	}
 	for _, d := range []struct {
 		name string

@@ -20,13 +20,15 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 	if err := g.checkConnect(r); err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
+	if r.Credentials.Method != "" {
+		return g.beginAuthentication(t, r)
+	}
 	if g.chain.immediate(&r.Credentials) {
 		return g.admit(t, r)
 	}
 	a := &admission{g: g, r: r}
 	// The adapter's bytes are gone when this call returns.
 	r.Credentials.Password = append([]byte(nil), r.Credentials.Password...)
-	r.Credentials.Data = append([]byte(nil), r.Credentials.Data...)
 	if !g.auths.submit(a.run) {
 		return g.refuseConnect(t, r, Errorf(ServerBusy, "too many authentications wait")), false
 	}
@@ -133,7 +135,7 @@ func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, use
 		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
 	}
 	if len(ops) == 0 {
-		g.entered(t, res)
+		g.entered(t, r, res)
 		return res, false
 	}
 	t.commitAlone(ops, &entering{g: g, r: r, res: res})
@@ -153,12 +155,15 @@ func (e *entering) committed(t *Turn, err error) {
 		e.g.leave(t, res.Link)
 		res = e.g.refuseConnect(t, e.r, &Error{Reason: reason, Detail: "the session cannot be stored", Err: err})
 	} else {
-		e.g.entered(t, res)
+		e.g.entered(t, e.r, res)
 	}
 	t.complete(e.r.Conn, Completion{Op: OpConnect, Connect: res})
 }
 
-func (g *Gateway) entered(t *Turn, res *ConnectResult) {
+func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult) {
+	if r.auth != nil {
+		r.auth.enter(r, res)
+	}
 	t.Count(Connects, 1)
 	g.event(t, EventConnected, res.Link.Session, nil)
 }

@@ -22,6 +22,8 @@ const (
 	Connects // CONNECTs accepted
 	ConnectsRefused
 	Takeovers
+	Reauthentications // authentications renewed on open connections
+	ReauthenticationsRefused
 	SessionsCreated
 	SessionsEnded
 	SessionsRestored
@@ -58,7 +60,8 @@ const CounterCount = int(counterCount)
 var counterNames = [counterCount]string{
 	"bytes_received", "bytes_sent", "packets_received", "packets_sent",
 	"read_calls", "write_calls", "connections_accepted", "connections_closed",
-	"connects", "connects_refused", "takeovers", "sessions_created",
+	"connects", "connects_refused", "takeovers", "reauthentications",
+	"reauthentications_refused", "sessions_created",
 	"sessions_ended", "sessions_restored", "messages_received",
 	"messages_qos0", "messages_qos1", "messages_qos2", "messages_duplicate",
 	"messages_refused", "messages_unmatched", "messages_retained", "matched",

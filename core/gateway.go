@@ -18,6 +18,7 @@ type Options struct {
 	Config         Config
 	Store          Store           // required
 	Authenticators []Authenticator // asked in order
+	Exchangers     []Exchanger     // methods of enhanced authentication; of two with one name the first counts
 	Authorizers    []Authorizer    // asked in order; what none answers is denied
 	// Anonymous decides whether a client without credentials may connect; nil
 	// means never. It is asked when no Authenticator answered.
@@ -77,7 +78,7 @@ func New(o Options) *Gateway {
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, anonymous: o.Anonymous, plain: &Grant{}}
+	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, methods: o.Exchangers, anonymous: o.Anonymous, plain: &Grant{}}
 	g.sinks = newSinkSet(o.Sinks)
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init()

@@ -35,10 +35,11 @@ type CompletionOp uint8
 
 // The operations that may end later than they were asked for.
 const (
-	OpConnect     CompletionOp = iota // Connect, see ConnectResult
-	OpSubscribe                       // Subscribe: Reasons, one a filter
-	OpUnsubscribe                     // Unsubscribe: Reasons, one a filter
-	OpReadable                        // after Publish asked to pause: read on
+	OpConnect      CompletionOp = iota // Connect, see ConnectResult
+	OpSubscribe                        // Subscribe: Reasons, one a filter
+	OpUnsubscribe                      // Unsubscribe: Reasons, one a filter
+	OpReadable                         // after Publish asked to pause: read on
+	OpAuthenticate                     // Authenticate on an open connection, see ConnectResult
 )
 
 // Completion is the late result of an operation.
@@ -73,6 +74,8 @@ type ConnectRequest struct {
 	// MaximumPacketSize is the largest packet the client takes, 0 for no limit.
 	MaximumPacketSize uint32
 	Will              *Will
+
+	auth *Authentication // the exchange that let the client in, nil without a method
 }
 
 // Credentials is what a client shows of its identity.
@@ -101,6 +104,11 @@ type ConnectResult struct {
 	Expiry         uint32 // granted Session Expiry Interval, seconds
 	KeepAlive      uint16 // the keep-alive to use, seconds [MQTT-3.2.2-21]
 	ReceiveMaximum uint16 // how many QoS 1 and 2 PUBLISH core takes unacknowledged
+
+	// Of clients that named an authentication method:
+	Authentication *Authentication // for Gateway.Authenticate, with every Success
+	Continue       bool            // Reason is Success but nothing is settled: the client is asked for its next step
+	Data           []byte          // the method's data for the client; the adapter's to keep
 }
 
 // Publish is a client's message on its way in. Topic must be a valid Topic Name;
@@ -188,6 +196,41 @@ type Authenticator interface {
 	// connect is refused (AuthUnavailable), never let through. It must not keep
 	// c's byte slices.
 	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
+}
+
+// Exchanger is one method of enhanced authentication, in which client and server
+// speak in turns (MQTT 5 section 4.12). Core drives the exchanges: it bounds their
+// steps, time and bytes, and keeps their order.
+type Exchanger interface {
+	// Name is the source's name in logs and explain records.
+	Name() string
+	// Method is the method's name as clients spell it, such as SCRAM-SHA-256.
+	Method() string
+	// Begin makes an exchange with one client. It must not block, must not keep
+	// c, and the exchange must need no end: clients leave without a word.
+	Begin(c *Credentials) Exchange
+}
+
+// Exchange is one client's authentication under way. Core makes one call at a
+// time, and none after one that settled it.
+type Exchange interface {
+	// Step takes what the client said and gives what it is to be told. It may
+	// block up to ctx; core calls it from a bounded pool. An error means that the
+	// source could not decide: the client is refused (AuthUnavailable). The first
+	// data is that of the client's first packet, empty if it had none. It must
+	// not keep data.
+	Step(ctx context.Context, data []byte) (Step, error)
+}
+
+// Step is the answer to one message of an exchange.
+type Step struct {
+	// Verdict is Ignore while nothing is settled: the client gets Data and is asked
+	// for more.
+	Verdict Verdict
+	Data    []byte // for the client, not with Deny
+	Grant   *Grant // with Allow; its Username is required, for it is what was proven
+	Reason  Reason // with Deny; Success stands for BadCredentials
+	Detail  string // with Deny, one line that the client may read
 }
 
 // Action is what an identity wants to do with a topic.

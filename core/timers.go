@@ -124,7 +124,7 @@ func (g *Gateway) fire(t *Turn, d *timer) {
 	s.mu.Lock()
 	stale := s.ended || s.epoch != d.epoch
 	parked := s.conn == nil
-	if !stale && !parked && d.kind == timerIdentity {
+	if !stale && !parked && d.kind == timerIdentity && s.more.grantLapsed(d.at) {
 		t.closeLater(s.conn, IdentityExpired)
 	}
 	s.mu.Unlock()
