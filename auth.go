@@ -58,7 +58,7 @@ func checkCertificates(edge protocols.Config) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
 		l := edge.Listeners[name]
-		if l.Transport != protocols.TLS && l.Transport != protocols.SecureWS {
+		if !l.HasCertificate() {
 			continue
 		}
 		if err := checkCertificate(&l.TLS); err != nil {

@@ -21,7 +21,7 @@ type Config struct {
 	Node      NodeConfig                           `toml:"node" doc:"who this gateway is"`
 	Log       LogConfig                            `toml:"log" doc:"what is logged, and how"`
 	Auth      AuthConfig                           `toml:"auth" doc:"who may connect, and what they may do"`
-	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts and wss take their usual ports on loopback once they have a certificate. Any other name makes a further listener"`
+	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts, wss and quic take their usual ports on loopback once they have a certificate. Any other name makes a further listener"`
 	MQTT      mqtt.Config                          `toml:"mqtt" doc:"what MQTT clients are granted"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`

@@ -45,6 +45,7 @@ func knownListeners() []knownListener {
 		{"ws", protocols.WebSocket, "127.0.0.1:8083", true},
 		{"wss", protocols.SecureWS, "127.0.0.1:8084", false},
 		{"unix", protocols.Unix, "", false},
+		{"quic", protocols.QUIC, "127.0.0.1:14567", false},
 	}
 }
 

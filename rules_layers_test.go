@@ -31,8 +31,9 @@ func layers() []layer {
 	return []layer{
 		{folder: ".", ours: []string{"**"}},
 		{folder: "cmd/fairlead", ours: []string{"**"}},
-		{folder: "cmd/fairlead/interop", ours: slices.Concat(codecs, []string{"devices"})}, // meets the command as strangers do
-		{folder: "scripts/*", ours: codecs},                                                // tools of measuring
+		{folder: "cmd/fairlead/interop", ours: slices.Concat(codecs, []string{"devices"})},   // meets the command as strangers do
+		{folder: "cmd/fairlead/hostile", ours: slices.Concat(codecs, []string{"devices/*"})}, // attacks the command from outside
+		{folder: "scripts/*", ours: codecs},                                                  // tools of measuring
 		{folder: "core/topic"},
 		{folder: "core/route"},
 		{folder: "internal/simnet"},
@@ -144,6 +145,7 @@ type driver struct {
 func drivers() []driver {
 	return []driver{
 		{prefix: "github.com/cockroachdb/pebble/v2", folders: []string{"backends/pebble"}},
+		{prefix: "github.com/quic-go/quic-go", folders: []string{"protocols", "devices"}},
 		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices", "devices/loop"}},
 		{prefix: "github.com/pires/go-proxyproto", folders: []string{"protocols"}},
 		{prefix: "github.com/spf13/cobra", folders: []string{"cmd/fairlead"}},

@@ -11,7 +11,7 @@ import (
 
 // address is a parsed URL.
 type address struct {
-	scheme  string // mqtt, mqtts, ws, wss, unix
+	scheme  string // mqtt, mqtts, ws, wss, unix, quic
 	host    string // without port
 	port    string
 	path    string // of the socket or the WebSocket resource
@@ -23,7 +23,7 @@ type address struct {
 }
 
 // defaultPorts are used where the URL names none. WebSocket has no port of its
-// own for MQTT; these are Fairlead's.
+// own for MQTT; these are Fairlead's. QUIC's is the one that others use.
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "mqtt":
@@ -34,6 +34,8 @@ func defaultPort(scheme string) string {
 		return "8083"
 	case "wss":
 		return "8084"
+	case "quic":
+		return "14567"
 	}
 	return ""
 }
@@ -41,7 +43,7 @@ func defaultPort(scheme string) string {
 // parseURL reads the URLs that Dial takes.
 func parseURL(raw string) (*address, error) {
 	if !strings.Contains(raw, "://") {
-		return nil, fmt.Errorf("%q is no URL: write mqtt://HOST:PORT, mqtts://, ws://, wss:// or unix:///PATH", raw)
+		return nil, fmt.Errorf("%q is no URL: write mqtt://HOST:PORT, mqtts://, ws://, wss://, quic:// or unix:///PATH", raw)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -68,7 +70,7 @@ func (a *address) check(u *url.URL) error {
 		return nil
 	}
 	if defaultPort(a.scheme) == "" {
-		return fmt.Errorf("%s: unknown scheme %q: use mqtt, mqtts, ws, wss or unix", a.shown, a.scheme)
+		return fmt.Errorf("%s: unknown scheme %q: use mqtt, mqtts, ws, wss, quic or unix", a.shown, a.scheme)
 	}
 	if a.host == "" {
 		return fmt.Errorf("%s: the host is missing: write %s://HOST:PORT", a.shown, a.scheme)
@@ -89,7 +91,9 @@ func (a *address) check(u *url.URL) error {
 	return nil
 }
 
-func (a *address) secure() bool    { return a.scheme == "mqtts" || a.scheme == "wss" }
+func (a *address) secure() bool {
+	return a.scheme == "mqtts" || a.scheme == "wss" || a.scheme == "quic"
+}
 func (a *address) websocket() bool { return a.scheme == "ws" || a.scheme == "wss" }
 
 // hostPort is what to dial.

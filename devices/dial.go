@@ -14,6 +14,7 @@ import (
 // Dial connects to the server at rawURL and waits for its CONNACK:
 //
 //	mqtt://HOST[:1883]  mqtts://HOST[:8883]  ws://HOST[:8083][/mqtt]  wss://HOST[:8084][/mqtt]  unix:///PATH
+//	quic://HOST[:14567]
 //
 // A user name and password may stand in the URL. The error is a *DialError, or a
 // *ReasonError inside one when the server answered with a refusal; both say what

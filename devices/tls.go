@@ -46,6 +46,9 @@ func (o *TLS) config(host string) (*tls.Config, error) {
 
 // open makes the byte stream that MQTT runs on.
 func (a *address) open(ctx context.Context, o *Options) (net.Conn, error) {
+	if a.scheme == "quic" {
+		return a.openQUIC(ctx, o)
+	}
 	dial := o.DialContext
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext

@@ -101,9 +101,9 @@ func clearUnix(path string) error {
 	return os.Remove(path)
 }
 
-// netAddrPort is the address of a TCP end; zero for any other kind.
+// netAddrPort is the address of a TCP or UDP end; zero for any other kind.
 func netAddrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
+	t, ok := a.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.AddrPort{}
 	}

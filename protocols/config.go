@@ -12,6 +12,7 @@ const (
 	WebSocket = "ws"
 	SecureWS  = "wss"
 	Unix      = "unix"
+	QUIC      = "quic"
 )
 
 // Config is the edge's part of the configuration: the event loops and every
@@ -29,11 +30,13 @@ type Config struct {
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
 	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
-	Transport string `toml:"transport" doc:"tcp, tls, ws, wss or unix"`
+	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix or quic (over UDP)"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
 
-	TLS TLSConfig `toml:"tls" doc:"certificates of tls and wss"`
+	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss and quic"`
+
+	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
 
 	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
@@ -76,6 +79,18 @@ type TLSConfig struct {
 	MinVersion   string `toml:"min_version" doc:"1.2 (when left out) or 1.3"`
 }
 
+// QUICConfig is the bounds of one QUIC listener. handshake_timeout bounds the
+// handshake and the time until the first stream, max_unauthenticated the handshakes
+// at once.
+type QUICConfig struct {
+	IdleTimeout      time.Duration `toml:"idle_timeout" doc:"time without any packet of the client after which it is gone; after half of it the gateway asks, so a client that lives stays whatever its own keep alive; 5m when 0"`
+	MaxStreams       int           `toml:"max_streams" doc:"streams that one connection may have open at once; 16 when 0"`
+	StreamWindow     int           `toml:"stream_window" unit:"bytes" doc:"bytes that a client may send on one stream before they are read; bounds the memory of a stream; 256 KiB when 0"`
+	ConnectionWindow int           `toml:"connection_window" unit:"bytes" doc:"the same for all streams of one connection; 1 MiB when 0"`
+	Retry            string        `toml:"retry" doc:"whether a client must first show that its address is its own, which costs it a round trip: always, never, or auto (when left out): while more than retry_above handshakes are under way"`
+	RetryAbove       int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
+}
+
 // Defaults of the fields of ListenerConfig.
 const (
 	defaultPath               = "/mqtt"
@@ -89,6 +104,11 @@ const (
 	defaultBacklog            = 4096
 	defaultMode               = "0660"
 	defaultDrainRate          = 5000
+	defaultQUICIdle           = 5 * time.Minute
+	defaultQUICStreams        = 16
+	defaultStreamWindow       = 256 << 10
+	defaultConnectionWindow   = 1 << 20
+	defaultRetryAbove         = 256
 	maxLoops                  = 64
 )
 
@@ -129,7 +149,18 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orInt(&d.MaxPacketSize, defaultMaxPacketSize)
 	orInt(&d.MaxConnectSize, defaultMaxConnectSize)
 	orInt(&d.Backlog, defaultBacklog)
+	orTime(&d.QUIC.IdleTimeout, defaultQUICIdle)
+	orInt(&d.QUIC.MaxStreams, defaultQUICStreams)
+	orInt(&d.QUIC.StreamWindow, defaultStreamWindow)
+	orInt(&d.QUIC.ConnectionWindow, defaultConnectionWindow)
+	orText(&d.QUIC.Retry, "auto")
+	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
 	return d
+}
+
+// HasCertificate tells whether the transport needs one: TLS is part of it.
+func (c *ListenerConfig) HasCertificate() bool {
+	return c.Transport == TLS || c.Transport == SecureWS || c.Transport == QUIC
 }
 
 // IsEnabled tells whether the listener is to be opened.

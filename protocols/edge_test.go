@@ -32,7 +32,7 @@ func eachEdge(t *testing.T, f func(t *testing.T, h *harness)) {
 	for _, wait := range []string{"auto", "pump"} {
 		run("unix/"+wait, wait, ListenerConfig{Transport: Unix, Address: t.TempDir() + "/s"})
 	}
-	for _, transport := range []string{TLS, WebSocket, SecureWS} {
+	for _, transport := range []string{TLS, WebSocket, SecureWS, QUIC} {
 		run(transport, "", ListenerConfig{Transport: transport, Address: "localhost:0"})
 	}
 }
@@ -355,7 +355,7 @@ func TestDrain(t *testing.T) {
 			t.Fatalf("progress ended at %d, %d connections", last, h.server.Connections())
 		}
 		a := h.server.Addresses()["l"]
-		if c, err := net.Dial(a.Network(), a.String()); err == nil {
+		if c, err := h.connect(a); err == nil {
 			c.Close()
 			t.Fatal("still accepts")
 		}

@@ -226,7 +226,7 @@ func startWith(t testing.TB, wait string, lc *ListenerConfig, adapter Adapter) *
 		cfg.Wait = wait
 	}
 	h := &harness{t: t, gateway: newFakeGateway()}
-	if lc.Transport == TLS || lc.Transport == SecureWS {
+	if lc.HasCertificate() {
 		h.tls = certify(t, &lc.TLS)
 	}
 	s, err := newServer(cfg, h.gateway, []Adapter{adapter}, slog.New(slog.NewTextHandler(&h.log, nil)), own)
@@ -273,10 +273,18 @@ func (h *harness) dial() *client {
 	return h.dialAddr(h.server.Addresses()["l"])
 }
 
+// connect opens the connection under all else.
+func (h *harness) connect(a net.Addr) (net.Conn, error) {
+	if h.server.listeners["l"].cfg.Transport == QUIC {
+		return dialQUIC(h.t, a.String(), h.tls, nil)
+	}
+	return net.Dial(a.Network(), a.String())
+}
+
 // dialAddr connects as the listener's transport asks for.
 func (h *harness) dialAddr(a net.Addr) *client {
 	h.t.Helper()
-	c, err := net.Dial(a.Network(), a.String())
+	c, err := h.connect(a)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -31,16 +31,17 @@ type pumps struct {
 	sockets []*pumpSocket
 	started bool
 
-	mu     sync.Mutex // what follows
-	slots  []*pumpConn
-	free   []uint32
-	wheel  wheel
-	due    uint32 // tick for which the timer goroutine sleeps, 0: for ever
-	swept  int
-	closed bool // no connection comes in any more
-	quit   bool
-	kick   chan struct{} // wakes the timer goroutine
-	stop   chan struct{} // closed: acceptors end
+	mu      sync.Mutex // what follows
+	slots   []*pumpConn
+	free    []uint32
+	wheel   wheel
+	due     uint32 // tick for which the timer goroutine sleeps, 0: for ever
+	swept   int
+	closed  bool // no connection comes in any more
+	serving bool // start was called: there are turns
+	quit    bool
+	kick    chan struct{} // wakes the timer goroutine
+	stop    chan struct{} // closed: acceptors end
 }
 
 // pumpSocket is a listening socket of the pump.
@@ -62,8 +63,11 @@ func (p *pumps) serves(string) bool { return true }
 
 func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
 	gate := newGate(ln)
-	if ln.cfg.Transport == Unix {
+	switch ln.cfg.Transport {
+	case Unix:
 		return p.bindUnix(ln, gate)
+	case QUIC:
+		return p.bindQUIC(ln)
 	}
 	lc := net.ListenConfig{KeepAlive: keepAliveIdle * time.Second}
 	first := len(p.sockets)
@@ -128,9 +132,15 @@ func (p *pumps) start() error {
 	for range n {
 		p.turns <- p.gateway.NewTurn()
 	}
+	p.mu.Lock()
+	p.serving = true
+	p.mu.Unlock()
 	p.wg.Go(p.keepTime)
 	for _, s := range p.sockets {
 		p.wg.Go(func() { p.acceptFrom(s) })
+		if q, ok := s.Listener.(*quicSocket); ok {
+			p.wg.Go(q.finish)
+		}
 	}
 	return nil
 }
@@ -234,8 +244,12 @@ func (p *pumps) stopAccepting() {
 	p.mu.Unlock()
 	for _, s := range sockets {
 		s.Close()
-		if !p.started {
-			p.ended(s)
+		if p.started {
+			continue
+		}
+		p.ended(s)
+		if q, ok := s.Listener.(*quicSocket); ok {
+			q.finish()
 		}
 	}
 }

@@ -185,6 +185,13 @@ func (c *pumpConn) establish() error {
 			info.Local = local
 		}
 	}
+	if q, ok := c.socket.Conn.(*quicConn); ok {
+		if err := q.begin(deadline); err != nil {
+			return err
+		}
+		state := q.conn.ConnectionState().TLS
+		info.TLS, info.ServerName = &state, state.ServerName
+	}
 	var under net.Conn = c.socket
 	var s stream = plainStream{c.socket}
 	if c.listener.secure() {

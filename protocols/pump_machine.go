@@ -169,7 +169,7 @@ func (c *pumpConn) lost(err error) {
 	case errors.As(err, &why):
 		c.listener.refuse(c.engine.gateway, c.turn, why.reason, c.peer, why.detail)
 		// TLS and WebSocket have said why in their own words.
-		c.end(why.reason, c.listener.cfg.Transport != TCP && c.listener.cfg.Transport != Unix)
+		c.end(why.reason, c.listener.secure() || c.listener.cfg.Transport == WebSocket)
 	case c.machine == nil:
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)

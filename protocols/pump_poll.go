@@ -42,16 +42,28 @@ func (s *socket) readNow(b []byte) (int, error) {
 
 // writeNow writes s.out as far as there is room. mu is held.
 func (s *socket) writeNow() int {
-	if s.poll == nil {
+	write := s.tryWriteOf()
+	if write == nil {
 		return s.tryOnce()
 	}
-	n, err := s.poll.TryWrite(s.out)
+	n, err := write(s.out)
 	s.edge.writes.Add(1)
 	s.edge.writeBytes.Add(uint64(n))
 	if err != nil && !errors.Is(err, syscall.EAGAIN) {
 		s.fail(err)
 	}
 	return n
+}
+
+// tryWriteOf is how to write without waiting; nil where only the kernel's way is left.
+func (s *socket) tryWriteOf() func([]byte) (int, error) {
+	if s.poll != nil {
+		return s.poll.TryWrite
+	}
+	if q, ok := s.Conn.(*quicConn); ok {
+		return q.writeNow
+	}
+	return nil
 }
 
 // polled tells whether input brings its own work along, so that nobody need park.

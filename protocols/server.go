@@ -139,7 +139,7 @@ func openError(ln *Listener, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "; stop it, or choose another address with listeners." + ln.name + ".address"
-		if who := holderOf(ln.cfg.Address); who != "" {
+		if who := holderOf(ln.cfg.Address); who != "" && ln.cfg.Transport != QUIC { // it knows those of TCP
 			hint = "; it is held by " + who + hint
 		}
 	case errors.Is(err, syscall.EACCES):
@@ -290,10 +290,10 @@ func (s *Server) Reload() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
 		ln := s.listeners[name]
-		if !ln.secure() {
+		if !ln.cfg.HasCertificate() {
 			continue
 		}
-		c, err := loadTLS(&ln.cfg.TLS)
+		c, err := ln.loadTLS()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("protocols: listener %q: %w", name, err))
 			continue

@@ -7,12 +7,22 @@ import (
 	"os"
 )
 
-// secure tells whether the listener speaks TLS.
+// secure tells whether the listener speaks TLS over its connections.
 func (l *Listener) secure() bool {
 	return l.cfg.Transport == TLS || l.cfg.Transport == SecureWS
 }
 
-// loadTLS reads a listener's certificates.
+// loadTLS reads the listener's certificates.
+func (l *Listener) loadTLS() (*tls.Config, error) {
+	out, err := loadTLS(&l.cfg.TLS)
+	if err == nil && l.cfg.Transport == QUIC {
+		out.MinVersion = tls.VersionTLS13
+		out.NextProtos = []string{l.adapter.Name()} // ALPN, without which QUIC is not
+	}
+	return out, err
+}
+
+// loadTLS reads what c names.
 func loadTLS(c *TLSConfig) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
 	if err != nil {

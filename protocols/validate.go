@@ -32,17 +32,18 @@ func (c *ListenerConfig) validate(f *faults, adapters []string) {
 	if len(adapters) > 0 {
 		f.oneOf("protocol", c.Protocol, adapters...)
 	}
-	f.oneOf("transport", c.Transport, TCP, TLS, WebSocket, SecureWS, Unix)
+	f.oneOf("transport", c.Transport, TCP, TLS, WebSocket, SecureWS, Unix, QUIC)
 	c.validateAddress(f)
 	c.validateTLS(f)
 	c.validateProxy(f)
 	c.validateWebSocket(f)
+	c.validateQUIC(f)
 	c.validateBounds(f)
 }
 
 func (c *ListenerConfig) validateAddress(f *faults) {
 	if c.Given {
-		if c.Transport == Unix {
+		if c.Transport == Unix || c.Transport == QUIC {
 			f.add("transport", c.Transport, "must be tcp, tls, ws or wss where the program brings the listener, whatever kind of socket it is")
 		}
 		return
@@ -67,9 +68,9 @@ func (c *ListenerConfig) validateAddress(f *faults) {
 
 func (c *ListenerConfig) validateTLS(f *faults) {
 	t := c.TLS
-	if c.Transport != TLS && c.Transport != SecureWS {
+	if !c.HasCertificate() {
 		if t != (TLSConfig{}) {
-			f.add("tls", "…", "only holds for the transports tls and wss")
+			f.add("tls", "…", "only holds for the transports tls, wss and quic")
 		}
 		return
 	}
@@ -100,6 +101,28 @@ func (c *ListenerConfig) validateProxy(f *faults) {
 		if !p.IsValid() {
 			f.add("proxy_trusted", p.String(), "must be a network such as 10.0.0.0/8")
 		}
+	}
+}
+
+func (c *ListenerConfig) validateQUIC(f *faults) {
+	q := &c.QUIC
+	if c.Transport != QUIC {
+		if *q != (QUICConfig{}) {
+			f.add("quic", "…", "only holds for the transport quic")
+		}
+		return
+	}
+	f.during("quic.idle_timeout", q.IdleTimeout, 24*time.Hour)
+	f.within("quic.max_streams", q.MaxStreams, 0, 1000)
+	f.within("quic.stream_window", q.StreamWindow, 0, 1<<30)
+	f.within("quic.connection_window", q.ConnectionWindow, 0, 1<<30)
+	f.oneOf("quic.retry", q.Retry, "", "auto", "always", "never")
+	f.within("quic.retry_above", q.RetryAbove, 0, 100_000_000)
+	if c.ProxyProtocol == "on" {
+		f.add("proxy_protocol", "on", "is for transports over TCP: QUIC has no PROXY header")
+	}
+	if c.TLS.MinVersion == "1.2" {
+		f.add("tls.min_version", "1.2", "must be 1.3 or left out: QUIC has no TLS 1.2")
 	}
 }
 

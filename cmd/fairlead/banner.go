@@ -44,7 +44,7 @@ func (s *service) banner() {
 // urlOf is how a client on this machine names the listener.
 func urlOf(l *protocols.ListenerConfig, address string) string {
 	scheme := map[string]string{
-		protocols.TCP: "mqtt", protocols.TLS: "mqtts", protocols.WebSocket: "ws", protocols.SecureWS: "wss", protocols.Unix: "unix",
+		protocols.TCP: "mqtt", protocols.TLS: "mqtts", protocols.WebSocket: "ws", protocols.SecureWS: "wss", protocols.Unix: "unix", protocols.QUIC: "quic",
 	}[l.Transport]
 	url := scheme + "://" + address
 	if l.Transport == protocols.WebSocket || l.Transport == protocols.SecureWS {

@@ -50,7 +50,7 @@ type connection struct {
 func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("help", false, "help for "+cmd.Name()) // -h is the host here
-	f.StringVarP(&c.url, "url", "L", "", "server: mqtt://, mqtts://, ws://, wss:// or unix:///PATH, user and password may stand in it (default "+defaultURL+")")
+	f.StringVarP(&c.url, "url", "L", "", "server: mqtt://, mqtts://, ws://, wss://, quic:// or unix:///PATH, user and password may stand in it (default "+defaultURL+")")
 	f.StringVarP(&c.host, "host", "h", "", "server's host, instead of --url")
 	f.Uint16VarP(&c.port, "port", "p", 0, "server's port, with --host (default 1883, with TLS 8883)")
 	f.StringVarP(&c.id, "id", "i", "", "client identifier; none: the server assigns one")
