@@ -20,6 +20,7 @@ type end struct {
 	paused bool
 	timer  time.Duration // silence that the machine allows; 0 any
 	heard  time.Time
+	kept   string // of what was received, to be compared
 
 	mu     sync.Mutex
 	ready  bool

@@ -24,6 +24,8 @@ import (
 //	a open           a has received nothing and is still connected
 //	a closed         a has received nothing and the server has closed the connection
 //	a closed BYTES   as the last words
+//	a matches REGEXP a has received this, in hexadecimal; a group is kept
+//	b differs a      what the two kept is not the same
 //	a lost           the network breaks a's connection
 //	wait 90s         time passes
 //
@@ -62,6 +64,9 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"Connect", connectScenes()},
+		{"Accept", acceptScenes()},
+		{"Will", willScenes()},
+		{"Retain", retainScenes()},
 	}
 }
 
@@ -164,6 +169,18 @@ func (st *stage) act(line string) {
 		}
 		if why := e.over(); (why != core.Success) != (verb == "closed") {
 			st.t.Fatalf("%s: the connection's end is %q", st.at, why)
+		}
+	case "matches":
+		st.settle()
+		got := hex.EncodeToString(e.take())
+		m := regexp.MustCompile("^" + strings.ReplaceAll(bytes, " ", "") + "$").FindStringSubmatch(got)
+		if m == nil {
+			st.t.Fatalf("%s: got %s", st.at, got)
+		}
+		e.kept = m[1]
+	case "differs":
+		if e.kept == st.ends[bytes].kept {
+			st.t.Fatalf("%s: both are %s", st.at, e.kept)
 		}
 	case "lost":
 		e.lose()
