@@ -1,0 +1,121 @@
+package hostile
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/mqtt/packet"
+)
+
+// target is what one hostile client may cost in resident memory (the promise),
+// ceiling what a test tolerates where a row names nothing else: a collector may
+// hold as much garbage as there is live, and the machine is shared.
+const (
+	target  = 32 << 20
+	ceiling = 80 << 20
+)
+
+// attack is one row of the table of hostile clients.
+type attack struct {
+	name     string   // of the test; the table of figures is sorted by it
+	does     string   // what the attacker does, for the table
+	holds    string   // what must hold, for the table
+	settings []string // of the gateway, section.key=value
+	wage     func(*testing.T, *arena)
+	reasons  []string // whose counters must grow and that must have an explain record
+	ceiling  int64    // bytes; 0: the usual one
+	many     bool     // an attack of many clients: the promise for one does not count
+	needs    string   // a fault that is known, and in which file it is to be mended
+}
+
+// arena is where an attack takes place.
+type arena struct {
+	*gateway
+	mqtt      string // address of the plain listener
+	innocents *innocents
+}
+
+// span is how long an attack goes on that would never end.
+func span() time.Duration {
+	if *full {
+		return 10 * time.Second
+	}
+	return 700 * time.Millisecond
+}
+
+// size gives the quick size of an attack, or the full one.
+func size(quick, whole int) int {
+	if *full {
+		return whole
+	}
+	return quick
+}
+
+// run wages the attacks, each against a gateway of its own.
+func run(t *testing.T, all []attack) {
+	for _, a := range all {
+		t.Run(a.name, a.run)
+	}
+}
+
+func (a attack) run(t *testing.T) {
+	settings := append([]string{"listeners.mqtt.max_unauthenticated_per_address=16384"}, a.settings...)
+	g := startGateway(t, settings)
+	at := &arena{gateway: g, mqtt: g.ready.Listeners["mqtt"]}
+	if a.needs != "" && !*faults {
+		defer func() {
+			if !t.Failed() {
+				t.Skip("known fault: " + a.needs)
+			}
+		}()
+	}
+	at.innocents = startInnocents(t, at.mqtt)
+	at.innocents.await(t, 100) // what it costs to serve them at all
+	at.innocents.mark()
+	at.innocents.await(t, 150)
+	before := at.innocents.mark()
+	counted := at.metrics(t)
+	m := startMeter(g.ready.PID)
+	a.wage(t, at)
+	grown := m.done()
+	during := at.innocents.mark()
+	at.innocents.finish(t)
+	a.judge(t, at, counted, grown)
+	note(t, figure{Name: a.name, Does: a.does, Holds: a.holds, Grown: grown, Before: before, During: during, Many: a.many, Fault: a.needs})
+}
+
+// judge looks at what must hold after every attack.
+func (a attack) judge(t *testing.T, at *arena, counted map[string]float64, grown int64) {
+	t.Helper()
+	select {
+	case <-at.exited:
+		t.Fatal("the gateway died")
+	default:
+	}
+	connect(t, at.mqtt, "afterwards")
+	for _, r := range a.reasons {
+		name := `fairlead_reason_total{reason="` + r + `"}`
+		if at.metrics(t)[name] <= counted[name] {
+			t.Errorf("the counter of %s did not grow", r)
+		}
+		if len(at.explain(t, r)) == 0 {
+			t.Errorf("no explain record of %s", r)
+		}
+	}
+	limit := a.ceiling
+	if limit == 0 {
+		limit = ceiling
+	}
+	t.Logf("grew by %.1f MiB", float64(grown)/(1<<20))
+	if grown > limit && (a.needs == "" || *faults) {
+		t.Errorf("the process grew by %d MiB, at most %d are tolerated", grown>>20, limit>>20)
+	}
+}
+
+// wantCode fails unless the gateway answered with the code.
+func wantCode(t *testing.T, what string, got, want packet.ReasonCode) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: code %#x, wanted %#x", what, byte(got), byte(want))
+	}
+}
