@@ -92,6 +92,9 @@ func (o *Oracle) run() {
 	}
 	o.judging.Lock()
 	defer o.judging.Unlock()
+	if m.late > 0 {
+		o.judge.skipped["order: events that were earlier than one before them"] += m.late
+	}
 	o.verdict = o.judge.finish(m.last)
 }
 

@@ -149,11 +149,11 @@ func (j *judge) reaches(s *session, qos uint8) bool {
 // groupReady tells whether one of a group must get what is published now: all members
 // are there, and none of them gets it by another subscription too.
 func (j *judge) groupReady(f *filter, t *topic) bool {
-	if j.now < f.group.unsure {
-		return false
-	}
 	if j.mixed(f, t) {
 		f.group.mixed = j.now
+		return false
+	}
+	if j.now < f.group.unsure {
 		return false
 	}
 	for _, b := range f.subs {

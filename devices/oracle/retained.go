@@ -152,6 +152,9 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 		asked = min(asked, w.asked)
 		break
 	}
+	if v == nil && a.will != nil { // of a connection whose end is not known yet
+		s.waits = without(s.waits, func(w *wait) bool { return w.topic == t })
+	}
 	if live {
 		if s.asking() {
 			s.early = append(s.early, t)
@@ -164,7 +167,7 @@ func (j *judge) retainedArrival(s *session, t *topic, a arrival, e *Event) bool 
 			s.early = append(s.early, t)
 		}
 		return true
-	case asked != never && len(t.versions) == 0 || s.foreign:
+	case asked != never && len(t.versions) == 0 && a.message == 0 || s.foreign:
 		j.skip("retained messages of before the run")
 		return true
 	}
@@ -263,7 +266,7 @@ func (j *judge) asPublished(s *session, t *topic, a arrival, v *version, asked i
 		return !stands && !s.awaits(t) && (e.Dup || asked == never || m.flags&(resent|anew) != 0 || j.copies(s, t, a)+j.shares(s, t, a) > 1)
 	}
 	for _, b := range s.subs {
-		if (b.asIs || b.wasAsIs > m.at) && !(b.noLocal && j.devices[j.streams[a.stream].device].session == s) && b.takes(m.at) && (b.since <= m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
+		if (b.asIs || b.wasAsIs > m.at) && !(b.noLocal && j.devices[j.streams[a.stream].device].session == s) && b.takes(m.at) && (b.since <= m.at || b.wasAsIs > m.at || v != nil && v.by > b.asked) && j.matches(b.filter, t) {
 			return !s.awaits(t) && !stands
 		}
 	}

@@ -169,7 +169,7 @@ func (j *judge) forgetAged() {
 		a := j.ages[j.agedNext]
 		j.agedNext++
 		m := &j.messages.all[a.message]
-		if m.settled > a.at { // its answer came late: count from there
+		if m.settled-a.at > int64(j.cfg.Slack) { // its answer came late: count from there
 			j.ages = append(j.ages, age{at: j.now, message: a.message})
 			continue
 		}

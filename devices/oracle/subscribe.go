@@ -38,6 +38,9 @@ func (j *judge) subscribing(d *device, e *Event) {
 	if b.wants {
 		b.retained = e.At
 	}
+	for _, o := range s.subs { // by which of them it gets what is under way cannot be told
+		j.disturb(o)
+	}
 }
 
 func (s *session) sub(f *filter) *sub {

@@ -89,6 +89,12 @@ func (j *judge) suits(w *will, a willArrival) bool {
 		return true
 	}
 	earliest, latest := j.dueTimes(w)
+	if w.state == left0 && a.at <= w.at {
+		return true // the server had ended the connection before DISCONNECT was sent
+	}
+	if w.state == left0 && a.at < w.backFrom {
+		return false
+	}
 	if w.state == set || w.state == armed || j.owed(w) == mustNot || a.at < earliest {
 		return false
 	}
@@ -155,7 +161,7 @@ func (j *judge) whyNot(w *will, a willArrival) string {
 	switch {
 	case w.state == armed:
 		return "it came and must not: the connection stood"
-	case w.state == left0 && j.owed(w) == mustNot:
+	case w.state == left0:
 		return "it came and must not: the device had sent DISCONNECT"
 	case w.state == void:
 		return "it came and must not: the connection was refused"
