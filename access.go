@@ -45,7 +45,7 @@ func makeAdministrator(path string) (password string, err error) {
 		return "", err
 	}
 	return password, passwd.Edit(path, func(old []byte) ([]byte, error) {
-		return passwd.SetPassword(old, adminUser, hash)
+		return passwd.SetPassword(old, adminUser, hash, passwd.Scram{})
 	})
 }
 

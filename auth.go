@@ -22,6 +22,30 @@ func (g *Gateway) authenticators() []core.Authenticator {
 	return []core.Authenticator{g.users}
 }
 
+// exchangers is the table of methods of enhanced authentication.
+func (g *Gateway) exchangers() []core.Exchanger {
+	if g.users == nil {
+		return nil
+	}
+	var out []core.Exchanger
+	for _, name := range g.cfg.Auth.Methods {
+		if h, ok := scramHash(name); ok {
+			out = append(out, core.NewScram(h, g.users))
+		}
+	}
+	return out
+}
+
+// scramHash is the hash of a method's name.
+func scramHash(name string) (core.ScramHash, bool) {
+	for _, h := range []core.ScramHash{core.ScramSHA256, core.ScramSHA512} {
+		if h.Method() == name {
+			return h, true
+		}
+	}
+	return 0, false
+}
+
 // authorizers is the table of access rules, in the order of asking.
 func (g *Gateway) authorizers() []core.Authorizer { return []core.Authorizer{g.rules} }
 

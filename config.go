@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/admin"
@@ -84,16 +85,24 @@ const (
 
 // AuthConfig is the section [auth].
 type AuthConfig struct {
-	PasswdFile     string `toml:"passwd_file" doc:"file of users and password hashes, made by fairlead passwd; empty: no users"`
-	PasswdCache    bool   `toml:"passwd_cache" doc:"remember under a random key which password passed last, so that reconnecting costs a microsecond instead of 20 ms"`
-	ACLFile        string `toml:"acl_file" doc:"file of access rules, see docs/acl.md; empty: this machine and users who have proven their name may publish and subscribe to everything, $SYS is for this machine"`
-	AllowAnonymous string `toml:"allow_anonymous" oneof:"loopback,always,never" doc:"who may connect without credentials: loopback (clients of this machine on listeners that only this machine reaches), always, never; allow_anonymous of a listener goes before"`
+	PasswdFile     string   `toml:"passwd_file" doc:"file of users and password hashes, made by fairlead passwd; empty: no users"`
+	PasswdCache    bool     `toml:"passwd_cache" doc:"remember under a random key which password passed last, so that reconnecting costs a microsecond instead of 20 ms"`
+	Methods        []string `toml:"methods" doc:"authentication methods of MQTT 5 that users may prove their password by without sending it: SCRAM-SHA-256, SCRAM-SHA-512; who has no keys for them (fairlead passwd stores some) cannot; empty: none"`
+	ACLFile        string   `toml:"acl_file" doc:"file of access rules, see docs/acl.md; empty: this machine and users who have proven their name may publish and subscribe to everything, $SYS is for this machine"`
+	AllowAnonymous string   `toml:"allow_anonymous" oneof:"loopback,always,never" doc:"who may connect without credentials: loopback (clients of this machine on listeners that only this machine reaches), always, never; allow_anonymous of a listener goes before"`
 }
 
 // Validate reports settings that cannot work.
 func (c *AuthConfig) Validate() error {
 	p, a := c.passwd(), c.acl()
 	errs := []error{p.Validate(), a.Validate()}
+	for i, name := range c.Methods {
+		if _, ok := scramHash(name); !ok {
+			errs = append(errs, fmt.Errorf("methods: %q is not offered; there are SCRAM-SHA-256 and SCRAM-SHA-512", name))
+		} else if slices.Contains(c.Methods[:i], name) {
+			errs = append(errs, fmt.Errorf("methods: %q stands there twice", name))
+		}
+	}
 	switch c.AllowAnonymous {
 	case AnonymousLoopback, AnonymousAlways, AnonymousNever:
 	default:
@@ -114,7 +123,7 @@ func DefaultConfig() Config {
 	c := Config{
 		Node:      NodeConfig{DataDir: "./fairlead-data", DrainTimeout: 30 * time.Second},
 		Log:       LogConfig{Level: "info", Format: "auto"},
-		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback},
+		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()}},
 		Listeners: defaultListeners(),
 		MQTT:      mqtt.DefaultConfig(),
 		Core:      core.DefaultConfig(),

@@ -88,7 +88,7 @@ func (p *parts) restore(ctx context.Context) error {
 	g := p.g
 	p.core = core.New(core.Options{
 		Config: g.cfg.Core, Store: p.store,
-		Authenticators: g.authenticators(), Authorizers: g.authorizers(),
+		Authenticators: g.authenticators(), Exchangers: g.exchangers(), Authorizers: g.authorizers(),
 		Anonymous: anonymous(g.cfg.Auth.AllowAnonymous, g.cfg.edge().Listeners),
 		Node:      g.cfg.nodeName(), Version: Version().String(), Log: g.log,
 	})

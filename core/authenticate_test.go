@@ -337,14 +337,14 @@ func TestAuthenticationOrder(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 1))
 				c := startWordy(t, nil)
 				state, steps := connecting, 1
-				res := c.connect("c", "WORDS", "more", nil)
+				c.connect("c", "WORDS", "more", nil)
 				for range 12 {
 					again, word := r.IntN(2) == 0, []string{"more", "alice", "alice", "no", "bob"}[r.IntN(5)]
 					op, from := core.OpAuthenticate, state
 					if state == connecting {
 						op = core.OpConnect
 					}
-					res = c.step(op, again, word)
+					res := c.step(op, again, word)
 					want := core.Success
 					switch {
 					case again != (state == idle):

@@ -19,6 +19,20 @@
 // refused as a whole, with every fault and its line. Faults never show what
 // stands in the place of a hash: it may be somebody's password.
 //
+// # SCRAM
+//
+// Two more attributes hold what SCRAM needs of the same password:
+// scram-sha-256=ITERATIONS$SALT$STOREDKEY$SERVERKEY and scram-sha-512 alike, in base64
+// without padding. Who has none cannot use the method and looks like a user who does
+// not exist: both are asked with a salt made of their name and a key that stands in
+// the file itself, in a comment "#scram-salt-key …", so that the salt is the same
+// after every edit, restart, and on every node that has the file. A proof that fits
+// nobody's keys is refused after the same work.
+//
+// With the keys, whoever steals the file can guess at the password for the cost of
+// PBKDF2 instead of argon2id, which a graphics card computes thousands of times
+// faster. That is the price of never sending the password.
+//
 // # What an attacker gets
 //
 // An unknown user costs the same hash work as a known one with a wrong

@@ -14,11 +14,15 @@ const unnamed = "passwd file"
 
 // Set gives a user of content a new hash, or adds the user at the end, and
 // returns the new content. Comments, other lines, their order and line ends
-// stay as they are. A faulty content is not edited: the error is its Faults.
+// stay as they are; where keys for SCRAM come in for the first time, a line with the
+// key for unknown users' salts comes in front. A faulty content is not edited: the error is its Faults.
 func Set(content []byte, e Entry) ([]byte, error) {
 	lines, err := editable(content, e)
 	if err != nil {
 		return nil, err
+	}
+	if e.Scram != (Scram{}) {
+		lines = withSaltKey(lines)
 	}
 	text := e.String()
 	if i := find(lines, e.User); i >= 0 {
@@ -55,9 +59,10 @@ func lineEnd(lines []line) string {
 	return lines[0].end
 }
 
-// SetPassword gives a user of content a new hash, or adds the user, and returns
-// the new content; what else the file says of the user stays.
-func SetPassword(content []byte, user string, h Hash) ([]byte, error) {
+// SetPassword gives a user of content a new hash and new keys for SCRAM, or adds the
+// user, and returns the new content; what else the file says of the user stays. Both
+// must be of one password: keys that stayed would let the old one in.
+func SetPassword(content []byte, user string, h Hash, k Scram) ([]byte, error) {
 	if err := checkUser(user); err != nil {
 		return nil, fmt.Errorf("passwd: set: %w", err)
 	}
@@ -65,7 +70,7 @@ func SetPassword(content []byte, user string, h Hash) ([]byte, error) {
 	if err != nil && !errors.Is(err, ErrUnknownUser) {
 		return nil, err
 	}
-	e.User, e.Hash = user, h
+	e.User, e.Hash, e.Scram = user, h, k
 	return Set(content, e)
 }
 

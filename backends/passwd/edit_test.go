@@ -27,7 +27,7 @@ func TestSetKeepsTheRest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := SetPassword([]byte(tt.content), tt.user, fresh)
+			got, err := SetPassword([]byte(tt.content), tt.user, fresh, Scram{})
 			if err != nil || string(got) != tt.want {
 				t.Errorf("SetPassword = %q, %v\nwant %q", got, err, tt.want)
 			}
@@ -66,7 +66,7 @@ func TestDeleteListVerify(t *testing.T) {
 	content := []byte("# top\n")
 	var err error
 	for _, user := range []string{"a", "b", "c"} {
-		if content, err = SetPassword(content, user, cheapHash(t, user)); err != nil {
+		if content, err = SetPassword(content, user, cheapHash(t, user), Scram{}); err != nil {
 			t.Fatal(err)
 		}
 	}

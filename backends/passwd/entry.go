@@ -20,6 +20,7 @@ type Entry struct {
 	Hash      Hash
 	Superuser bool   // passes every access rule
 	ClientID  string // the only ClientID this user may use, "" for any
+	Scram     Scram  // keys of the same password for SCRAM
 }
 
 // String writes the entry as a line without its end.
@@ -31,6 +32,11 @@ func (e *Entry) String() string {
 	}
 	if e.ClientID != "" {
 		attributes = append(attributes, "client_id="+escape(e.ClientID))
+	}
+	for _, h := range scramHashes() {
+		if k := e.Scram[h]; k != nil {
+			attributes = append(attributes, scramAttribute(h)+"="+scramText(k))
+		}
 	}
 	if len(attributes) > 0 {
 		line += ":" + strings.Join(attributes, ",")
@@ -119,7 +125,14 @@ func (e *Entry) readAttribute(key, value string, valued bool) error {
 		e.ClientID = id
 		return checkClientID(id)
 	}
-	return fmt.Errorf("the attribute %.40q is unknown; there are superuser and client_id=ID", key)
+	for _, h := range scramHashes() {
+		if key == scramAttribute(h) {
+			k, err := parseScram(h, value)
+			e.Scram[h] = k
+			return err
+		}
+	}
+	return fmt.Errorf("the attribute %.40q is unknown; there are superuser, client_id=ID, scram-sha-256=KEYS and scram-sha-512=KEYS", key)
 }
 
 func checkClientID(id string) error {

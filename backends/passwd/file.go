@@ -19,22 +19,29 @@ type line struct {
 	text  string // without its end
 	end   string // "\n", "\r\n", or "" at the end of the file
 	entry *Entry
+
+	saltKey []byte // of a comment that holds the one for SCRAM, see withSaltKey
 }
 
 // Parse reads the users of a file; name is what faults call it. The error is a
 // Faults that lists all there are (at most 100); then no users are returned.
 func Parse(name string, content []byte) ([]Entry, error) {
+	entries, _, err := parse(name, content)
+	return entries, err
+}
+
+// parse is Parse with the key for the salts of unknown users, nil if there is none.
+func parse(name string, content []byte) (entries []Entry, key []byte, err error) {
 	lines, err := parseLines(name, content)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var entries []Entry
 	for _, l := range lines {
 		if l.entry != nil {
 			entries = append(entries, *l.entry)
 		}
 	}
-	return entries, nil
+	return entries, saltKey(lines), nil
 }
 
 // parseLines reads a file so that it can be written again unchanged.
@@ -69,6 +76,13 @@ func (p *fileParser) add(raw string) {
 	text := strings.TrimSuffix(raw, "\n")
 	text = strings.TrimSuffix(text, "\r")
 	l := line{text: text, end: raw[len(text):]}
+	if strings.HasPrefix(text, saltKeyLine) {
+		var err error
+		if l.saltKey, err = parseSaltKey(text); err != nil {
+			p.faults = append(p.faults, Fault{File: p.name, Line: p.row, Problem: err.Error()})
+			return
+		}
+	}
 	if strings.HasPrefix(text, "#") {
 		p.lines = append(p.lines, l)
 		return

@@ -127,10 +127,10 @@ func ParseHash(s string) (Hash, error) {
 	if h.Params, err = parseParams(part[3]); err != nil {
 		return Hash{}, err
 	}
-	if h.Salt, err = parseBase64("salt", part[4], minSalt, maxSalt); err != nil {
+	if h.Salt, err = parseBase64("argon2 salt", part[4], minSalt, maxSalt); err != nil {
 		return Hash{}, err
 	}
-	if h.Key, err = parseBase64("hash", part[5], minKey, maxKey); err != nil {
+	if h.Key, err = parseBase64("argon2 hash", part[5], minKey, maxKey); err != nil {
 		return Hash{}, err
 	}
 	return h, nil
@@ -162,14 +162,14 @@ func parseParams(s string) (Params, error) {
 
 func parseBase64(what, s string, low, high int) ([]byte, error) {
 	if len(s) > base64.RawStdEncoding.EncodedLen(high) {
-		return nil, fmt.Errorf("argon2 %s: longer than %d bytes", what, high)
+		return nil, fmt.Errorf("%s: longer than %d bytes", what, high)
 	}
 	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	if err != nil || strings.ContainsAny(s, "\r\n") {
-		return nil, fmt.Errorf("argon2 %s: is not base64 without padding", what)
+		return nil, fmt.Errorf("%s: is not base64 without padding", what)
 	}
 	if len(b) < low {
-		return nil, fmt.Errorf("argon2 %s: has %d bytes, at least %d are needed", what, len(b), low)
+		return nil, fmt.Errorf("%s: has %d bytes, at least %d are needed", what, len(b), low)
 	}
 	return b, nil
 }

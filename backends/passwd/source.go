@@ -59,7 +59,7 @@ func (s *Source) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cfg.File == "" {
-		s.set.Store(newSet(nil, nil))
+		s.set.Store(newSet(nil, nil, nil))
 		return nil
 	}
 	warnings, err := checkMode(s.cfg.File)
@@ -70,11 +70,11 @@ func (s *Source) Reload() error {
 	if err != nil {
 		return fmt.Errorf("passwd: %w", err)
 	}
-	entries, err := Parse(s.cfg.File, content)
+	entries, key, err := parse(s.cfg.File, content)
 	if err != nil {
 		return err
 	}
-	s.set.Store(newSet(entries, append(warnings, weakHashes(s.cfg.File, entries)...)))
+	s.set.Store(newSet(entries, key, append(warnings, weakHashes(s.cfg.File, entries)...)))
 	return nil
 }
 
@@ -186,6 +186,7 @@ func (s *Source) verify(ctx context.Context, set *set, u *user, c *core.Credenti
 type user struct {
 	hash  Hash
 	grant core.Grant
+	scram Scram
 	last  atomic.Pointer[[sha256.Size]byte] // proof of the password that passed last
 }
 
@@ -195,19 +196,25 @@ type set struct {
 	decoys   []*user // what unknown users are checked against
 	key      [32]byte
 	warnings []string
+
+	strangers [2]strangers // to SCRAM, by hash
 }
 
 // maxDecoys bounds how many users' costs the unknown ones are spread over.
 const maxDecoys = 64
 
-func newSet(entries []Entry, warnings []string) *set {
+func newSet(entries []Entry, saltKey []byte, warnings []string) *set {
 	s := &set{users: make(map[string]*user, len(entries)), warnings: warnings}
 	rand.Read(s.key[:])
 	for _, e := range entries {
 		s.users[e.User] = &user{
 			hash:  e.Hash,
 			grant: core.Grant{Username: e.User, ClientID: e.ClientID, Superuser: e.Superuser},
+			scram: e.Scram,
 		}
+	}
+	for _, h := range scramHashes() {
+		s.strangers[h] = newStrangers(h, entries, saltKey)
 	}
 	for i := range min(len(entries), maxDecoys) {
 		if len(entries) > maxDecoys {

@@ -127,7 +127,7 @@ func TestDecoysCostTheSame(t *testing.T) {
 		entries = append(entries, Entry{User: fmt.Sprint("user", i), Hash: h})
 	}
 	entries[199].Hash.Params.Memory = 32
-	s := newSet(entries, nil)
+	s := newSet(entries, nil, nil)
 	if len(s.decoys) > maxDecoys || len(s.decoys) < maxDecoys/2 {
 		t.Errorf("%d decoys", len(s.decoys))
 	}
@@ -290,7 +290,7 @@ func BenchmarkAuthenticate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	content, err := SetPassword(nil, "alice", h)
+	content, err := SetPassword(nil, "alice", h, Scram{})
 	if err != nil {
 		b.Fatal(err)
 	}
