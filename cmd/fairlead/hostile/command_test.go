@@ -19,6 +19,7 @@ import (
 var (
 	full          = flag.Bool("full", false, "attack with the sizes of the promises: minutes, and 20,000 descriptors")
 	faults        = flag.Bool("faults", false, "let the attacks fail that are known to succeed")
+	prebuilt      = flag.String("command", "", "attack this fairlead command; empty builds it")
 	updateFigures = flag.Bool("update-figures", false, "write what was measured into docs/limits.md")
 )
 
@@ -51,6 +52,9 @@ func TestMain(m *testing.M) {
 // builders at once harmless.
 func command(t *testing.T) string {
 	t.Helper()
+	if *prebuilt != "" {
+		return *prebuilt
+	}
 	path := filepath.Join(os.Getenv(folderKey), "fairlead")
 	if _, err := os.Stat(path); err == nil {
 		return path

@@ -1,0 +1,107 @@
+package hostile
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/mqtt/packet"
+)
+
+// TestQueues are the attacks on what the gateway keeps for others.
+func TestQueues(t *testing.T) {
+	run(t, []attack{
+		{name: "never reads, QoS 0", does: "subscribes and never reads, while 60 KiB messages are published to it", holds: "outgoing_full, 16 MiB", wage: func(t *testing.T, at *arena) { neverReads(t, at, 0, 60_000) }, reasons: []string{"outgoing_full"}},
+		{name: "never reads, QoS 1", does: "the same at QoS 1", holds: "queue_bytes_full, 16 MiB", wage: func(t *testing.T, at *arena) { neverReads(t, at, 1, 60_000) }, reasons: []string{"queue_bytes_full"}},
+		{name: "never reads, small messages", does: "the same at QoS 1 with messages of one byte", holds: "queue_full or queue_bytes_full", settings: []string{"core.max_queued=20000"}, wage: func(t *testing.T, at *arena) { neverReads(t, at, 1, 1) }, reasons: []string{"queue_full"}},
+		{name: "never reads replies", does: "sends PINGREQ without end and never reads", holds: "reading from it stops at 64 KiB of replies", wage: unreadPings},
+		{name: "ping flood", does: "sends PINGREQ without end and reads the answers", holds: "every one answered", wage: readPings},
+		{name: "retained flood", does: "sets ever new retained messages", holds: "0x97, retained_limit", settings: []string{"core.max_retained=1000"}, wage: retainedFlood, reasons: []string{"retained_limit"}},
+		{name: "retained bytes", does: "sets retained messages of 60 KiB", holds: "a bound in bytes", wage: retainedBytes, needs: "core/retained.go bounds the number of retained messages and not their bytes"},
+		{name: "retained replays", does: "subscribes again and again to what is retained and acknowledges nothing", holds: "one replay for each subscription", wage: retainedReplays, needs: "core/retained.go: each repeated SUBSCRIBE adds cursors without a bound"},
+	})
+}
+
+// neverReads publishes to a subscriber whose socket is full.
+func neverReads(t *testing.T, at *arena, qos byte, bytesEach int) {
+	victim := connect(t, at.mqtt, "attacker")
+	victim.subscribed(t, subscribe(1, qos, "hostile/never"))
+	victim.Conn.(*net.TCPConn).SetReadBuffer(4096)
+	p := connect(t, at.mqtt, "attacker-2")
+	one := publish("hostile/never", 0, 0, bytes.Repeat([]byte("x"), bytesEach))
+	if one.QoS = qos; qos > 0 {
+		one.PacketID = 1
+		go p.drain()
+	}
+	batch := bytesOf(one)
+	for len(batch) < 60_000 {
+		batch = append(batch, bytesOf(one)...)
+	}
+	p.flood(time.Now().Add(2*span()), func(int) []byte { return batch })
+}
+
+// unreadPings: the socket's buffers fill, then the gateway reads no more.
+func unreadPings(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	p.Conn.(*net.TCPConn).SetReadBuffer(4096)
+	ping := bytes.Repeat([]byte{0xC0, 0}, 16<<10)
+	t.Logf("%d KiB of PINGREQ taken", p.flood(time.Now().Add(2*span()), func(int) []byte { return ping })>>10)
+}
+
+func readPings(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	go p.drain()
+	ping := bytes.Repeat([]byte{0xC0, 0}, 1<<10)
+	t.Logf("%d KiB of PINGREQ taken", p.flood(time.Now().Add(span()), func(int) []byte { return ping })>>10)
+}
+
+func retained(topic string, qos byte, payload []byte) *packet.Publish {
+	p := publish(topic, qos, 1, payload)
+	p.Retain = true
+	return p
+}
+
+func retainedFlood(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	var all []byte
+	for i := range 2000 {
+		all = append(all, bytesOf(retained(fmt.Sprint("hostile/retained/", i), 0, []byte("x")))...)
+	}
+	if err := p.raw(all); err != nil {
+		t.Fatal(err)
+	}
+	answered(t, p, packet.ReasonQuotaExceeded, retained("hostile/retained/one-more", 1, []byte("x")))
+	if n := at.metrics(t)["fairlead_retained"]; n > 1000 {
+		t.Errorf("%v retained messages", n)
+	}
+}
+
+func retainedBytes(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	payload := bytes.Repeat([]byte("x"), 60_000)
+	for i := range size(2000, 10_000) {
+		if err := p.raw(bytesOf(retained(fmt.Sprint("hostile/retained/", i), 0, payload))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at.settled(t, p)
+}
+
+// retainedReplays: a client whose window is shut never finishes a replay.
+func retainedReplays(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker", func(c *packet.Connect) { c.Properties.SetReceiveMaximum(1) })
+	var all []byte
+	for i := range 500 {
+		all = append(all, bytesOf(retained(fmt.Sprintf("hostile/%d/x", i), 1, []byte("x")))...)
+	}
+	p.send(t, subscribe(1, 1, "hostile/+/x"))
+	if err := p.raw(all); err != nil {
+		t.Fatal(err)
+	}
+	go p.drain()
+	again := bytesOf(subscribe(1, 1, slices.Repeat([]string{"hostile/+/x"}, 1000)...))
+	p.flood(time.Now().Add(span()), func(int) []byte { return again })
+}
