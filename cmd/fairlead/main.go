@@ -76,6 +76,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 		t.pubCommand(),
 		t.subCommand(),
 		t.fleetCommand(),
+		t.benchCommand(),
 		t.versionCommand(),
 	)
 	return root
