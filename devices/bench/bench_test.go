@@ -311,13 +311,13 @@ func TestBetterNeedsRoundsThatDoNotOverlap(t *testing.T) {
 		a, b []float64
 		want string
 	}{
-		{less, []float64{1, 2}, []float64{3, 4}, "A"},
-		{most, []float64{1, 2}, []float64{3, 4}, "B"},
-		{less, []float64{5, 6}, []float64{3, 4}, "B"},
-		{less, []float64{1, 3}, []float64{2, 4}, ""},
-		{less, []float64{1}, []float64{3}, ""},
-		{less, []float64{100, 101}, []float64{102, 103}, ""},
-		{&Figure{Name: "f", neutral: true}, []float64{1, 2}, []float64{3, 4}, ""},
+		{less, []float64{1, 2, 2}, []float64{3, 4, 4}, "A"},
+		{most, []float64{1, 2, 2}, []float64{3, 4, 4}, "B"},
+		{less, []float64{5, 6, 6}, []float64{3, 4, 4}, "B"},
+		{less, []float64{1, 3, 3}, []float64{2, 4, 4}, ""},
+		{less, []float64{1, 1}, []float64{3, 3}, ""},
+		{less, []float64{100, 101, 101}, []float64{102, 103, 103}, ""},
+		{&Figure{Name: "f", neutral: true}, []float64{1, 2, 2}, []float64{3, 4, 4}, ""},
 	} {
 		a, b := statsOf(c.a), statsOf(c.b)
 		r := &Result{Targets: []Measured{{Figures: map[string]Stats{"f": a}}, {Figures: map[string]Stats{"f": b}}},

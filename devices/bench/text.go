@@ -123,7 +123,7 @@ func (r *Result) ratioCells(f *Figure) []string {
 	better := ""
 	switch {
 	case r.faulty(0) || r.faulty(1): // who breaks promises may well be fast
-	case f.neutral || a.N < 2 || b.N < 2 || math.Abs(ratio-1) < noise:
+	case f.neutral || a.N < 3 || b.N < 3 || math.Abs(ratio-1) < noise:
 	case a.Max < b.Min && f.Less || a.Min > b.Max && !f.Less:
 		better = "A"
 	case b.Max < a.Min && f.Less || b.Min > a.Max && !f.Less:
