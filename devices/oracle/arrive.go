@@ -247,7 +247,8 @@ func (j *judge) alike(m *message) alike {
 			found.flags |= j.messages.all[id].flags & (resent | anew)
 		}
 	}
-	found.many = n > 1
+	h := j.streams[m.stream].topic.sent(hash)
+	found.many = n > 1 || h != nil && h.often // those may be forgotten by now
 	return found
 }
 

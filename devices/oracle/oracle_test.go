@@ -24,8 +24,9 @@ func TestSourcesMakeOneOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		o := New(w.config())
 		var adding sync.WaitGroup
+		sources := []*Source{o.Source(), o.Source(), o.Source(), o.Source()}
 		for i, part := range split(w.events, 4) {
-			s := o.Source()
+			s := sources[i]
 			adding.Go(func() { addInPieces(s, part, seed*4+uint64(i)) })
 		}
 		adding.Wait()

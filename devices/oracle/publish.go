@@ -252,14 +252,25 @@ const maxHashes = 32
 // remember keeps the hashes of the last few different payloads of a topic.
 func (t *topic) remember(hash uint32) {
 	n := len(t.hashes)
-	if slices.Contains(t.hashes, hash) {
+	if h := t.sent(hash); h != nil {
+		h.often = true
 		return
 	}
 	if n < maxHashes {
-		t.hashes = append(t.hashes, hash)
+		t.hashes = append(t.hashes, sentHash{hash: hash})
 		return
 	}
 	t.many = true
 	copy(t.hashes, t.hashes[1:])
-	t.hashes[n-1] = hash
+	t.hashes[n-1] = sentHash{hash: hash}
+}
+
+// sent finds what is known of a content; nil if it was not sent here of late.
+func (t *topic) sent(hash uint32) *sentHash {
+	for i := range t.hashes {
+		if t.hashes[i].hash == hash {
+			return &t.hashes[i]
+		}
+	}
+	return nil
 }

@@ -11,10 +11,16 @@ type topic struct {
 	streams  []int32      // who publishes here
 	wills    []*willClass // to be published here
 	versions []version    // what may stand as the retained message
-	hashes   []uint32     // of payloads sent here, the last few
+	hashes   []sentHash   // of payloads sent here, the last few
 	many     bool         // there were more hashes than are kept
 	unmarked bool         // messages came here without a mark
 	kept     bool         // in the tree of retained topics
+}
+
+// sentHash is a content, and whether it was sent more than once.
+type sentHash struct {
+	hash  uint32
+	often bool
 }
 
 // filter is a Topic Filter without its share.

@@ -183,7 +183,7 @@ func (j *judge) willArrives(s *session, t *topic, c *willClass, e *Event, soft b
 		return
 	}
 	for _, w := range c.wills {
-		if w.retain && w.state == gone && !soft {
+		if w.retain && w.state == gone && !soft && s.since <= w.at {
 			t.stood(w.stream, w.seq, e.At+int64(j.cfg.Slack))
 		}
 	}

@@ -138,6 +138,9 @@ func (j *judge) judgeArrival(t *topic, c *willClass, a willArrival) {
 func (j *judge) cameSince(c *willClass, a willArrival, begin int64) int {
 	n := 0
 	for _, o := range c.arrivals {
+		if o.session.keeps && o.at-o.since < int64(j.cfg.Flight) {
+			continue // it may have waited for the device
+		}
 		if o.session == a.session && o.at >= begin && o.at <= a.at && !o.repeat && !o.soft && o.since == a.since {
 			n++
 		}
@@ -188,7 +191,7 @@ func (j *judge) judgeWill(w *will) {
 	if w.retain {
 		if owed == mustNot {
 			w.topic.versions = without(w.topic.versions, func(v version) bool { return v.stream == w.stream && v.seq == w.seq })
-		} else if owed == mustCome {
+		} else if owed == mustCome && len(w.missing) == 0 {
 			w.topic.stood(w.stream, w.seq, latest)
 		}
 	}
