@@ -1,6 +1,9 @@
 package hostile
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,7 +112,7 @@ func (a attack) judge(t *testing.T, at *arena, counted map[string]float64, grown
 	for _, r := range a.reasons {
 		name := `fairlead_reason_total{reason="` + r + `"}`
 		if at.metrics(t)[name] <= counted[name] {
-			t.Errorf("the counter of %s did not grow", r)
+			t.Errorf("the counter of %s did not grow; what grew: %v", r, grew(counted, at.metrics(t)))
 		}
 		if len(at.explain(t, r)) == 0 {
 			t.Errorf("no explain record of %s", r)
@@ -123,6 +126,17 @@ func (a attack) judge(t *testing.T, at *arena, counted map[string]float64, grown
 	if grown > limit {
 		at.fail(t, "the process grew by %d MiB, at most %d are tolerated", grown>>20, limit>>20)
 	}
+}
+
+// grew lists the counters of reasons that are higher than before.
+func grew(before, after map[string]float64) (names []string) {
+	for name, v := range after {
+		if strings.HasPrefix(name, "fairlead_reason_total") && v > before[name] {
+			names = append(names, fmt.Sprintf("%s by %v", name, v-before[name]))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // wantCode fails unless the gateway answered with the code.

@@ -1,0 +1,233 @@
+package hostile
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEdges are the attacks on TLS and WebSocket.
+func TestEdges(t *testing.T) {
+	secure := append(secureListener(t), "listeners.mqtts.handshake_timeout=1s", "listeners.mqtts.max_unauthenticated_per_address=50")
+	run(t, []attack{
+		{name: "TLS unfinished", does: "sends half a ClientHello on 40 sockets", holds: "ended after handshake_timeout", settings: secure, wage: tlsUnfinished, reasons: []string{"connect_timeout"}, many: true},
+		{name: "TLS taken by one address", does: "opens 200 sockets to TLS from one address where 50 strangers are allowed", holds: "address_limit before the handshake", settings: secure, wage: tlsTaken, many: true, needs: "protocols/pump_conn.go counts the address after the handshake, so that one address can take all max_unauthenticated of a TLS or WebSocket listener"},
+		{name: "TLS rubbish", does: "sends random records", holds: "a named end", settings: secure, wage: tlsRubbish},
+		{name: "WebSocket upgrade dribbled", does: "sends an upgrade byte by byte on 100 sockets", holds: "ended after handshake_timeout", settings: []string{"listeners.ws.handshake_timeout=1s"}, wage: upgradeDribble, reasons: []string{"connect_timeout"}, many: true},
+		{name: "WebSocket headers without end", does: "sends ever more HTTP header fields", holds: "packet_too_large at 16 KiB", wage: headersWithoutEnd, reasons: []string{"packet_too_large"}},
+		{name: "WebSocket wrong requests", does: "asks for other paths, subprotocols and origins", holds: "404, 400 and 403, protocol_error", wage: wrongRequests, reasons: []string{"protocol_error"}},
+		{name: "compression bomb", does: "offers permessage-deflate, then sends a compressed message", holds: "never agreed to; the frame ends the connection", wage: compressionBomb},
+		{name: "WebSocket frame of 8 EiB", does: "announces a frame of 2^63-1 bytes", holds: "packet_too_large", wage: hugeFrame, reasons: []string{"packet_too_large"}},
+		{name: "WebSocket text frames", does: "sends text and unmasked frames", holds: "protocol_error", wage: textFrames, reasons: []string{"protocol_error"}},
+		{name: "WebSocket ping flood", does: "sends pings of 125 bytes without end and reads nothing", holds: "ended when 384 KiB of answers wait", wage: webPings},
+		{name: "WebSocket empty frames", does: "sends empty frames and fragments without end", holds: "memory flat", wage: emptyFrames},
+	})
+}
+
+// secureListener makes a certificate and the settings of a TLS listener.
+func secureListener(t *testing.T) []string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	cert, err := x509.CreateCertificate(rand.Reader, leaf, leaf, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return []string{"listeners.mqtts.address=127.0.0.1:0",
+		"listeners.mqtts.tls.cert_file=" + write("cert.pem", "CERTIFICATE", cert),
+		"listeners.mqtts.tls.key_file=" + write("key.pem", "PRIVATE KEY", private)}
+}
+
+func tlsUnfinished(t *testing.T, at *arena) {
+	all := crowd(t, at.ready.Listeners["mqtts"], 40)
+	for _, p := range all {
+		p.raw(append([]byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), make([]byte, 100)...))
+	}
+	allEnd(t, all)
+}
+
+func tlsTaken(t *testing.T, at *arena) {
+	all := crowd(t, at.ready.Listeners["mqtts"], 200)
+	eventually(t, "all accepted", func() bool { return at.metrics(t)[`fairlead_listener_accepted_total{listener="mqtts"}`] >= 200 })
+	if n := at.metrics(t)[`fairlead_listener_unauthenticated{listener="mqtts"}`]; n > 50 {
+		at.fail(t, "%v strangers of one address at once, allowed are 50", n)
+	}
+	allEnd(t, all)
+}
+
+func tlsRubbish(t *testing.T, at *arena) {
+	for i := range size(50, 1000) {
+		p := dial(t, at.ready.Listeners["mqtts"])
+		b := make([]byte, 500)
+		rand.Read(b)
+		if i%2 == 0 {
+			copy(b, "\x16\x03\x01\x40\x00")
+		}
+		p.raw(b)
+		p.Conn.(*net.TCPConn).CloseWrite()
+		p.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.Copy(io.Discard, p.Conn); err != nil && strings.Contains(err.Error(), "timeout") {
+			t.Fatal(err)
+		}
+		p.Close()
+	}
+}
+
+// upgradeRequest is the HTTP request of a good client, with more fields.
+func upgradeRequest(path, protocol string, more ...string) []byte {
+	return fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: %s\r\n%s\r\n", path, protocol, strings.Join(more, ""))
+}
+
+// asked sends a request and gives the answer.
+func (p *peer) asked(t *testing.T, request []byte) *http.Response {
+	t.Helper()
+	if err := p.raw(request); err != nil {
+		t.Fatal(err)
+	}
+	p.SetReadDeadline(time.Now().Add(patience))
+	answer, err := http.ReadResponse(bufio.NewReaderSize(p.Conn, 16), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// frame makes a masked WebSocket frame; first is its first byte.
+func frame(first byte, payload []byte) []byte {
+	b := []byte{first}
+	switch n := len(payload); {
+	case n < 126:
+		b = append(b, 0x80|byte(n))
+	default:
+		b = binary.BigEndian.AppendUint16(append(b, 0x80|126), uint16(n))
+	}
+	return append(append(b, 0, 0, 0, 0), payload...) // a mask of zeros leaves the payload as it is
+}
+
+const binaryFrame = 0x82
+
+// web makes a client over WebSocket; what it reads is not looked at.
+func web(t *testing.T, at *arena, id string) *peer {
+	t.Helper()
+	p := dial(t, at.ready.Listeners["ws"])
+	if answer := p.asked(t, upgradeRequest("/mqtt", "mqtt")); answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(answer.Status)
+	}
+	if err := p.raw(frame(binaryFrame, bytesOf(greeting(id)))); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// gone reads until the gateway ends the connection.
+func (p *peer) gone(t *testing.T) {
+	t.Helper()
+	p.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, p.Conn); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Fatal("the gateway keeps the connection")
+	}
+}
+
+func upgradeDribble(t *testing.T, at *arena) {
+	all := crowd(t, at.ready.Listeners["ws"], 100)
+	dribble(all, upgradeRequest("/mqtt", "mqtt"))
+	for _, p := range all {
+		p.gone(t)
+	}
+}
+
+func headersWithoutEnd(t *testing.T, at *arena) {
+	for range 10 {
+		p := dial(t, at.ready.Listeners["ws"])
+		p.raw(upgradeRequest("/mqtt", "mqtt", strings.Repeat("X-More: "+strings.Repeat("x", 1000)+"\r\n", 64)))
+		p.gone(t)
+	}
+}
+
+func wrongRequests(t *testing.T, at *arena) {
+	for _, c := range []struct {
+		request []byte
+		status  int
+	}{
+		{upgradeRequest("/elsewhere", "mqtt"), http.StatusNotFound},
+		{upgradeRequest("/mqtt", "chat"), http.StatusBadRequest},
+		{upgradeRequest("/mqtt", "mqtt", "Origin: http://evil.example\r\n"), http.StatusForbidden},
+		{[]byte("POST /mqtt HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"), http.StatusUpgradeRequired},
+	} {
+		p := dial(t, at.ready.Listeners["ws"])
+		if got := p.asked(t, c.request).StatusCode; got != c.status {
+			t.Errorf("%.60q: status %d, wanted %d", c.request, got, c.status)
+		}
+		p.gone(t)
+	}
+}
+
+func compressionBomb(t *testing.T, at *arena) {
+	p := dial(t, at.ready.Listeners["ws"])
+	answer := p.asked(t, upgradeRequest("/mqtt", "mqtt", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"))
+	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Sec-WebSocket-Extensions") != "" {
+		t.Errorf("%s with extensions %q", answer.Status, answer.Header.Get("Sec-WebSocket-Extensions"))
+	}
+	p.raw(frame(binaryFrame|0x40, bytes.Repeat([]byte("x"), 1000)))
+	p.gone(t)
+}
+
+func hugeFrame(t *testing.T, at *arena) {
+	for range 20 {
+		p := web(t, at, "attacker")
+		p.raw(append([]byte("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00"), bytes.Repeat([]byte("x"), 1000)...))
+		p.gone(t)
+	}
+}
+
+func textFrames(t *testing.T, at *arena) {
+	for _, bad := range [][]byte{frame(0x81, []byte("text")), {0x82, 1, 'x'}, frame(0x83, nil), frame(0x09, nil), frame(0x89, bytes.Repeat([]byte("x"), 126))} {
+		p := web(t, at, "attacker")
+		p.raw(bad)
+		p.gone(t)
+	}
+}
+
+func webPings(t *testing.T, at *arena) {
+	p := web(t, at, "attacker")
+	p.Conn.(*net.TCPConn).SetReadBuffer(4096)
+	pings := bytes.Repeat(frame(0x89, bytes.Repeat([]byte("x"), 125)), 400)
+	t.Logf("%d KiB of pings taken", p.flood(time.Now().Add(2*span()), func(int) []byte { return pings })>>10)
+}
+
+func emptyFrames(t *testing.T, at *arena) {
+	p := web(t, at, "attacker")
+	go p.drain()
+	empty := bytes.Repeat(append(frame(0x02, nil), frame(0x80, nil)...), 1000)
+	p.flood(time.Now().Add(span()), func(int) []byte { return empty })
+}
