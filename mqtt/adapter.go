@@ -12,6 +12,7 @@ import (
 // described there.
 type Gateway interface {
 	Connect(t *core.Turn, r *core.ConnectRequest) (res *core.ConnectResult, pending bool)
+	Authenticate(t *core.Turn, a *core.Authentication, again bool, data []byte) (res *core.ConnectResult, pending bool)
 	Resume(t *core.Turn, l core.Link)
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
@@ -73,6 +74,7 @@ type scratch struct {
 	subscribe   packet.Subscribe
 	unsubscribe packet.Unsubscribe
 	disconnect  packet.Disconnect
+	auth        packet.Auth
 
 	message core.Publish
 
@@ -84,6 +86,7 @@ type scratch struct {
 	suback   packet.Suback
 	unsuback packet.Unsuback
 	goodbye  packet.Disconnect
+	authOut  packet.Auth
 }
 
 // scratchOf gives the turn's scratch, made when a machine of this protocol first

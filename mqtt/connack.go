@@ -58,6 +58,9 @@ func (m *Machine) grants(p *packet.Properties, res *core.ConnectResult) {
 	}
 	if m.rare.method != "" {
 		p.SetAuthenticationMethod([]byte(m.rare.method)) // [MQTT-4.12.0-5] [MQTT-4.12.0-6]
+		if len(res.Data) > 0 {
+			p.SetAuthenticationData(res.Data)
+		}
 	}
 }
 

@@ -176,7 +176,7 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	m.waiting = forNothing
 	if m.state != connecting {
 		// The connection ended while core decided: undo what it granted.
-		if res.Reason == core.Success {
+		if res.Reason == core.Success && !res.Continue {
 			m.link, m.linked = res.Link, true
 			if m.rare.closed {
 				m.leave(t)
@@ -187,6 +187,10 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	if res.Reason != core.Success {
 		// Core counted and explained it already. [MQTT-3.1.4-2] [MQTT-3.2.2-7]
 		m.end(t, s, a, verdict{reason: res.Reason, text: res.Detail})
+		return
+	}
+	if res.Continue {
+		m.challenge(t, s, a, res)
 		return
 	}
 	m.link, m.linked = res.Link, true
@@ -200,7 +204,7 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	if m.rare.method == "" {
 		m.rare = nil
 	} else {
-		*m.rare = rare{method: m.rare.method}
+		*m.rare = rare{method: m.rare.method, auth: res.Authentication}
 	}
 	m.adapter.gw.Resume(t, m.link)
 }

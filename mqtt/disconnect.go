@@ -28,20 +28,3 @@ func (m *Machine) disconnect(s *scratch, a *protocols.Actions, f packet.Frame) e
 	m.close(a, r)
 	return nil
 }
-
-// auth refuses an AUTH: without an Authentication Method in CONNECT the client may
-// send none [MQTT-4.12.0-7], and no method that core accepts takes further steps.
-func (m *Machine) auth(f packet.Frame) error {
-	var p packet.Auth
-	p.Limits = &m.adapter.limits
-	if err := p.Decode(m.version, f.Header, f.Body); err != nil {
-		return err
-	}
-	if m.rare == nil || m.rare.method == "" {
-		return refuse(core.ProtocolError, "AUTH without an Authentication Method in CONNECT [MQTT-4.12.0-7]")
-	}
-	if string(p.Properties.AuthenticationMethod) != m.rare.method {
-		return refuse(core.ProtocolError, "AUTH with another Authentication Method than CONNECT [MQTT-4.12.1-1]")
-	}
-	return refuse(core.BadAuthenticationMethod, "this Authentication Method takes no further steps [4.12.1]")
-}

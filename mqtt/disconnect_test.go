@@ -176,7 +176,8 @@ func TestMQTT_4_12_0_7_Auth(t *testing.T) {
 		why                            core.Reason
 	}{
 		{"without method", connect5, "f0 08 19 06 15 0003 666f6f", "e0 01 82", "MQTT-4.12.0-7", core.ProtocolError},
-		{"again", method, "f0 08 19 06 15 0003 666f6f", "e0 01 8c", "4.12.1", core.BadAuthenticationMethod},
+		{"a server's code", method, "f0 08 00 06 15 0003 666f6f", "e0 01 82", "MQTT-3.15.2-1", core.ProtocolError},
+		{"nothing but a server's code", method, "f0 00", "e0 01 82", "MQTT-3.15.2-1", core.ProtocolError},
 		{"another method", method, "f0 08 19 06 15 0003 666f70", "e0 01 82", "MQTT-4.12.1-1", core.ProtocolError},
 		{"3.1.1", connect311, "f0 00", "", "2.1.2", core.ProtocolError},
 	} {

@@ -22,6 +22,10 @@ type recorder struct {
 	connectPending bool
 	request        *core.ConnectRequest
 
+	auths       []core.ConnectResult // answers to Authenticate, one a call
+	authPending bool
+	authAsked   bool
+
 	publishPause bool
 	publishErr   *core.Error
 	published    []core.Publish
@@ -66,6 +70,24 @@ func (r *recorder) result(q *core.ConnectRequest) *core.ConnectResult {
 	if res.Reason == core.Success {
 		res.Link = core.Link{Session: &core.Session{}, Epoch: 1}
 	}
+	return &res
+}
+
+func (r *recorder) Authenticate(_ *core.Turn, a *core.Authentication, again bool, data []byte) (*core.ConnectResult, bool) {
+	r.note("authenticate %v %q", again, data)
+	r.authAsked = true
+	if r.authPending {
+		return nil, true
+	}
+	return r.nextAuth(), false
+}
+
+func (r *recorder) nextAuth() *core.ConnectResult {
+	if len(r.auths) == 0 {
+		return &core.ConnectResult{Reason: core.NotAuthorized}
+	}
+	res := r.auths[0]
+	r.auths = r.auths[1:]
 	return &res
 }
 

@@ -15,16 +15,22 @@ func FuzzMachine(f *testing.F) {
 	for _, s := range []string{
 		connect31, connect311 + "c000 30 03 0001 61", connect5 + "82 07 0009 00 0001 61 01 a2 06 000a 00 0001 61 e000",
 		connect5 + "30 07 0001 61 03 23 0020 30 06 0000 03 23 0020", connect5 + "32 06 0001 61 0001 00 40 02 0001 50 02 0001 62 02 0001 70 02 0001",
-		connect5With("15 0003 666f6f") + "f0 08 19 06 15 0003 666f6f", "16 03 01", connect311 + connect311,
+		connect5With("15 0003 666f6f") + "f0 08 19 06 15 0003 666f6f", connectFoo() + nextFoo + "61" + nextFoo + "62" + againFoo + "63" + nextFoo + "64", "16 03 01", connect311 + connect311,
 	} {
 		f.Add(unhex(f, s), uint64(0x1234), byte(0))
 		f.Add(unhex(f, s), uint64(3), byte(0xFF))
+		f.Add(unhex(f, s), uint64(3), byte(0x10))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, splits uint64, answers byte) {
 		r := newRig(t)
 		r.gw.connectPending = answers&1 != 0
 		r.gw.subPending = answers&2 != 0
 		r.gw.publishPause = answers&4 != 0
+		if answers&16 != 0 {
+			r.gw.connect = more("b")
+		}
+		r.gw.auths = []core.ConnectResult{more("c"), {Link: core.Link{Session: &core.Session{}, Epoch: 1}, Data: []byte("d")}, more("e"), {}}
+		r.gw.authPending = answers&32 != 0
 		if answers&8 != 0 {
 			r.gw.publishErr = core.Errorf(core.ReceiveMaximumExceeded, "slow")
 		}
@@ -77,6 +83,11 @@ func completeWhatIsPending(r *rig, a *protocols.Actions) {
 	switch r.m.waiting {
 	case forConnect:
 		c = core.Completion{Op: core.OpConnect, Connect: r.gw.result(r.gw.request)}
+		if r.gw.authAsked {
+			c.Connect = r.gw.nextAuth()
+		}
+	case forAuth:
+		c = core.Completion{Op: core.OpAuthenticate, Connect: r.gw.nextAuth()}
 	case forSubscribe:
 		n := len(r.gw.subscribed[len(r.gw.subscribed)-1].Filters)
 		c = core.Completion{Op: core.OpSubscribe, Token: uint32(r.m.rare.packetID), Granted: make([]uint8, n), Reasons: make([]core.Reason, n)}

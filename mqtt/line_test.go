@@ -34,11 +34,17 @@ type line struct {
 // dial connects a raw client and expects the CONNACK.
 func dial(t testing.TB, gw *coretest.Gateway, connect, connack string) *line {
 	t.Helper()
+	l := begin(t, gw)
+	l.send(connect)
+	l.expect(connack)
+	return l
+}
+
+// begin is a connection on which nothing was said yet.
+func begin(t testing.TB, gw *coretest.Gateway) *line {
 	l := &line{t: t, gw: gw}
 	l.cond = sync.NewCond(&l.mu)
 	l.m = New(DefaultConfig(), gw.Gateway).NewMachine(&protocols.ConnInfo{Peer: l.Peer()}, l).(*Machine)
-	l.send(connect)
-	l.expect(connack)
 	return l
 }
 

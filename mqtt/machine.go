@@ -43,8 +43,9 @@ type rare struct {
 	asked   asked                // of CONNECT
 	refused []core.Reason        // filters of the SUBSCRIBE under way that were not put to core
 
-	aliases []string // inbound: topic of alias i+1, "" where there is none
-	method  string   // Authentication Method
+	aliases []string             // inbound: topic of alias i+1, "" where there is none
+	method  string               // Authentication Method
+	auth    *core.Authentication // core's part of it
 
 	packetID  uint16 // of the operation under way
 	expiry    uint32 // of DISCONNECT
@@ -71,6 +72,7 @@ const (
 	forSubscribe
 	forUnsubscribe
 	forReadable
+	forAuth
 )
 
 // rarely gives the rare part, made on demand.
@@ -110,7 +112,7 @@ func (m *Machine) Input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 // sizeLimit is the largest packet to take now: what the adapter allows, or less
 // where the listener does.
 func (m *Machine) sizeLimit() uint32 {
-	if m.state != fresh {
+	if m.state == open {
 		return m.packetLimit()
 	}
 	n := m.adapter.cfg.MaxConnectSize
@@ -135,6 +137,12 @@ func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packe
 		m.first(t, s, a, f)
 		return
 	}
+	if m.state == connecting {
+		if err := m.beforeConnack(t, s, a, f); err != nil {
+			m.fault(t, s, a, err)
+		}
+		return
+	}
 	var err error
 	switch f.Type {
 	case packet.TypePublish:
@@ -150,7 +158,7 @@ func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packe
 	case packet.TypeDisconnect:
 		err = m.disconnect(s, a, f)
 	case packet.TypeAuth:
-		err = m.auth(f)
+		err = m.auth(t, s, a, f)
 	case packet.TypeConnect:
 		err = refuse(core.ProtocolError, "a second CONNECT [MQTT-3.1.0-2]")
 	default:
@@ -186,6 +194,8 @@ func (m *Machine) Complete(t *core.Turn, c core.Completion, a *protocols.Actions
 	case c.Op == core.OpUnsubscribe && m.waiting == forUnsubscribe && c.Token == uint32(m.rare.packetID):
 		m.waiting = forNothing
 		m.sendUnsuback(t, s, a, m.rare.packetID, c.Reasons)
+	case c.Op == core.OpAuthenticate && m.waiting == forAuth && c.Connect != nil:
+		m.authDone(t, s, a, c.Connect)
 	case c.Op == core.OpReadable && m.waiting == forReadable:
 		m.waiting = forNothing
 	}
