@@ -16,10 +16,14 @@ import (
 
 // authenticators is the table of identity sources, in the order of asking.
 func (g *Gateway) authenticators() []core.Authenticator {
-	if g.users == nil {
-		return nil // then a user name is a claim that nobody checks
+	var out []core.Authenticator // without any, a user name is a claim that nobody checks
+	if s := certificates(g.cfg.edge().Listeners); s != nil {
+		out = append(out, s)
 	}
-	return []core.Authenticator{g.users}
+	if g.users != nil {
+		out = append(out, g.users)
+	}
+	return out
 }
 
 // exchangers is the table of methods of enhanced authentication.

@@ -77,18 +77,20 @@ type TLSConfig struct {
 	ClientCAFile string `toml:"client_ca_file" doc:"authorities whose client certificates are accepted, PEM"`
 	ClientAuth   string `toml:"client_auth" doc:"none (when left out), request (verified if shown) or require"`
 	MinVersion   string `toml:"min_version" doc:"1.2 (when left out) or 1.3"`
+
+	Identity string   `toml:"identity" doc:"the client certificate's field that is the user name; the certificate then takes the place of a password: cn, dn, san_dns, san_email, san_uri, san_ip or fingerprint (SHA-256); none when left out"`
+	ClientID string   `toml:"client_id" doc:"the client certificate's field to which the client identifier is bound, of the same kinds; without identity it is the user name, too; none when left out"`
+	CRLFiles []string `toml:"crl_files" doc:"lists of revoked client certificates, PEM or DER, read again on SIGHUP; every authority below the trusted ones needs one, and a list past its time refuses all"`
 }
 
 // QUICConfig is the bounds of one QUIC listener. handshake_timeout bounds the
 // handshake and the time until the first stream, max_unauthenticated the handshakes
 // at once.
 type QUICConfig struct {
-	IdleTimeout      time.Duration `toml:"idle_timeout" doc:"time without any packet of the client after which it is gone; after half of it the gateway asks, so a client that lives stays whatever its own keep alive; 5m when 0"`
-	MaxStreams       int           `toml:"max_streams" doc:"streams that one connection may have open at once; 16 when 0"`
-	StreamWindow     int           `toml:"stream_window" unit:"bytes" doc:"bytes that a client may send on one stream before they are read; bounds the memory of a stream; 256 KiB when 0"`
-	ConnectionWindow int           `toml:"connection_window" unit:"bytes" doc:"the same for all streams of one connection; 1 MiB when 0"`
-	Retry            string        `toml:"retry" doc:"whether a client must first show that its address is its own, which costs it a round trip: always, never, or auto (when left out): while more than retry_above handshakes are under way"`
-	RetryAbove       int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
+	IdleTimeout time.Duration `toml:"idle_timeout" doc:"time without any packet of the client after which it is gone; after half of it the gateway asks, so a client that lives stays whatever its own keep alive; 5m when 0"`
+	Window      int           `toml:"window" unit:"bytes" doc:"bytes that a client may send before they are read; bounds the memory of a connection; 256 KiB when 0"`
+	Retry       string        `toml:"retry" doc:"whether a client must first show that its address is its own, which costs it a round trip: always, never, or auto (when left out): while more than retry_above handshakes are under way"`
+	RetryAbove  int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
 }
 
 // Defaults of the fields of ListenerConfig.
@@ -105,9 +107,7 @@ const (
 	defaultMode               = "0660"
 	defaultDrainRate          = 5000
 	defaultQUICIdle           = 5 * time.Minute
-	defaultQUICStreams        = 16
-	defaultStreamWindow       = 256 << 10
-	defaultConnectionWindow   = 1 << 20
+	defaultQUICWindow         = 256 << 10
 	defaultRetryAbove         = 256
 	maxLoops                  = 64
 )
@@ -150,9 +150,7 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orInt(&d.MaxConnectSize, defaultMaxConnectSize)
 	orInt(&d.Backlog, defaultBacklog)
 	orTime(&d.QUIC.IdleTimeout, defaultQUICIdle)
-	orInt(&d.QUIC.MaxStreams, defaultQUICStreams)
-	orInt(&d.QUIC.StreamWindow, defaultStreamWindow)
-	orInt(&d.QUIC.ConnectionWindow, defaultConnectionWindow)
+	orInt(&d.QUIC.Window, defaultQUICWindow)
 	orText(&d.QUIC.Retry, "auto")
 	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
 	return d

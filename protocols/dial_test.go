@@ -36,7 +36,7 @@ func newAuthority(t testing.TB) *authority {
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
@@ -91,7 +91,7 @@ func certify(t testing.TB, c *TLSConfig) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	out := &tls.Config{RootCAs: roots, ServerName: "gateway.test"}
-	if c.ClientAuth != "" {
+	if c.ClientAuth != "" && c.ClientCAFile == "" {
 		c.ClientCAFile = writeFile(t, dir+"/ca.pem", a.pem)
 		pair, err := tls.X509KeyPair(a.issue(t, "client"))
 		if err != nil {

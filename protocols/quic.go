@@ -128,12 +128,12 @@ func quicConfig(c *ListenerConfig) *quic.Config {
 		HandshakeIdleTimeout:           max(c.HandshakeTimeout/2, time.Millisecond), // it allows twice this in all
 		MaxIdleTimeout:                 c.QUIC.IdleTimeout,
 		KeepAlivePeriod:                c.QUIC.IdleTimeout / 2,
-		MaxIncomingStreams:             int64(c.QUIC.MaxStreams),
+		MaxIncomingStreams:             1, // its bytes are the connection's; others would wait for ever
 		MaxIncomingUniStreams:          -1,
-		InitialStreamReceiveWindow:     uint64(min(c.QUIC.StreamWindow, firstWindow)),
-		MaxStreamReceiveWindow:         uint64(c.QUIC.StreamWindow),
-		InitialConnectionReceiveWindow: uint64(min(c.QUIC.ConnectionWindow, firstWindow)),
-		MaxConnectionReceiveWindow:     uint64(c.QUIC.ConnectionWindow),
+		InitialStreamReceiveWindow:     uint64(min(c.QUIC.Window, firstWindow)),
+		MaxStreamReceiveWindow:         uint64(c.QUIC.Window),
+		InitialConnectionReceiveWindow: uint64(min(c.QUIC.Window, firstWindow)),
+		MaxConnectionReceiveWindow:     uint64(c.QUIC.Window),
 	}
 }
 

@@ -80,9 +80,10 @@ func handshake(s *socket, cfg *tls.Config, gate chan struct{}, within time.Durat
 // handshakeReason sorts the ends of a TLS handshake.
 func handshakeReason(err error) core.Reason {
 	var cert *tls.CertificateVerificationError
+	var ruled *certificateRefusal
 	var late net.Error
 	switch {
-	case errors.As(err, &cert):
+	case errors.As(err, &cert), errors.As(err, &ruled):
 		return core.NotAuthorized
 	case errors.As(err, &late) && late.Timeout():
 		return core.ConnectTimeout

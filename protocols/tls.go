@@ -3,6 +3,7 @@ package protocols
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 )
@@ -45,13 +46,41 @@ func loadTLS(c *TLSConfig) (*tls.Config, error) {
 	if c.ClientCAFile == "" {
 		return out, nil
 	}
-	pem, err := os.ReadFile(c.ClientCAFile)
+	text, err := os.ReadFile(c.ClientCAFile)
 	if err != nil {
 		return nil, fmt.Errorf("tls.client_ca_file: %w", err)
 	}
 	out.ClientCAs = x509.NewCertPool()
-	if !out.ClientCAs.AppendCertsFromPEM(pem) {
+	if !out.ClientCAs.AppendCertsFromPEM(text) {
 		return nil, fmt.Errorf("tls.client_ca_file %q holds no certificate in PEM", c.ClientCAFile)
 	}
+	rules := &clientRules{fields: c.nameFields()}
+	if len(c.CRLFiles) > 0 {
+		if rules.lists, err = loadRevocations(c.CRLFiles, authoritiesOf(text)); err != nil {
+			return nil, err
+		}
+	}
+	out.VerifyConnection = rules.verify
 	return out, nil
+}
+
+// nameFields are the fields that a client certificate must have.
+func (c *TLSConfig) nameFields() (fields []string) {
+	for _, f := range []string{c.Identity, c.ClientID} {
+		if f != "" {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
+// authoritiesOf are the certificates of a PEM file; what cannot be read is left out,
+// as x509.CertPool does.
+func authoritiesOf(text []byte) (out []*x509.Certificate) {
+	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		if c, err := x509.ParseCertificate(b.Bytes); err == nil && b.Type == "CERTIFICATE" {
+			out = append(out, c)
+		}
+	}
+	return out
 }

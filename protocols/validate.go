@@ -69,7 +69,7 @@ func (c *ListenerConfig) validateAddress(f *faults) {
 func (c *ListenerConfig) validateTLS(f *faults) {
 	t := c.TLS
 	if !c.HasCertificate() {
-		if t != (TLSConfig{}) {
+		if !t.empty() {
 			f.add("tls", "…", "only holds for the transports tls, wss and quic")
 		}
 		return
@@ -86,6 +86,19 @@ func (c *ListenerConfig) validateTLS(f *faults) {
 	if !verifies && t.ClientCAFile != "" {
 		f.add("tls.client_ca_file", t.ClientCAFile, "does nothing unless client_auth is request or require")
 	}
+	f.oneOf("tls.identity", t.Identity, identityFields()...)
+	f.oneOf("tls.client_id", t.ClientID, identityFields()...)
+	if !verifies && t.Identity+t.ClientID != "" {
+		f.add("tls.identity", t.Identity+t.ClientID, "needs client_auth = request or require: there is no certificate to take a name from")
+	}
+	if !verifies && len(t.CRLFiles) > 0 {
+		f.add("tls.crl_files", "[…]", "does nothing unless client_auth is request or require")
+	}
+}
+
+// empty tells whether nothing is set.
+func (t *TLSConfig) empty() bool {
+	return len(t.CRLFiles) == 0 && t.CertFile+t.KeyFile+t.ClientCAFile+t.ClientAuth+t.MinVersion+t.Identity+t.ClientID == ""
 }
 
 func (c *ListenerConfig) validateProxy(f *faults) {
@@ -113,9 +126,7 @@ func (c *ListenerConfig) validateQUIC(f *faults) {
 		return
 	}
 	f.during("quic.idle_timeout", q.IdleTimeout, 24*time.Hour)
-	f.within("quic.max_streams", q.MaxStreams, 0, 1000)
-	f.within("quic.stream_window", q.StreamWindow, 0, 1<<30)
-	f.within("quic.connection_window", q.ConnectionWindow, 0, 1<<30)
+	f.within("quic.window", q.Window, 0, 1<<30)
 	f.oneOf("quic.retry", q.Retry, "", "auto", "always", "never")
 	f.within("quic.retry_above", q.RetryAbove, 0, 100_000_000)
 	if c.ProxyProtocol == "on" {
