@@ -54,7 +54,7 @@ func span() time.Duration {
 	if *full {
 		return 10 * time.Second
 	}
-	return 700 * time.Millisecond
+	return 500 * time.Millisecond
 }
 
 // size gives the quick size of an attack, or the full one.
@@ -73,6 +73,9 @@ func run(t *testing.T, all []attack) {
 }
 
 func (a attack) run(t *testing.T) {
+	if !*full && !*updateFigures {
+		t.Parallel() // their times mean nothing then
+	}
 	settings := append([]string{"listeners.mqtt.max_unauthenticated_per_address=16384"}, a.settings...)
 	g := startGateway(t, settings)
 	at := &arena{gateway: g, mqtt: g.ready.Listeners["mqtt"], tolerant: a.needs != "" && !*faults}
@@ -84,9 +87,9 @@ func (a attack) run(t *testing.T) {
 		}()
 	}
 	at.innocents = startInnocents(t, at.mqtt)
-	at.innocents.await(t, 100) // what it costs to serve them at all
+	at.innocents.await(t, 50) // what it costs to serve them at all
 	at.innocents.mark()
-	at.innocents.await(t, 150)
+	at.innocents.await(t, 100)
 	before := at.innocents.mark()
 	counted := at.metrics(t)
 	m := startMeter(g.ready.PID)

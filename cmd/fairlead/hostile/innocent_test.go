@@ -19,6 +19,7 @@ const pace = 2 * time.Millisecond
 type innocents struct {
 	pub, sub *peer
 	stop     chan struct{}
+	quiet    chan struct{} // closed when nothing more is published
 	wg       sync.WaitGroup
 
 	mu     sync.Mutex
@@ -32,7 +33,7 @@ type innocents struct {
 // startInnocents begins to publish until finish.
 func startInnocents(t *testing.T, address string) *innocents {
 	t.Helper()
-	n := &innocents{stop: make(chan struct{})}
+	n := &innocents{stop: make(chan struct{}), quiet: make(chan struct{})}
 	n.sub = connect(t, address, "innocent-sub")
 	if codes := n.sub.subscribed(t, subscribe(1, 1, "innocent/+")); codes[0] != 1 {
 		t.Fatalf("the innocent may not subscribe: %v", codes)
@@ -53,6 +54,7 @@ func (n *innocents) fault(format string, a ...any) {
 }
 
 func (n *innocents) publish() {
+	defer close(n.quiet)
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	for seq := uint64(0); ; seq++ {
@@ -157,6 +159,7 @@ func (n *innocents) await(t *testing.T, count int) {
 func (n *innocents) finish(t *testing.T) {
 	t.Helper()
 	close(n.stop)
+	<-n.quiet
 	eventually(t, "everything the innocent published", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
