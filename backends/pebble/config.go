@@ -19,6 +19,7 @@ type Config struct {
 	MemtableSize     int64         `toml:"memtable_size" unit:"bytes" doc:"writes kept in memory before they are sorted to disk; also the size of a log file and of what a start replays"`
 	CacheSize        int64         `toml:"cache_size" unit:"bytes" doc:"blocks of the database kept in memory for reading queues"`
 	MaxOpenFiles     int           `toml:"max_open_files" doc:"files of the database open at once"`
+	Repair           string        `toml:"repair" oneof:"refuse,discard" doc:"what a start does when changes that had been acknowledged cannot be read: refuse, or discard: set the damaged part aside in the folder damaged of the directory, count what was lost, and go on without it"`
 
 	// Version is the program's version, noted in the directory so that an older
 	// program can say who wrote it.
@@ -39,6 +40,7 @@ func DefaultConfig() Config {
 		MemtableSize:     16 << 20,
 		CacheSize:        32 << 20,
 		MaxOpenFiles:     1000,
+		Repair:           RepairRefuse,
 	}
 }
 
@@ -52,6 +54,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Path == "" {
 		errs = append(errs, errors.New("path is empty: name a directory for the store"))
+	}
+	if c.Repair != "" && c.Repair != RepairRefuse && c.Repair != RepairDiscard {
+		errs = append(errs, fmt.Errorf("repair = %q: must be %q or %q", c.Repair, RepairRefuse, RepairDiscard))
 	}
 	if c.CommitDelay < 0 || c.CommitDelay > 100*time.Millisecond {
 		errs = append(errs, fmt.Errorf("commit_delay = %s: must be between 0s and 100ms", c.CommitDelay))

@@ -146,7 +146,10 @@ func (d *directory) identify(cfg *Config) error {
 		return err
 	}
 	if err := json.Unmarshal(text, &d.id); err != nil || d.id.Format < 1 {
-		return fmt.Errorf("%q is damaged, so what the directory holds is unknown; restore the file from a backup, or use an empty directory (nothing was changed)", name)
+		if cfg.Repair == RepairDiscard {
+			return d.identifyAnew(cfg, name)
+		}
+		return fmt.Errorf("%q is damaged, so what the directory holds is unknown; restore the file from a backup, set store.repair = %q once to give the directory a new identity, or use an empty directory (nothing was changed)", name, RepairDiscard)
 	}
 	if d.id.Format > formatVersion {
 		return &FormatError{Dir: d.path, Format: d.id.Format, WrittenBy: d.id.WrittenBy}
@@ -166,6 +169,24 @@ func (d *directory) found(cfg *Config) error {
 			return fmt.Errorf("%q lacks %s but holds a database; restore the file from a backup, or use an empty directory (nothing was changed)", d.path, identityName)
 		}
 	}
+	return d.name(cfg)
+}
+
+// identifyAnew sets a damaged identity aside. The records tell their own versions,
+// so those of a newer program are still not taken for ours.
+func (d *directory) identifyAnew(cfg *Config, name string) error {
+	aside := d.asideFolder()
+	if err := makeDirectory(d.fs, aside); err != nil {
+		return err
+	}
+	if err := d.copyFile(name, d.fs.PathJoin(aside, identityName), -1); err != nil {
+		return err
+	}
+	return d.name(cfg)
+}
+
+// name gives the directory a random identity.
+func (d *directory) name(cfg *Config) error {
 	var node [16]byte
 	rand.Read(node[:]) // never fails
 	d.id = identity{Format: formatVersion, NodeID: hex.EncodeToString(node[:]), WrittenBy: version(cfg)}

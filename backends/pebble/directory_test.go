@@ -173,6 +173,27 @@ func TestNewerFormat(t *testing.T) {
 	unchanged(t, dir, before)
 }
 
+// A damaged identity is replaced where the configuration allows it; what lies in
+// the directory stays.
+func TestIdentityDiscarded(t *testing.T) {
+	dir := t.TempDir()
+	furnish(t, dir)
+	name := filepath.Join(dir, "fairlead.json")
+	if err := os.WriteFile(name, []byte(`{"format":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := small(dir)
+	cfg.Repair = pebble.RepairDiscard
+	s := open(t, cfg)
+	defer s.Close()
+	if got := queued(t, s, "a"); got != "0 1 2 3" {
+		t.Errorf("queue: %s", got)
+	}
+	if aside, _ := filepath.Glob(filepath.Join(dir, "damaged", "*", "fairlead.json")); len(aside) != 1 {
+		t.Errorf("set aside: %q", aside)
+	}
+}
+
 func TestUnusableDirectory(t *testing.T) {
 	tests := []struct {
 		name    string

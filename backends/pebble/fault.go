@@ -37,8 +37,18 @@ func (d *damage) note(key []byte, what string) bool {
 	return true
 }
 
-// Faults gives how many records were found damaged since Open, and the names of
-// the first of them. Damaged records are not served; queue entries among them
+// add counts n lost things under one name.
+func (d *damage) add(n uint64, what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count += n
+	if len(d.named) < maxNamedFaults {
+		d.named = append(d.named, what)
+	}
+}
+
+// Faults gives how many records were found damaged since Open, with the groups of
+// changes that Config.Repair let Open discard, and the names of the first of them. Damaged records are not served; queue entries among them
 // are lost messages.
 func (s *Store) Faults() (count uint64, names []string) {
 	s.damage.mu.Lock()

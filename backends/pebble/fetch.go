@@ -142,9 +142,9 @@ func leap(from uint64, i int) uint64 {
 // errGone: the entry was acknowledged while it was being read.
 var errGone = errors.New("acknowledged meanwhile")
 
-// isDamage says whether err lies in the record, not in the way to it.
+// isDamage says whether err lies in the record or its block, not in the way to it.
 func isDamage(err error) bool {
-	return errors.Is(err, errCorrupt) || errors.Is(err, errVersion) || errors.Is(err, errNoBody)
+	return errors.Is(err, errCorrupt) || errors.Is(err, errVersion) || errors.Is(err, errNoBody) || pebble.IsCorruptionError(err)
 }
 
 var errNoBody = errors.New("its message is missing")

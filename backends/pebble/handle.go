@@ -40,7 +40,7 @@ func openHandle(cfg *Config, dir *directory, log *slog.Logger, onFault func(erro
 			h, err = nil, fmt.Errorf("pebble: open the database in %q: %w", dir.path, f.reason())
 		}
 	}()
-	if err := checkLogs(dir.fs, dir.database()); err != nil {
+	if err := inspect(cfg, dir, l); err != nil {
 		return nil, fmt.Errorf("pebble: %w", err)
 	}
 	cache := pebble.NewCache(cfg.CacheSize)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
@@ -20,13 +21,20 @@ import (
 
 // DamageError says that changes that had been acknowledged cannot be read.
 type DamageError struct {
-	Dir    string
+	Dir    string // the data directory
+	File   string // the damaged file, "" where pebble does not name one
+	Offset int64  // in File: the first byte that cannot be read
+	Groups uint64 // groups of changes that are lost at least, 0 if unknown
 	Detail string
 }
 
 // Error says what is damaged and what to do.
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("the store in %q is damaged: %s; restore it from a backup, or move it away to begin empty (nothing was changed)", e.Dir, e.Detail)
+	where := ""
+	if e.File != "" {
+		where = fmt.Sprintf("the file %q is unreadable from byte %d on: ", e.File, e.Offset)
+	}
+	return fmt.Sprintf("the store in %q is damaged: %s%s; restore it from a backup, or set store.repair = %q once to set the damaged part aside and go on without it (nothing was changed)", e.Dir, where, e.Detail, RepairDiscard)
 }
 
 // stamp is what the record under groupKey says.
@@ -71,71 +79,140 @@ func findStamp(data []byte) (s stamp, rest []byte, ok bool) {
 	}
 }
 
-// checkLogs looks at the logs of the database in dir, before pebble does.
-func checkLogs(files vfs.FS, dir string) error {
-	names, err := files.List(dir)
+// logs is what can be read of all logs together.
+type logs struct{ first uint64 } // number of the first group, 0 for none
+
+// checkLogs looks at the logs of the database of dir, before pebble does.
+func checkLogs(dir *directory) (logs, error) {
+	var all logs
+	names, err := dir.fs.List(dir.database())
 	if err != nil {
-		return nil // there is none, or Open says it better
+		return all, nil // there is none, or Open says it better
 	}
 	for _, name := range names {
 		number, err := strconv.ParseUint(strings.TrimSuffix(name, ".log"), 10, 64)
 		if !strings.HasSuffix(name, ".log") || err != nil {
 			continue
 		}
-		if err := checkLog(files, files.PathJoin(dir, name), number); err != nil {
-			return err
+		path := dir.fs.PathJoin(dir.database(), name)
+		l, err := readLog(dir.fs, path, number)
+		if err != nil {
+			return all, err
+		}
+		if l.first != 0 && (all.first == 0 || l.first < all.first) {
+			all.first = l.first
+		}
+		if l.proven > l.last {
+			return all, &DamageError{
+				Dir: dir.path, File: path, Offset: l.end, Groups: l.lost(),
+				Detail: fmt.Sprintf("the log can be read up to group %d of changes, but group %d had been confirmed", l.last, l.proven),
+			}
 		}
 	}
-	return nil
+	return all, nil
 }
 
-// checkLog compares what can be read of a log with what it proves. A log is as
+// logFacts is what a log tells.
+type logFacts struct {
+	first, last uint64 // groups that pebble will find, 0 for none
+	end         int64  // where it stops reading
+	proven      uint64 // the last group that was confirmed
+	seen        uint64 // the last group that lies behind end
+	before      uint64 // a group before all that lie behind end
+}
+
+// readLog compares what can be read of a log with what it proves. A log is as
 // large as a memtable, or as the largest batch; it is read whole.
-func checkLog(files vfs.FS, path string, number uint64) error {
+func readLog(files vfs.FS, path string, number uint64) (logFacts, error) {
+	var l logFacts
 	file, err := files.Open(path)
 	if err != nil {
-		return nil
+		return l, nil
 	}
 	defer file.Close()
 	text, err := io.ReadAll(file)
 	if err != nil {
-		return fmt.Errorf("read the log %q: %w", path, err)
+		return l, fmt.Errorf("read the log %q: %w", path, err)
 	}
-	last := lastReadable(text, number)
-	if last == 0 {
-		// Nothing to compare with: a fresh log, maybe made of an old one's file,
-		// whose stamps say nothing about this one.
-		return nil
+	l.readable(text, number)
+	for i := int(l.end); i+walHeader <= len(text); i++ {
+		chunk := chunkAt(text[i:], uint32(number), walBlock-i%walBlock)
+		for s, rest, ok := findStamp(chunk); ok; s, rest, ok = findStamp(rest) {
+			if l.seen == 0 {
+				l.before = max(s.number, 2) - 2 // what cannot be read is one at least
+			}
+			l.seen = max(l.seen, s.number)
+			l.proven = max(l.proven, s.confirmed)
+		}
 	}
-	proven := uint64(0)
-	for s, rest, ok := findStamp(text); ok; s, rest, ok = findStamp(rest) {
-		proven = max(proven, s.confirmed)
-	}
-	if proven > last {
-		return &DamageError{Dir: path, Detail: fmt.Sprintf("the log can be read up to group %d of changes, but group %d had been confirmed", last, proven)}
-	}
-	return nil
+	return l, nil
 }
 
-// lastReadable gives the number of the last group that pebble will find in a log,
-// 0 for none.
-func lastReadable(text []byte, number uint64) uint64 {
-	last := uint64(0)
+// lost is how many groups cannot be read, as far as that is known.
+func (l *logFacts) lost() uint64 {
+	if l.last != 0 {
+		return max(l.seen, l.proven) - l.last
+	}
+	return max(l.seen, l.proven) - l.before
+}
+
+// readable reads as far as pebble will.
+func (l *logFacts) readable(text []byte, number uint64) {
 	r := newLogReader(record.NewReader, bytes.NewReader(text), number)
 	for {
+		l.end = r.Offset()
 		next, err := r.Next()
 		if err != nil {
-			return last
+			return
 		}
 		batch, err := io.ReadAll(next)
 		if err != nil {
-			return last
+			return
 		}
 		// One stamp a batch, at its end; payloads may look like anything.
 		for s, rest, ok := findStamp(batch); ok; s, rest, ok = findStamp(rest) {
-			last = max(last, s.number)
+			if l.first == 0 {
+				l.first = s.number
+			}
+			l.last = max(l.last, s.number)
+			l.proven = max(l.proven, s.confirmed)
 		}
 	}
+}
+
+// Pebble's log is made of blocks, and they of chunks that do not cross them:
+// CRC-32C, masked (4 bytes), length (2), type (1), the low half of the log's
+// number (4), for the later types an offset (8), payload. A file is used again
+// for a later log; the number tells whose a chunk is.
+const (
+	walBlock      = 32 << 10
+	walHeader     = 11
+	walSyncHeader = 19
+	walFirstType  = 5
+	walFirstSync  = 9
+	walLastType   = 12
+	walMask       = 0xa282ead8
+)
+
+// chunkAt gives the payload of the chunk of log number that begins with text and
+// ends within most bytes; nil where none does.
+func chunkAt(text []byte, number uint32, most int) []byte {
+	if text[6] < walFirstType || text[6] > walLastType || binary.LittleEndian.Uint32(text[7:]) != number {
+		return nil
+	}
+	header := walHeader
+	if text[6] >= walFirstSync {
+		header = walSyncHeader
+	}
+	end := header + int(binary.LittleEndian.Uint16(text[4:]))
+	if end > most || end > len(text) {
+		return nil
+	}
+	c := crc32.Checksum(text[6:end], castagnoli)
+	if (c>>15|c<<17)+walMask == binary.LittleEndian.Uint32(text) {
+		return text[header:end]
+	}
+	return nil
 }
 
 // newLogReader calls record.NewReader, the type of whose number has no name

@@ -46,6 +46,10 @@ func (s *Store) scanAll(ctx context.Context, db *pebble.DB, to core.Loader) (*ta
 // cannot be read; a session reaches it by itself after 300 years at 100 a second.
 const lostReservation = 1 << 40
 
+// discardedLeap is how many sequence numbers are passed over in each session when
+// changes were discarded at the start: some of them may have used numbers.
+const discardedLeap = 1 << 32
+
 // interval is how many keys a scan reads between two looks at its context.
 const interval = 1024
 
@@ -185,6 +189,9 @@ func (sc *scan) flush() error {
 	}
 	sc.open = false
 	r, c := &sc.record, sc.cur
+	if sc.s.discarded {
+		c.reserved += discardedLeap
+	}
 	if n := len(c.queue); n > 0 {
 		c.reserved = max(c.reserved, c.queue[n-1].end())
 		r.QueueHead = c.queue[0].first

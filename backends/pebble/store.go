@@ -42,6 +42,8 @@ type Store struct {
 	lowSpace atomic.Bool
 	applying atomic.Bool // the committer is inside pebble
 	damage   damage
+
+	discarded bool // Open set a part aside: what was used of numbers is uncertain
 }
 
 var _ core.Store = (*Store)(nil)
@@ -55,7 +57,8 @@ type figures struct {
 // Open opens or makes the store in cfg.Path and starts its goroutines; Close
 // ends them. It replays the log of the last run, which takes about a second for
 // each 100 MB of Config.MemtableSize. Errors say what the operator can do;
-// *LockedError and *FormatError can be told from others.
+// *LockedError,
+// *FormatError and *DamageError can be told from others.
 func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("pebble: %w", err)
@@ -77,7 +80,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 		stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.tables.init()
-	h, err := openHandle(&cfg, dir, log, s.onFault)
+	h, err := s.openRepaired()
 	if err != nil {
 		dir.close()
 		if isFull(err) {
