@@ -165,7 +165,7 @@ func (p *publisher) send(ctx, stop context.Context, c *devices.Client) error {
 // compose numbers the next message of each topic.
 func (p *publisher) compose(stop context.Context, c *devices.Client) error {
 	for i, topic := range p.topics() {
-		if err := p.ledger.awaitRoom(stop, topic); err != nil {
+		if err := p.ledger.awaitRoom(stop, topic, c.Done()); err != nil {
 			return err
 		}
 		select {

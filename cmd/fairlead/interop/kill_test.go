@@ -42,8 +42,10 @@ func TestKill(t *testing.T) {
 	stop, stopSending := context.WithCancel(ctx)
 	defer stopSending()
 	r.sending(ctx, stop)
-	for range *kills {
-		r.kill(ctx, t)
+	for i := range *kills {
+		if r.kill(ctx, t); (i+1)%20 == 0 {
+			t.Logf("%d kills, %d deliveries", i+1, r.ledger.totals().received)
+		}
 	}
 	stopSending()
 	r.finish(ctx, t)

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,10 +115,11 @@ func (s *seen) take(number int) {
 	}
 }
 
-// awaitRoom waits until every subscriber has nearly caught up on the topic.
-func (l *ledger) awaitRoom(ctx context.Context, topic string) error {
+// awaitRoom waits until every subscriber has nearly caught up on the topic, or
+// gone is closed: what is on its way may need a new connection first.
+func (l *ledger) awaitRoom(ctx context.Context, topic string, gone <-chan struct{}) error {
 	n := l.lanes[topic]
-	return l.await(ctx, &n.changed, func() bool {
+	return l.await(ctx, &n.changed, gone, func() bool {
 		for _, s := range n.seen {
 			if n.sent-s.next > l.behind {
 				return false
@@ -129,13 +131,13 @@ func (l *ledger) awaitRoom(ctx context.Context, topic string) error {
 
 // awaitReceived waits until n deliveries were made in all.
 func (l *ledger) awaitReceived(ctx context.Context, n int) error {
-	return l.await(ctx, &l.changed, func() bool { return l.received >= n })
+	return l.await(ctx, &l.changed, nil, func() bool { return l.received >= n })
 }
 
 // awaitAll waits until everything that was sent has arrived.
 func (l *ledger) awaitAll(ctx context.Context) error {
 	for _, n := range l.lanes {
-		err := l.await(ctx, &n.changed, func() bool {
+		err := l.await(ctx, &n.changed, nil, func() bool {
 			for _, s := range n.seen {
 				if s.next < n.sent {
 					return false
@@ -150,7 +152,7 @@ func (l *ledger) awaitAll(ctx context.Context) error {
 	return nil
 }
 
-func (l *ledger) await(ctx context.Context, changed *signal, enough func() bool) error {
+func (l *ledger) await(ctx context.Context, changed *signal, gone <-chan struct{}, enough func() bool) error {
 	for {
 		l.mu.Lock()
 		done, next := enough(), changed.next()
@@ -160,6 +162,8 @@ func (l *ledger) await(ctx context.Context, changed *signal, enough func() bool)
 		}
 		select {
 		case <-next:
+		case <-gone:
+			return errors.New("the connection ended")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
