@@ -18,6 +18,25 @@ const (
 	outOfDescriptors = "cannot accept connections: out of descriptors or memory; they wait in the backlog; raise the limit of open files (ulimit -n, LimitNOFILE=)"
 )
 
+// What connections hold of their first packets before they are accepted is bounded
+// for all of a listener together: with max_unauthenticated of them each might
+// otherwise hold max_connect_size, 1 GiB. The many share strangersBytes, but a
+// CONNECT of strangerLeast, which is larger than all but a few, always fits.
+const (
+	strangersBytes = 16 << 20
+	strangerLeast  = 4 << 10
+)
+
+// heldLimit is how many bytes may wait for the rest of their packet on one
+// connection.
+func (l *Listener) heldLimit(accepted bool) int {
+	if accepted {
+		return l.cfg.MaxPacketSize + packetSlack
+	}
+	share := max(strangerLeast, strangersBytes/max(1, int(l.fresh.Load())))
+	return min(l.cfg.MaxPacketSize+packetSlack, l.cfg.MaxConnectSize+packetSlack, share)
+}
+
 // bucket is a token bucket: rate tokens a second, at most burst at once. A rate
 // of 0 never runs empty. Safe for concurrent use.
 type bucket struct {

@@ -356,3 +356,25 @@ func awaitCount(t *testing.T, reached func() bool) {
 		}
 	}
 }
+
+// TestStrangersShare: the more connections are not yet accepted, the less each may
+// hold, and all of them together little more than strangersBytes.
+func TestStrangersShare(t *testing.T) {
+	ln := newListener("mqtt", &ListenerConfig{Transport: TCP}, nil)
+	for _, c := range []struct{ fresh, want int }{
+		{0, defaultMaxConnectSize + packetSlack},
+		{1, defaultMaxConnectSize + packetSlack},
+		{64, defaultMaxConnectSize + packetSlack},
+		{1024, 16 << 10},
+		{4096, strangerLeast},
+		{defaultUnauthenticated, strangerLeast},
+	} {
+		ln.fresh.Store(int64(c.fresh))
+		if got := ln.heldLimit(false); got != c.want {
+			t.Errorf("%d strangers: each may hold %d bytes, wanted %d", c.fresh, got, c.want)
+		}
+		if got := ln.heldLimit(true); got != defaultMaxPacketSize+packetSlack {
+			t.Errorf("%d strangers: an accepted client may hold %d bytes", c.fresh, got)
+		}
+	}
+}

@@ -123,17 +123,9 @@ type gateway interface {
 // and what one read brought of the next.
 const packetSlack = readSize + 16
 
-// errHeldTooMuch is a machine that leaves more input than a packet may have.
-var errHeldTooMuch = errors.New("more input waits than a packet may have")
-
-// heldLimit is how many bytes may wait for the rest of their packet.
-func (l *Listener) heldLimit(accepted bool) int {
-	limit := l.cfg.MaxPacketSize
-	if !accepted {
-		limit = min(limit, l.cfg.MaxConnectSize)
-	}
-	return limit + packetSlack
-}
+// errHeldTooMuch is a machine that leaves more input than a packet may have, or a
+// stranger that holds more than its share.
+var errHeldTooMuch = errors.New("more input waits than a packet may have, or than one of so many unauthenticated connections may hold")
 
 // admits checks the limits for a connection that was just accepted, and counts it
 // if it may stay.
