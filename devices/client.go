@@ -43,6 +43,9 @@ type Client struct {
 	got     *Message     // what the machine just received
 	said    *ReasonError // what the server just said
 	former  *Client      // whose session this one took over
+	scram   *scram       // the authentication under way, or the last
+	unsure  error        // why the server that said yes is not believed
+	renewal chan error   // of the Reauthenticate under way, nil for none
 }
 
 // Accepted is what the server said in its CONNACK.

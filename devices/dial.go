@@ -35,10 +35,7 @@ func Dial(ctx context.Context, rawURL string, o Options) (*Client, error) {
 	if c.conn, err = a.open(ctx, &o); err != nil {
 		return nil, explainDial(a, err)
 	}
-	got, err := c.handshake(ctx)
-	if err == nil {
-		got, err = c.join(got)
-	}
+	got, err := c.begin(ctx)
 	if err != nil {
 		c.conn.Close()
 		return nil, explainHandshake(a, &o, err)
@@ -96,6 +93,11 @@ func (c *Client) connect() error {
 	for _, u := range o.User {
 		id.User = id.User.Add([]byte(u.Name), []byte(u.Value))
 	}
+	if o.AuthMethod != "" {
+		if err := c.prove(id); err != nil {
+			return err
+		}
+	}
 	if w := o.Will; w != nil {
 		if err := checkUser(w.User); err != nil {
 			return err
@@ -112,8 +114,30 @@ func (c *Client) connect() error {
 // maxConnack is the largest answer to a CONNECT that is taken, in bytes.
 const maxConnack = 1 << 20
 
-// handshake sends the CONNECT and reads until the answer is there; more may be behind it.
-func (c *Client) handshake(ctx context.Context) (got []byte, err error) {
+// begin sends the CONNECT and takes the answers up to the CONNACK; rest is what came
+// behind it.
+func (c *Client) begin(ctx context.Context) (rest []byte, err error) {
+	for {
+		if rest, err = c.handshake(ctx, rest); err != nil {
+			return nil, err
+		}
+		if rest, err = c.join(rest); err != nil || c.joined() {
+			return rest, err
+		}
+	}
+}
+
+// joined reports whether the CONNACK came; before it there are steps of an
+// authentication, whose answers wait to be sent.
+func (c *Client) joined() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machine.Online() || c.ended
+}
+
+// handshake sends what waits and reads behind buf until an answer is there; more may be
+// behind it.
+func (c *Client) handshake(ctx context.Context, buf []byte) (got []byte, err error) {
 	conn := c.conn
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
@@ -124,11 +148,16 @@ func (c *Client) handshake(ctx context.Context) (got []byte, err error) {
 			err = ctx.Err()
 		}
 	}()
-	if _, err = conn.Write(c.turn.Out); err != nil {
-		return nil, err
-	}
+	c.mu.Lock()
+	out := c.turn.Out
 	c.turn.Out = nil
-	buf := make([]byte, 0, 4096)
+	c.mu.Unlock()
+	if len(out) > 0 {
+		if _, err = conn.Write(out); err != nil {
+			return nil, err
+		}
+	}
+	buf = append(make([]byte, 0, max(4096, len(buf))), buf...)
 	for {
 		_, n, err := packet.Next(buf, maxConnack)
 		if err != nil {
@@ -160,10 +189,16 @@ func (c *Client) join(got []byte) (rest []byte, err error) {
 	former := c.former
 	c.former = nil
 	c.flush()
+	unsure := c.unsure
 	c.mu.Unlock()
+	var fault *authFault
 	switch {
 	case former != nil:
 		former.conn.Close()
+	case unsure != nil:
+		return nil, unsure
+	case errors.As(err, &fault):
+		return nil, err
 	case errors.Is(err, machine.ErrRefused):
 		if got[1] == 2 && c.said.Version == packet.V5 { // shorter than MQTT 5 has it
 			c.said.Version = packet.V311

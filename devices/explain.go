@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
 // notMQTT is an answer that is no CONNACK.
@@ -115,6 +117,9 @@ func explainHandshake(a *address, o *Options, err error) error {
 
 // refusalHint says what helps against the server's no.
 func refusalHint(no *ReasonError, o *Options) string {
+	if no.Code == packet.ReasonBadAuthenticationMethod {
+		return "choose another authentication method, or none to send the password itself"
+	}
 	switch no.Code.ReturnCode() {
 	case 4, 5:
 		if o.Username == "" {

@@ -17,6 +17,9 @@ type Options struct {
 	Username    string // goes before what the URL says
 	Password    []byte
 	HasPassword bool
+	// AuthMethod has user name and password proven by this method instead of sent
+	// (MQTT 5): ScramSHA256 or ScramSHA512; "" sends them.
+	AuthMethod string
 
 	// Resume keeps an earlier session (Clean Start 0). Before MQTT 5 it also
 	// makes this session outlive the connection.

@@ -92,7 +92,7 @@ func (s *Session) begin(c *Client) (former *Client) {
 // events hears what the machine of a Client has to tell; the lock is held.
 type events Client
 
-var _ machine.Handler = (*events)(nil)
+var _ machine.Authenticator = (*events)(nil)
 
 // Connected takes the server's answer to CONNECT.
 func (e *events) Connected(ack *packet.Connack) {
@@ -101,6 +101,11 @@ func (e *events) Connected(ack *packet.Connack) {
 		c.said = &ReasonError{Op: "connection refused", Code: ack.Reason, Version: c.opt.Version,
 			Text: string(p.ReasonString), Reference: string(p.ServerReference)}
 		return
+	}
+	if c.scram != nil {
+		if c.unsure = c.scram.verify(ack.Properties.AuthenticationData); c.unsure != nil {
+			return
+		}
 	}
 	c.accepted = accepted(&c.opt, ack)
 	c.former = c.session.begin(c)

@@ -86,6 +86,8 @@ type Identity struct {
 	Password    []byte
 	Will        *packet.Will          // nil: none; its properties count in MQTT 5 only
 	User        packet.UserProperties // of the CONNECT (MQTT 5)
+	Method      []byte                // authentication method (MQTT 5), needs an Authenticator; empty: none
+	Data        []byte                // what the client says first by the method
 }
 
 // connect fills p with what c and id say.
@@ -99,6 +101,12 @@ func (c *Config) connect(p *packet.Connect, id *Identity) {
 	}
 	f := &p.Properties
 	f.User = id.User
+	if len(id.Method) > 0 {
+		f.SetAuthenticationMethod(id.Method)
+		if len(id.Data) > 0 {
+			f.SetAuthenticationData(id.Data)
+		}
+	}
 	if c.SessionExpiry != 0 {
 		f.SetSessionExpiry(c.SessionExpiry)
 	}

@@ -58,7 +58,10 @@ func (m *Machine) fail(t *Turn, err error) {
 // handle takes one packet.
 func (m *Machine) handle(t *Turn, f packet.Frame) error {
 	v := m.cfg.version()
-	if m.phase == connecting {
+	switch {
+	case f.Type == packet.TypeAuth:
+		return m.challenged(t, f)
+	case m.phase == connecting:
 		return m.connack(t, f)
 	}
 	switch f.Type {

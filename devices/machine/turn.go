@@ -20,6 +20,7 @@ type Turn struct {
 	suback    packet.Suback
 	unsuback  packet.Unsuback
 	leave     packet.Disconnect
+	auth      packet.Auth
 	prepared  bool
 	spare     []*session // empty ones
 	spareSize int        // bytes that spare holds
@@ -66,7 +67,7 @@ func (t *Turn) prepare() {
 	}
 	t.prepared = true
 	open := &packet.Limits{PropertyBytes: packet.MaxRemaining, UserProperties: packet.MaxRemaining, Filters: packet.MaxRemaining}
-	t.connack.Limits, t.publish.Limits, t.ack.Limits, t.suback.Limits, t.unsuback.Limits, t.leave.Limits = open, open, open, open, open, open
+	t.connack.Limits, t.publish.Limits, t.ack.Limits, t.suback.Limits, t.unsuback.Limits, t.leave.Limits, t.auth.Limits = open, open, open, open, open, open, open
 }
 
 // take gives an empty session.
