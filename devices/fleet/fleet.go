@@ -31,7 +31,7 @@ type Fleet struct {
 	started time.Time
 	phase   string
 	samples []report.Sample
-	refused float64 // connects, so far
+	refused uint64 // connects, so far
 	last    oracle.Snapshot
 	short   []report.Shortfall // of the run itself
 	each    uint64             // memory for each connected device, in bytes
@@ -186,7 +186,8 @@ func (f *Fleet) windUp(p *player) {
 	}
 	f.phase = "settling"
 	f.crew.order(hush)
-	p.until(f.opt.Scenario.Settle, f.settled)
+	hushed := f.clock.Now()
+	p.until(f.opt.Scenario.Settle, func() bool { return f.settled(hushed) })
 	if wait := f.lingering(); wait > 0 {
 		f.phase = "wills"
 		f.crew.order(cut)
@@ -198,11 +199,14 @@ func (f *Fleet) windUp(p *player) {
 	p.sample()
 }
 
-// settled tells whether nothing is outstanding.
-func (f *Fleet) settled() bool {
+// settled tells whether nothing is outstanding: what the workers know is a heartbeat
+// old, so some of them have to pass first.
+func (f *Fleet) settled(hushed int64) bool {
+	if f.clock.Now()-hushed < 4*int64(heartbeat) {
+		return false
+	}
 	s := f.oracle.Snapshot()
-	return f.crew.status().Unacked == 0 && s.Outstanding == 0 && s.Queued == 0 &&
-		time.Duration(f.clock.Now()-f.begun)-time.Duration(s.At) < time.Second
+	return f.crew.status().Unacked == 0 && s.Outstanding == 0 && s.Queued == 0
 }
 
 // lingering is how long the Wills of lingering groups may take; 0: there are none.

@@ -65,6 +65,7 @@ func (p *player) sample() {
 	f.last = snap
 	f.samples = append(f.samples, s)
 	if f.opt.Progress != nil {
+		f.refused += r.counts[oracle.Refused]
 		f.opt.Progress(f.standing(&s, &snap))
 	}
 }
@@ -72,10 +73,9 @@ func (p *player) sample() {
 // standing is how the run stands, for people.
 func (f *Fleet) standing(s *report.Sample, snap *oracle.Snapshot) *report.Status {
 	sc := f.opt.Scenario
-	f.refused += s.Refused * f.opt.Interval.Seconds()
 	return &report.Status{
 		Title: sc.Title, Phase: f.phase, Elapsed: s.At, Planned: sc.Duration + sc.Settle, Devices: f.plan.Len(), Now: *s,
 		Sent: snap.Total.Sent, Received: snap.Total.Received, Lost: snap.Faults[oracle.LostMessage] + snap.Total.LostQoS0,
-		Faults: snap.ByFault, Refused: uint64(f.refused), Watched: len(f.opt.BrokerPIDs) > 0,
+		Faults: snap.ByFault, Refused: f.refused, Watched: len(f.opt.BrokerPIDs) > 0,
 	}
 }
