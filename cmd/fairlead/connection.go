@@ -29,6 +29,7 @@ type connection struct {
 	id, user       string
 	password       string
 	passwordFile   string
+	authMethod     string
 	version        string
 	keepAlive      uint16
 	keep           bool // -c
@@ -57,6 +58,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f.StringVarP(&c.user, "username", "u", "", "user name")
 	f.StringVarP(&c.password, "password", "P", "", "password; others on this machine may see it, so rather --password-file")
 	f.StringVar(&c.passwordFile, "password-file", "", "file whose first line is the password")
+	f.StringVar(&c.authMethod, "auth-method", "", "prove the password by this method instead of sending it: SCRAM-SHA-256 or SCRAM-SHA-512 (MQTT 5)")
 	f.StringVarP(&c.version, "protocol-version", "V", "5", "3.1, 3.1.1 or 5")
 	f.Uint16VarP(&c.keepAlive, "keepalive", "k", 60, "keep alive in seconds; 0 turns it off")
 	f.BoolVarP(&c.keep, "disable-clean-session", "c", false, "keep the session of an earlier connection; needs --id")
@@ -136,7 +138,7 @@ func (c *connection) address() (string, error) {
 // options are what the client is made with.
 func (c *connection) options(t *terminal) (devices.Options, error) {
 	o := devices.Options{
-		ClientID: c.id, Username: c.user, Resume: c.keep || !c.clean,
+		ClientID: c.id, Username: c.user, AuthMethod: c.authMethod, Resume: c.keep || !c.clean,
 		KeepAlive: time.Duration(c.keepAlive) * time.Second, Timeout: c.connectTimeout,
 		TLS: devices.TLS{CAFile: c.ca, CertFile: c.cert, KeyFile: c.key, ServerName: c.serverName, Insecure: c.insecure},
 	}
