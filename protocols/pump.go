@@ -31,17 +31,17 @@ type pumps struct {
 	sockets []*pumpSocket
 	started bool
 
-	mu      sync.Mutex // what follows
-	slots   []*pumpConn
-	free    []uint32
-	wheel   wheel
-	due     uint32 // tick for which the timer goroutine sleeps, 0: for ever
-	swept   int
-	closed  bool // no connection comes in any more
-	serving bool // start was called: there are turns
-	quit    bool
-	kick    chan struct{} // wakes the timer goroutine
-	stop    chan struct{} // closed: acceptors end
+	mu     sync.Mutex // what follows
+	slots  []*pumpConn
+	free   []uint32
+	wheel  wheel
+	due    uint32 // tick for which the timer goroutine sleeps, 0: for ever
+	swept  int
+	closed bool // no connection comes in any more
+	quit   bool
+	kick   chan struct{} // wakes the timer goroutine
+	stop   chan struct{} // closed: acceptors end
+	up     chan struct{} // closed: there are turns
 }
 
 // pumpSocket is a listening socket of the pump.
@@ -56,7 +56,7 @@ type pumpSocket struct {
 }
 
 func newPumps(g gateway, log *slog.Logger, y *tally) *pumps {
-	return &pumps{gateway: g, log: log, tally: y, born: time.Now(), kick: make(chan struct{}, 1), stop: make(chan struct{})}
+	return &pumps{gateway: g, log: log, tally: y, born: time.Now(), kick: make(chan struct{}, 1), stop: make(chan struct{}), up: make(chan struct{})}
 }
 
 func (p *pumps) serves(string) bool { return true }
@@ -132,9 +132,7 @@ func (p *pumps) start() error {
 	for range n {
 		p.turns <- p.gateway.NewTurn()
 	}
-	p.mu.Lock()
-	p.serving = true
-	p.mu.Unlock()
+	close(p.up)
 	p.wg.Go(p.keepTime)
 	for _, s := range p.sockets {
 		p.wg.Go(func() { p.acceptFrom(s) })

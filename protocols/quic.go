@@ -30,8 +30,8 @@ type quicSocket struct {
 
 	attempts    sync.WaitGroup // handshakes and connections that are not gone yet
 	handshaking atomic.Int64
-	ending      chan struct{} // closed: nothing more is accepted
-	endOnce     sync.Once
+	up, ending  <-chan struct{} // closed: the pump runs; nothing more is accepted
+	end         func()
 }
 
 // quicAttempt is one connection from its first packet on.
@@ -76,7 +76,8 @@ func (p *pumps) listenQUIC(ln *Listener, a netip.AddrPort) (*quicSocket, error) 
 		return nil, err
 	}
 	sizeUDP(udp, &ln.cfg, p.log)
-	s := &quicSocket{of: ln, udp: udp, ending: make(chan struct{}), failed: func(peer netip.AddrPort, r core.Reason, detail string) {
+	ending := make(chan struct{})
+	s := &quicSocket{of: ln, udp: udp, up: p.up, ending: ending, end: sync.OnceFunc(func() { close(ending) }), failed: func(peer netip.AddrPort, r core.Reason, detail string) {
 		p.refuseEarly(ln, peer, r, detail)
 	}}
 	s.transport = &quic.Transport{
@@ -180,6 +181,10 @@ func (s *quicSocket) explain(a *quicAttempt, err error) {
 		return // the gateway ends
 	default:
 	}
+	select {
+	case <-s.ending:
+	case <-s.up:
+	}
 	s.failed(a.peer, handshakeReason(err), "QUIC handshake: "+errorText(err))
 }
 
@@ -207,7 +212,7 @@ func (s *quicSocket) Addr() net.Addr { return s.udp.LocalAddr() }
 
 // Close implements net.Listener: nothing more is accepted; finish does the rest.
 func (s *quicSocket) Close() error {
-	s.endOnce.Do(func() { close(s.ending) })
+	s.end()
 	return s.listener.Close()
 }
 
@@ -230,10 +235,9 @@ func (s *quicSocket) finish() {
 // refuseEarly counts and explains what ended before there was a connection. Any
 // goroutine. It is not explained while the pump does not run.
 func (p *pumps) refuseEarly(ln *Listener, peer netip.AddrPort, r core.Reason, detail string) {
-	p.mu.Lock()
-	serving := p.serving
-	p.mu.Unlock()
-	if !serving {
+	select {
+	case <-p.up:
+	default:
 		ln.refused[r].Add(1)
 		return
 	}
