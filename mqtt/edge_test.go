@@ -70,6 +70,7 @@ func next(t *testing.T, c *devices.Client) *devices.Message {
 	return nil
 }
 
+// [MQTT-4.2-1]
 func TestEdgeEveryTransportAndVersion(t *testing.T) {
 	urls := startEdge(t, nil)
 	for transport, url := range urls {

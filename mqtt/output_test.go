@@ -81,7 +81,8 @@ func TestOutputAcks(t *testing.T) {
 	}
 }
 
-func TestMQTT_3_1_1_3_3_5_2_RefusedPublish(t *testing.T) {
+// What was refused for a passing fault ends the connection. [MQTT311-4.8.0-2]
+func TestMQTT311_3_3_5_2_RefusedPublish(t *testing.T) {
 	denied := core.Delivery{Kind: core.DeliverAck, PacketID: 1, Reason: core.NotAuthorized}
 	full := core.Delivery{Kind: core.DeliverReceived, PacketID: 2, Reason: core.StoreFull}
 	after := core.Delivery{Kind: core.DeliverAck, PacketID: 3}

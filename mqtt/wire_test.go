@@ -67,6 +67,14 @@ func chapters() []chapter {
 		{"Accept", acceptScenes()},
 		{"Will", willScenes()},
 		{"Retain", retainScenes()},
+		{"Publish", publishScenes()},
+		{"Deliver", deliverScenes()},
+		{"Subscribe", subscribeScenes()},
+		{"Topic", topicScenes()},
+		{"Share", shareScenes()},
+		{"Frame", frameScenes()},
+		{"Reason", reasonScenes()},
+		{"Corner", cornerScenes()},
 	}
 }
 
