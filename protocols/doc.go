@@ -1,4 +1,4 @@
-// Package protocols is the edge: listeners, event loops, TLS, WebSocket, PROXY
+// Package protocols is the edge: listeners, event loops, TLS, WebSocket, QUIC, PROXY
 // protocol, and the limits that hold before a client is known. It carries bytes
 // between sockets and the machines of the adapters and knows no protocol.
 //
@@ -22,7 +22,10 @@
 // never blocks a writer: what the kernel does not take is finished by a goroutine
 // that exists only meanwhile. Turns of the pump are few and borrowed for a batch. It
 // also carries the listeners that a program brings itself (Server.Serve); of those,
-// connections that can be polled (PollConn) have no goroutine either while idle.
+// connections that can be polled (PollConn) have no goroutine either while idle. QUIC
+// is the pump's, too: quic-go reads the UDP socket, and the first stream of each
+// connection is a net.Conn to the pump. Its socket stays open until the last of its
+// connections is gone, whatever has become of the listener.
 //
 // # Back pressure
 //
