@@ -288,6 +288,12 @@ func acceptScenes() []scene {
 			b > @c ''
 			b matches 20 2e 00 00 2b 12 001d (66616972 6c656164 2d [0-9a-f]{40}) 21 0400 22 0020 27 00100000
 			b differs a`},
+	}
+}
+
+// grantScenes are about what CONNACK grants.
+func grantScenes() []scene {
+	return []scene{
 		{name: "MQTT-3.2.2-9 MQTT-3.2.2-11 MQTT-3.2.2-12 MQTT-3.2.2-10 a lower Maximum QoS", in: "5",
 			set: func(s *setup) { s.mqtt.MaxQoS = 0 }, script: `
 			a > @c 'c1'

@@ -6,7 +6,7 @@ func words5(s *setup) {
 	s.mqtt.ReasonStrings = true
 }
 
-// frameScenes are about headers and lengths, and about what ends a connection.
+// frameScenes are about headers and lengths.
 func frameScenes() []scene {
 	return []scene{
 		{name: "MQTT-2.1.3-1 MQTT311-2.2.2-2 MQTT-4.13.1-1 header flags", script: `
@@ -106,6 +106,12 @@ func frameScenes() []scene {
 			34: a < @ok
 			34: a > f0 00
 			34: a closed`},
+	}
+}
+
+// endScenes are about what ends a connection, and what does not.
+func endScenes() []scene {
+	return []scene{
 		{name: "MQTT-3.4.2-1 MQTT-3.5.2-1 MQTT-3.6.2-1 MQTT-3.7.2-1 MQTT-3.14.2-1 MQTT-3.15.2-1 reason codes of other packets", in: "5", script: `
 			a > @c 'c1'
 			a < @ok

@@ -139,6 +139,12 @@ func publishScenes() []scene {
 			p > 30 .. 'no' "x" ; 32 .. 'no' 0001 "x" ; 34 .. 'no' 0002 "x" ; 62 .. 0002
 			p < 40 .. 0001 ; 50 .. 0002 ; 70 .. 0002
 			s open`},
+	}
+}
+
+// topicNameScenes are about the topic and the properties of a PUBLISH.
+func topicNameScenes() []scene {
+	return []scene{
 		{name: "MQTT-3.3.2-1 MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-4.7.3-2 a topic that is no string", script: pair + `
 			p > 30 .. 0002 c3 28 {} "x"
 			5: p closed e0 .. 81

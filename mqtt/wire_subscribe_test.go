@@ -99,6 +99,12 @@ func subscribeScenes() []scene {
 			p > 34 .. 'a' 0001 {} "x" ; 34 .. 'b' 0002 {} "x" ; 30 .. 'c' {} "x"
 			p < 50 .. 0001 ; 50 .. 0002
 			s < 32 .. 'a' 0001 {} "x" ; 30 .. 'b' {} "x" ; 30 .. 'c' {} "x"`},
+	}
+}
+
+// optionScenes are about what subscriptions do, and how they end.
+func optionScenes() []scene {
+	return []scene{
 		{name: "MQTT-3.3.4-2 overlapping subscriptions", script: `
 			s > @c 'c1'
 			s < @ok

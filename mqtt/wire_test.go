@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,17 +65,17 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"Connect", connectScenes()},
-		{"Accept", acceptScenes()},
+		{"Accept", slices.Concat(acceptScenes(), grantScenes())},
 		{"Will", willScenes()},
 		{"Retain", retainScenes()},
-		{"Publish", publishScenes()},
+		{"Publish", slices.Concat(publishScenes(), topicNameScenes())},
 		{"Deliver", deliverScenes()},
-		{"Subscribe", subscribeScenes()},
+		{"Subscribe", slices.Concat(subscribeScenes(), optionScenes())},
 		{"Topic", topicScenes()},
 		{"Share", shareScenes()},
-		{"Frame", frameScenes()},
+		{"Frame", slices.Concat(frameScenes(), endScenes())},
 		{"Reason", reasonScenes()},
-		{"Corner", cornerScenes()},
+		{"Corner", slices.Concat(cornerScenes(), oddScenes())},
 	}
 }
 
