@@ -16,6 +16,9 @@ import (
 // TestHandshakes are the attacks of strangers: before CONNECT was accepted.
 func TestHandshakes(t *testing.T) {
 	soon := []string{"listeners.mqtt.connect_timeout=1s"}
+	if *full {
+		soon[0] = "listeners.mqtt.connect_timeout=10s" // so that all are there at once
+	}
 	proxy := []string{"listeners.proxy.protocol=mqtt", "listeners.proxy.transport=tcp", "listeners.proxy.address=127.0.0.1:0",
 		"listeners.proxy.proxy_protocol=on", "listeners.proxy.proxy_trusted=127.0.0.0/8", "listeners.proxy.connect_timeout=1s"}
 	run(t, []attack{
