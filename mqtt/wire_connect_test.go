@@ -123,6 +123,12 @@ func connectScenes() []scene {
 		{name: "MQTT311-3.1.2-22 a password without a user name", in: "34", script: `
 			a > 10 .. @v 42 0000 'c1' 'pass'
 			a closed`},
+	}
+}
+
+// identifierScenes are about ClientIDs and the other fields of CONNECT.
+func identifierScenes() []scene {
+	return []scene{
 		{name: "MQTT-3.1.3-4 MQTT-1.5.4-1 MQTT-1.5.4-2 a ClientID that is no string", script: `
 			a > @c 0002 c3 28
 			5: a closed 20 .. 00 81 {}

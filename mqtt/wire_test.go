@@ -64,7 +64,7 @@ type chapter struct {
 
 func chapters() []chapter {
 	return []chapter{
-		{"Connect", connectScenes()},
+		{"Connect", slices.Concat(connectScenes(), identifierScenes())},
 		{"Accept", slices.Concat(acceptScenes(), grantScenes())},
 		{"Will", willScenes()},
 		{"Retain", retainScenes()},
