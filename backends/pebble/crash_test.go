@@ -1,6 +1,7 @@
 package pebble_test
 
 import (
+	"flag"
 	"math/rand/v2"
 	"testing"
 
@@ -41,4 +42,15 @@ func TestCrash(t *testing.T) {
 		runs = 5
 	}
 	coretest.RunStoreCrash(t, runs, newMemoryDisk)
+}
+
+var powerLosses = flag.Int("power", 54, "how often the power fails under a whole gateway in TestGatewayCrash")
+
+// Core and this store together lose the power.
+func TestGatewayCrash(t *testing.T) {
+	n := *powerLosses
+	if testing.Short() {
+		n = 18
+	}
+	coretest.RunGatewayCrash(t, n, newMemoryDisk)
 }
