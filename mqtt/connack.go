@@ -7,7 +7,8 @@ import (
 )
 
 // accept appends the CONNACK of success; false when not even the shortest is small
-// enough for the client, and then nothing was appended. [MQTT-3.1.4-5]
+// enough for the client, and then nothing was appended. Nothing else of the server comes
+// before it. [MQTT-3.1.4-5] [MQTT-3.2.0-1] [MQTT-3.2.0-2]
 func (m *Machine) accept(t *core.Turn, s *scratch, a *protocols.Actions, res *core.ConnectResult) bool {
 	p := packet.Connack{SessionPresent: res.SessionPresent} // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
 	if m.version == packet.V5 {
@@ -98,7 +99,7 @@ func (m *Machine) sayNo(t *core.Turn, a *protocols.Actions, v verdict) {
 	} else {
 		c, ok := returnCode(v.reason)
 		if !ok {
-			return // [MQTT-3.1.4-1] of 3.1.1
+			return // [MQTT311-3.1.4-1] [MQTT311-3.2.2-6]
 		}
 		p.Reason = c.ReasonCode()
 	}

@@ -60,7 +60,7 @@ func (m *Machine) first(t *core.Turn, s *scratch, a *protocols.Actions, f packet
 
 // answerVersion is the version to answer in. A version nobody speaks is answered in the
 // form of the nearest: those from 5 on as 5, bridges that set the level's high bit
-// and all others as 3.1.1. [MQTT-3.1.2-2]
+// and all others as 3.1.1. [MQTT-3.1.2-2] [MQTT311-3.1.2-2]
 func answerVersion(c *packet.Connect) packet.Version {
 	switch {
 	case c.Version != 0 || c.Level == 0:
@@ -75,9 +75,9 @@ func answerVersion(c *packet.Connect) packet.Version {
 func (m *Machine) admissible(c *packet.Connect) error {
 	cfg := &m.adapter.cfg
 	switch {
-	case c.Version == packet.V31 && len(c.ClientID) == 0:
+	case c.Version == packet.V31 && len(c.ClientID) == 0: // [MQTT31-3.1-2]
 		return refuse(core.ClientIDNotValid, "MQTT 3.1 needs a client identifier")
-	case c.Version == packet.V31 && cfg.StrictClientID31 && utf8.RuneCount(c.ClientID) > maxClientID31:
+	case c.Version == packet.V31 && cfg.StrictClientID31 && utf8.RuneCount(c.ClientID) > maxClientID31: // [MQTT31-3.1-3]
 		return refuse(core.ClientIDNotValid, "MQTT 3.1 client identifiers have at most 23 characters")
 	case c.Version == packet.V311 && len(c.ClientID) == 0 && !c.CleanStart:
 		// [MQTT-3.1.3-8] of 3.1.1
@@ -121,7 +121,8 @@ func (m *Machine) connectRequest(c *packet.Connect) *core.ConnectRequest {
 		r.ReceiveMaximum = p.ReceiveMaximum
 		r.MaximumPacketSize = p.MaximumPacketSize
 	} else if !c.CleanStart {
-		// A session without Clean Session lives until a clean one replaces it.
+		// A session without Clean Session lives until a clean one replaces it, and a clean
+		// one as long as its connection. [MQTT311-3.1.2-4] [MQTT311-3.1.2-6]
 		r.Expiry = neverExpires
 	}
 	if c.HasWill {
@@ -157,7 +158,8 @@ func certificate(info *protocols.ConnInfo) *x509.Certificate {
 	return info.TLS.PeerCertificates[0]
 }
 
-// will copies the Will out of the packet. [MQTT-3.1.2-7]
+// will copies the Will out of the packet. [MQTT-3.1.2-7] [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+// [MQTT311-3.1.2-8]
 func will(w *packet.Will) *core.Will {
 	return &core.Will{
 		Topic:      string(w.Topic),
@@ -185,7 +187,7 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 		return
 	}
 	if res.Reason != core.Success {
-		// Core counted and explained it already. [MQTT-3.1.4-2] [MQTT-3.2.2-7]
+		// Core counted and explained it already. [MQTT-3.1.4-2] [MQTT-3.1.4-6] [MQTT-3.2.2-7]
 		m.end(t, s, a, verdict{reason: res.Reason, text: res.Detail})
 		return
 	}

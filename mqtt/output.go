@@ -122,7 +122,7 @@ func (m *Machine) fitsMessage(out *packet.Outgoing) bool {
 func (m *Machine) sendAck(s *scratch, o *protocols.Out, kind packet.Type, d *core.Delivery) bool {
 	if m.version != packet.V5 && code(d.Reason, kind).Failed() && !(m.adapter.cfg.AcknowledgeRefused && byPolicy(d.Reason)) {
 		// Before version 5 there is no refusal, and an acknowledgement would be a
-		// lie. [MQTT-3.3.5-2] of 3.1.1
+		// lie. [MQTT311-3.3.5-2] [MQTT311-4.8.0-2]
 		m.broken = true
 		m.conn.Close(d.Reason)
 		return false
@@ -132,7 +132,7 @@ func (m *Machine) sendAck(s *scratch, o *protocols.Out, kind packet.Type, d *cor
 }
 
 // byPolicy says whether r refused a message for what it is, so that sending it again
-// would not help.
+// would not help. [MQTT31-3.3-1]
 func byPolicy(r core.Reason) bool {
 	switch r {
 	case core.NotAuthorized, core.TopicNameInvalid, core.PayloadFormatInvalid, core.RetainNotSupported, core.QoSNotSupported:

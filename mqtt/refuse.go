@@ -62,7 +62,7 @@ func (m *Machine) report(t *core.Turn, v verdict) {
 // [MQTT-4.13.2-1]
 func (m *Machine) end(t *core.Turn, s *scratch, a *protocols.Actions, v verdict) {
 	switch m.state {
-	case open:
+	case open: // [MQTT-3.14.0-1]
 		m.sayGoodbye(t, s, a, v)
 	case fresh, connecting:
 		m.sayNo(t, a, v)
@@ -70,7 +70,8 @@ func (m *Machine) end(t *core.Turn, s *scratch, a *protocols.Actions, v verdict)
 	m.close(a, v.reason)
 }
 
-// close asks for the connection's end without a further word.
+// close asks for the connection's end without a further word. [MQTT-3.14.4-1]
+// [MQTT-3.14.4-2]
 func (m *Machine) close(a *protocols.Actions, r core.Reason) {
 	m.state, m.reason = ended, r
 	a.Close, a.Reason, a.Pause = true, r, false

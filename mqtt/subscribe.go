@@ -60,7 +60,7 @@ func (m *Machine) collect(filters []packet.Subscription, r *core.SubscribeReques
 
 // kindAllowed checks the kind of a subscription. MQTT 5 clients were told in
 // CONNACK what is turned off, so for them it is an error; others get a failure in
-// the SUBACK. A filter that is not valid is left to core.
+// the SUBACK. [MQTT311-3.8.3-2] A filter that is not valid is left to core.
 func (m *Machine) kindAllowed(filter string, noLocal bool) (core.Reason, error) {
 	cfg := &m.adapter.cfg
 	if !noLocal && cfg.SharedAvailable && cfg.WildcardAvailable {
@@ -103,7 +103,8 @@ func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, r *core.Su
 	return nil
 }
 
-// sendSuback answers a SUBSCRIBE. [MQTT-3.8.4-2] [MQTT-3.8.4-6] [MQTT-3.9.3-1]
+// sendSuback answers a SUBSCRIBE. [MQTT-2.2.1-6] [MQTT-3.8.4-2] [MQTT-3.8.4-5]
+// [MQTT-3.8.4-6] [MQTT-3.9.3-1]
 func (m *Machine) sendSuback(t *core.Turn, s *scratch, a *protocols.Actions, id uint16, granted []uint8, reasons []core.Reason) {
 	p := &s.suback
 	p.Properties.Reset()
@@ -181,7 +182,8 @@ func (m *Machine) unsubscribe(t *core.Turn, s *scratch, a *protocols.Actions, f 
 	return nil
 }
 
-// sendUnsuback answers an UNSUBSCRIBE. [MQTT-3.10.4-5] [MQTT-3.10.4-6] [MQTT-3.11.3-1]
+// sendUnsuback answers an UNSUBSCRIBE. [MQTT-2.2.1-6] [MQTT-3.10.4-5] [MQTT-3.10.4-6]
+// [MQTT-3.11.3-1]
 func (m *Machine) sendUnsuback(t *core.Turn, s *scratch, a *protocols.Actions, id uint16, reasons []core.Reason) {
 	p := &s.unsuback
 	p.Properties.Reset()

@@ -58,7 +58,8 @@ func (p *Connack) decodeCode(c *cursor, v Version, flags, code byte) {
 	}
 }
 
-// Append writes the packet. Session Present is written only with success [MQTT-3.2.2-6], and not in MQTT 3.1.
+// Append writes the packet. Session Present is written only with success [MQTT-3.2.2-6], and not in
+// MQTT 3.1 [MQTT31-3.2-1].
 func (p *Connack) Append(dst []byte, v Version) []byte {
 	dst = appendHeader(dst, TypeConnack, 0, p.remaining(v))
 	present := bit(p.SessionPresent && p.Reason == ReasonSuccess && v != V31, 1)

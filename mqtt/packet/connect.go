@@ -70,7 +70,7 @@ func (p *Connect) Decode(_ Version, h Header, body []byte) error {
 		return e
 	}
 	p.decodePayload(&c, flags)
-	if e := c.end(); e != nil { // [MQTT-3.1.4-1]
+	if e := c.end(); e != nil { // [MQTT-3.1.4-1] [MQTT-3.1.2-16] [MQTT-3.1.2-18]
 		return e
 	}
 	if p.Version == V311 && len(p.ClientID) == 0 && !p.CleanStart {
@@ -99,7 +99,7 @@ func (p *Connect) decodeHead(c *cursor) (flags byte) {
 	return flags
 }
 
-// nameOrLevel says which of the two makes the version unknown. [MQTT-3.1.2-1] [MQTT-3.1.2-2]
+// nameOrLevel says which of the two makes the version unknown. [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT311-3.1.2-1]
 func nameOrLevel(name []byte) *Error {
 	if s := string(name); s == V31.name() || s == V311.name() {
 		return errProtocolLevel
@@ -119,11 +119,11 @@ func checkConnectFlags(flags byte, v Version) *Error {
 			return errWillQoSUnset // [MQTT-3.1.2-11]
 		}
 		if flags&connectWillRetain != 0 {
-			return errWillRetain // [MQTT-3.1.2-13]
+			return errWillRetain // [MQTT-3.1.2-13] [MQTT311-3.1.2-11]
 		}
 	}
 	if flags&connectReserved != 0 && v != V31 {
-		return errConnectFlag // [MQTT-3.1.2-3]
+		return errConnectFlag // [MQTT-3.1.2-3] [MQTT311-3.1.2-3]
 	}
 	if v != V5 && flags&(connectUsername|connectPassword) == connectPassword {
 		return errPasswordAlone // [MQTT-3.1.2-22] of 3.1.1; version 5 allows it
@@ -140,7 +140,7 @@ func (p *Connect) decodePayload(c *cursor, flags byte) {
 		p.Will.Retain = flags&connectWillRetain != 0
 		p.decodeWill(c)
 	}
-	// MQTT 3.1 section 3.1: the Remaining Length takes precedence over the User Name and Password flags.
+	// The Remaining Length takes precedence over the User Name and Password flags. [MQTT31-3.1-4]
 	missing := func() bool { return p.Version == V31 && c.err == nil && len(c.b) == 0 }
 	if flags&connectUsername != 0 && !missing() {
 		p.HasUsername = true

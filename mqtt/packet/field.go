@@ -82,7 +82,7 @@ func (c *cursor) str() []byte {
 	return s
 }
 
-// packetID reads a Packet Identifier, which is never zero. [MQTT-2.2.1-3] [MQTT-2.2.1-4]
+// packetID reads a Packet Identifier, which is never zero. [MQTT-2.2.1-3] [MQTT-2.2.1-4] [MQTT311-2.3.1-1]
 func (c *cursor) packetID() uint16 {
 	id := c.u16()
 	if id == 0 {

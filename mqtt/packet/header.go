@@ -72,7 +72,7 @@ func ReadHeader(b []byte) (h Header, n int, err error) {
 	return h, 1 + k, nil
 }
 
-// checkFlags refuses what is wrong in every version.
+// checkFlags refuses what is wrong in every version. [MQTT311-2.2.2-2]
 func (h Header) checkFlags() *Error {
 	switch h.Type {
 	case 0:
@@ -112,7 +112,7 @@ func reservedTwo(flags byte, e *Error) *Error {
 }
 
 // checkRedelivery is the second half of reservedTwo: only MQTT 3.1 marks a repeated PUBREL, SUBSCRIBE or
-// UNSUBSCRIBE with DUP. [MQTT 3.1 section 2.1]
+// UNSUBSCRIBE with DUP. [MQTT31-2.1-1]
 func (h Header) checkRedelivery(v Version, e *Error) *Error {
 	if v == V31 {
 		return reservedTwo(h.Flags&^flagDup, e)

@@ -53,7 +53,7 @@ func (p *Suback) Append(dst []byte, v Version) []byte {
 		dst = p.Properties.append(dst, blockAck)
 	}
 	for _, r := range p.Codes {
-		if v != V5 && r.Failed() {
+		if v != V5 && r.Failed() { // [MQTT311-3.9.3-2] [MQTT31-3.9-1]
 			r = ReasonUnspecifiedError
 		}
 		dst = append(dst, byte(r))

@@ -81,7 +81,7 @@ func (s *Subscription) setOptions(o byte, v Version) *Error {
 	case v == V31:
 		return nil
 	case v == V311 && o&^optionQoS != 0, o&optionReserved != 0:
-		return errOptionBits // [MQTT-3.8.3-5]
+		return errOptionBits // [MQTT-3.8.3-5] [MQTT311-3.8.3-4]
 	case o&optionRetainHandling == optionRetainHandling:
 		return errRetain3
 	}

@@ -5,7 +5,7 @@ type Version byte
 
 // The versions this package speaks.
 const (
-	V31  Version = 3 // MQTT 3.1, protocol name "MQIsdp"
+	V31  Version = 3 // MQTT 3.1, protocol name "MQIsdp" [MQTT31-3.1-1]
 	V311 Version = 4 // MQTT 3.1.1
 	V5   Version = 5 // MQTT 5.0
 )
