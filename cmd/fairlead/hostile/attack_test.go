@@ -20,7 +20,7 @@ const (
 
 // attack is one row of the table of hostile clients.
 type attack struct {
-	name     string   // of the test; the table of figures is sorted by it
+	name     string   // of the test and of its row in the table
 	does     string   // what the attacker does, for the table
 	holds    string   // what must hold, for the table
 	settings []string // of the gateway, section.key=value

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,28 +81,55 @@ func writeFigures(folder string) error {
 		return err
 	}
 	head, rest, ok := bytes.Cut(old, []byte(markBegin))
-	_, tail, ok2 := bytes.Cut(rest, []byte(markEnd))
+	kept, tail, ok2 := bytes.Cut(rest, []byte(markEnd))
 	if !ok || !ok2 {
 		return fmt.Errorf("%s: the marks %q and %q are missing", document, markBegin, markEnd)
 	}
-	return os.WriteFile(document, fmt.Appendf(nil, "%s%s%s%s%s", head, markBegin, table(rows), markEnd, tail), 0o644)
+	return os.WriteFile(document, fmt.Appendf(nil, "%s%s%s%s%s", head, markBegin, table(string(kept), rows), markEnd, tail), 0o644)
 }
 
-// table writes the rows as Markdown.
-func table(rows []figure) string {
-	var b strings.Builder
-	b.WriteString("| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | p50/p99 during, ms |\n|---|---|---|---|---|---|\n")
+const tableHead = "| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | p50/p99 during, ms |\n|---|---|---|---|---|---|\n"
+
+// table writes the rows as Markdown; of the old table those stay that were not
+// measured anew.
+func table(old string, rows []figure) string {
+	fresh := map[string]string{}
+	var names []string
 	for _, f := range rows {
-		grown := fmt.Sprintf("%.1f", float64(f.Grown)/(1<<20))
-		switch {
-		case f.Fault != "":
-			grown = "**" + grown + "** (fault: " + f.Fault + ")"
-		case f.Grown > target && !f.Many:
-			grown = "**" + grown + "**"
+		fresh[rowName(f.row())] = f.row()
+		names = append(names, rowName(f.row()))
+	}
+	for line := range strings.Lines(strings.TrimPrefix(old, tableHead)) {
+		name := rowName(line)
+		if _, known := fresh[name]; !known {
+			fresh[name] = line
+			names = append(names, name)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", strings.ReplaceAll(f.Name, "_", " "), f.Does, f.Holds, grown, f.Before, f.During)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString(tableHead)
+	for _, name := range names {
+		b.WriteString(fresh[name])
 	}
 	return b.String()
+}
+
+// rowName is the first cell.
+func rowName(row string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " |")
+	return name
+}
+
+func (f figure) row() string {
+	grown := fmt.Sprintf("%.1f", float64(f.Grown)/(1<<20))
+	switch {
+	case f.Fault != "":
+		grown += ", **a fault**: " + f.Fault
+	case f.Grown > target && !f.Many:
+		grown = "**" + grown + "**"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", f.Name, f.Does, f.Holds, grown, f.Before, f.During)
 }
 
 // String gives milliseconds.
