@@ -20,6 +20,7 @@ type crashWorld struct {
 	g     *coretest.Gateway
 	p, s  *coretest.Client
 
+	filter   string // what the subscriber subscribed
 	next     int
 	open     map[uint16]*sent // the publisher's own unacknowledged messages
 	order    []uint16
@@ -46,7 +47,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 				w := &crashWorld{t: t, rnd: rand.New(rand.NewPCG(uint64(seed), 1)), store: coretest.NewMemStore(),
 					open: map[uint16]*sent{}, acked: map[string]uint8{}, received: map[string]int{}, holding: map[uint16]bool{}}
 				w.start()
-				w.s.Subscribe(2, "t")
+				w.filter = []string{"t", "$exclusive/t"}[seed%2]
+				w.s.Subscribe(2, w.filter)
 				for range 150 {
 					w.step()
 				}
@@ -200,6 +202,9 @@ func (w *crashWorld) settle() {
 		case qos == 2 && n != 1:
 			w.t.Errorf("message %s (QoS 2) came %d times", payload, n)
 		}
+	}
+	if r := w.p.Subscribe(0, "$exclusive/t"); w.filter != "t" && r != core.ExclusiveTaken {
+		w.t.Errorf("the holder lost its exclusive filter: another's subscription got %s", r)
 	}
 	synctest.Wait()
 	if n := w.store.Queued("s"); n != 0 {

@@ -19,6 +19,9 @@ func (g *Gateway) Restore(ctx context.Context) error {
 	if err := g.store.Load(ctx, l); err != nil {
 		return fmt.Errorf("core: restore sessions: %w", err)
 	}
+	if len(l.forget) > 0 {
+		t.commitAlone(l.forget, nil)
+	}
 	return nil
 }
 
@@ -27,6 +30,8 @@ type restoring struct {
 	g   *Gateway
 	t   *Turn
 	now int64
+
+	forget []Op // what the store holds in contradiction
 }
 
 // Session takes one stored session.
@@ -87,6 +92,9 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 	req := FilterRequest{Filter: r.Filter, SubscribeOptions: r.SubscribeOptions}
 	a := accepted{request: &req, parsed: p, qos: r.QoS}
 	l.g.routes.Update(func(tx *route.Tx) { l.g.subs.subscribe(tx, s, &a, r.SubID, l.g) })
+	if a.refused == ExclusiveTaken {
+		l.settleExclusive(s, r.Filter)
+	}
 	return nil
 }
 

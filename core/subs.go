@@ -30,6 +30,7 @@ const (
 	subFastlane
 	subLocal
 	subCovered // every topic it matches may be delivered: no check per message
+	subExclusive
 )
 
 // groupTag marks a value of the route table as the number of a shared group.
@@ -48,14 +49,17 @@ type subscriptions struct {
 	groups   []*group
 	freeGrp  []uint32
 	byName   map[groupKey]uint32
-	strategy strategy
-	live     int64
+	// exclusive gives the session, by index, that holds a $exclusive/ filter.
+	exclusive map[string]uint32
+	strategy  strategy
+	live      int64
 }
 
 type groupKey struct{ filter, share string }
 
 func (ss *subscriptions) init(strategyName string) {
 	ss.byName = make(map[groupKey]uint32)
+	ss.exclusive = make(map[string]uint32)
 	ss.used, ss.nextIdx = 1, 1
 	ss.groups = make([]*group, 1)
 	ss.strategy, _ = parseStrategy(strategyName)
@@ -128,6 +132,7 @@ func (ss *subscriptions) leave(routes *route.Table, s *Session, peers Peers) {
 // unlink takes subscription n, already off its session's list, out of the table.
 func (ss *subscriptions) unlink(tx *route.Tx, s *Session, n uint32, peers Peers) {
 	sub := ss.at(n)
+	ss.dropExclusive(tx, sub)
 	local, filter := sub.flags&subLocal != 0, ""
 	if peers != nil {
 		filter = tx.Filter(sub.entry)

@@ -31,7 +31,7 @@ func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uin
 		}
 		return t.granted, t.answers, false
 	}
-	w.refuseFull(t)
+	w.refuseLate(t)
 	g.event(t, EventSubscribed, s, nil)
 	if ops := w.ops(); len(ops) > 0 {
 		w.reasons = append([]Reason(nil), t.answers...)
@@ -59,9 +59,9 @@ type accepted struct {
 	qos     uint8
 	covered bool
 	version uint64
-	index   int  // in the SUBSCRIBE
-	fresh   bool // it did not exist before
-	full    bool // the session has no room for it
+	index   int    // in the SUBSCRIBE
+	fresh   bool   // it did not exist before
+	refused Reason // why the table did not take it, or Success
 }
 
 // check decides about one filter.
@@ -71,8 +71,8 @@ func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason) {
 	if err != nil {
 		return 0, TopicFilterInvalid
 	}
-	if p.Exclusive {
-		return 0, TopicFilterInvalid
+	if p.Exclusive && p.Shared() {
+		return 0, TopicFilterInvalid // a group is made to be shared
 	}
 	if p.Shared() && f.NoLocal {
 		return 0, ProtocolError // [MQTT-3.8.3-4]
@@ -120,17 +120,17 @@ func (w *subscribing) add(t *Turn) (alive bool) {
 	return alive
 }
 
-// refuseFull takes back what the session had no room for.
-func (w *subscribing) refuseFull(t *Turn) {
+// refuseLate takes back what the table did not take.
+func (w *subscribing) refuseLate(t *Turn) {
 	kept := w.accept[:0]
 	for _, a := range w.accept {
-		if !a.full {
+		if a.refused == Success {
 			kept = append(kept, a)
 			continue
 		}
-		t.answers[a.index] = SubscriptionLimit
+		t.answers[a.index] = a.refused
 		t.Count(SubscribesRefused, 1)
-		w.g.Refuse(t, Refusal{Reason: SubscriptionLimit, ClientID: w.link.Session.id, Detail: "subscribe " + a.request.Filter})
+		w.g.Refuse(t, Refusal{Reason: a.refused, ClientID: w.link.Session.id, Detail: "subscribe " + a.request.Filter})
 	}
 	w.accept = kept
 }
@@ -149,7 +149,12 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 		}
 		return
 	}
-	if a.full = int(s.subCount.Load()) >= g.cfg.MaxSubscriptions; a.full {
+	if int(s.subCount.Load()) >= g.cfg.MaxSubscriptions {
+		a.refused = SubscriptionLimit
+		return
+	}
+	if a.parsed.Exclusive && !ss.takeExclusive(s, filter) {
+		a.refused = ExclusiveTaken
 		return
 	}
 	a.fresh = true
@@ -183,6 +188,7 @@ func (a *accepted) flags() (f subFlags) {
 	set(a.parsed.Fastlane, subFastlane)
 	set(a.parsed.Local, subLocal)
 	set(a.covered, subCovered)
+	set(a.parsed.Exclusive, subExclusive)
 	return f
 }
 
@@ -207,7 +213,8 @@ func (ss *subscriptions) same(n uint32, p *topic.Subscription) bool {
 	if sub.group != 0 {
 		share = ss.groups[sub.group].key.share
 	}
-	return share == p.Share && (sub.flags&subFastlane != 0) == p.Fastlane && (sub.flags&subLocal != 0) == p.Local
+	return share == p.Share && (sub.flags&subFastlane != 0) == p.Fastlane && (sub.flags&subLocal != 0) == p.Local &&
+		(sub.flags&subExclusive != 0) == p.Exclusive
 }
 
 // joinGroup finds or makes a group; fresh says that it is new.
