@@ -172,3 +172,154 @@ func oddScenes() []scene {
 			s < 30 .. 0003 ef bf bf {} "x"`},
 	}
 }
+
+// wrongAckScenes are about acknowledgements of the wrong kind.
+func wrongAckScenes() []scene {
+	return []scene{
+		{name: "MQTT-4.3.3-3 PUBACK or PUBCOMP do not end a QoS 2 message", script: keptPair + `
+			p > 34 .. 'a' 0001 {} "x"
+			p < 50 .. 0001
+			s < 34 .. 'a' 0001 {} "x"
+			s > 40 .. 0001 ; 70 .. 0001
+			s open
+			s lost
+			s > @k 'c1'
+			s < @again 3c .. 'a' 0001 {} "x"`},
+		{name: "MQTT-4.3.2-3 PUBREC or PUBCOMP do not end a QoS 1 message", in: "5", script: keptPair + `
+			p > 32 .. 'a' 0001 {} "x"
+			p < 40 .. 0001
+			s < 32 .. 'a' 0001 {} "x"
+			s > 50 .. 0001 ; 70 .. 0001
+			s < 62 .. 0001 92
+			s lost
+			s > @k 'c1'
+			s < @again 3a .. 'a' 0001 {} "x"`},
+		{name: "MQTT-4.3.3-5 PUBREC again repeats PUBREL", script: keptPair + `
+			p > 34 .. 'a' 0001 {} "x"
+			p < 50 .. 0001
+			s < 34 .. 'a' 0001 {} "x"
+			s > 50 .. 0001
+			s < 62 .. 0001
+			s > 50 .. 0001
+			s < 62 .. 0001
+			s > 70 .. 0001
+			s lost
+			s > @k 'c1'
+			s < @again`},
+		{name: "MQTT-4.4.0-1 MQTT-3.1.4-3 a takeover resends what the first connection left", script: keptPair + `
+			p > 32 .. 'a' 0001 {} "x"
+			p < 40 .. 0001
+			s < 32 .. 'a' 0001 {} "x"
+			t > @k 'c1'
+			t < @again 3a .. 'a' 0001 {} "x"
+			5: s closed e0 .. 8e
+			34: s closed`},
+		{name: "MQTT-4.1.0-2 MQTT-3.1.2-23 an expiry of 0 on coming back ends the session", in: "5", script: keptPair + `
+			s lost
+			s > 10 .. @v 00 0000 {} 'c1'
+			s < @again
+			s lost
+			s > @k 'c1'
+			s < @ok`},
+		{name: "MQTT-4.1.0-2 MQTT-4.5.0-1 nothing is kept for a session that ended", in: "5", script: `
+			s > 10 .. @v 02 0000 {11 0000000a} 'c1'
+			s < @ok
+			s > 82 .. 0001 {} 'a' 01
+			s < 90 .. 0001 {} 01
+			s lost
+			wait 30s
+			p > @c 'c2'
+			p < @ok
+			p > 32 .. 'a' 0001 {} "x"
+			p < 40 .. 0001 10`},
+		{name: "MQTT-3.10.4-1 unsubscribing a shared subscription", script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {} '$share/g/a' 00 'a' 00
+			s < 90 .. 0001 {} 00 00
+			p > @c 'c2'
+			p < @ok
+			s > a2 .. 0002 {} '$share/h/a' '$share/g/a'
+			s < b0 .. 0002 {} [11 00]
+			p > 30 .. 'a' {} "x"
+			s < 30 .. 'a' {} "x"
+			s > a2 .. 0003 {} '$share/g/a' 'a'
+			s < b0 .. 0003 {} [11 00]
+			p > 30 .. 'a' {} "x"
+			s open`, in: "45"},
+	}
+}
+
+// keptOptionScenes are about what a subscription asked for, in a session that goes on.
+func keptOptionScenes() []scene {
+	return []scene{
+		{name: "MQTT-3.3.4-3 MQTT-4.4.0-1 Subscription Identifiers of queued and repeated messages", in: "5", script: `
+			s > @k 'c1'
+			s < @ok
+			s > 82 .. 0001 {0b 05} 'a' 01
+			s < 90 .. 0001 {} 01
+			p > @c 'c2'
+			p < @ok
+			p > 32 .. 'a' 0001 {} "1"
+			p < 40 .. 0001
+			s < 32 .. 'a' 0001 {0b 05} "1"
+			s lost
+			p > 32 .. 'a' 0002 {} "2"
+			p < 40 .. 0002
+			s > @k 'c1'
+			s < @again 3a .. 'a' 0001 {0b 05} "1" ; 32 .. 'a' 0002 {0b 05} "2"`},
+		{name: "MQTT-3.3.1-13 MQTT-3.8.3-3 MQTT-3.1.2-5 options outlive the connection", in: "5", script: `
+			s > @k 'c1'
+			s < @ok
+			s > 82 .. 0001 {} 'a' 0c
+			s < 90 .. 0001 {} 00
+			s lost
+			s > @k 'c1'
+			s < @again
+			p > @c 'c2'
+			p < @ok
+			p > 31 .. 'a' {} "x"
+			s < 31 .. 'a' {} "x"
+			s > 30 .. 'a' {} "y"
+			s open`},
+		{name: "MQTT-3.8.3-3 MQTT-3.3.1-9 No Local and one's own retained message", in: "5", script: `
+			s > @c 'c1'
+			s < @ok
+			s > 31 .. 'a' {} "x"
+			s > 82 .. 0001 {} 'a' 04
+			s < 90 .. 0001 {} 00`},
+		{name: "MQTT-3.3.4-3 MQTT-4.8.2-3 a shared subscription's identifier", in: "5", script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {0b 09} '$share/g/a' 00
+			s < 90 .. 0001 {} 00
+			s > 30 .. 'a' {} "x"
+			s < 30 .. 'a' {0b 09} "x"`},
+		{name: "MQTT-3.1.4-5 MQTT-3.2.0-1 packets that come before CONNACK", script: `
+			a > @c 'c1' ; c0 00 ; 82 .. 0001 {} 'a' 00
+			a < @ok d0 00 ; 90 .. 0001 {} 00`},
+		{name: "MQTT-4.13.1-1 MQTT-2.2.1-3 SUBSCRIBE or UNSUBSCRIBE with identifier 0", script: `
+			a > @c 'c1'
+			a < @ok
+			a > 82 .. 0000 {} 'a' 00
+			5: a closed e0 .. 82
+			34: a closed
+			a > @c 'c1'
+			a < @ok
+			a > a2 .. 0000 {} 'a'
+			5: a closed e0 .. 82
+			34: a closed`},
+		{name: "MQTT-3.3.2-14 MQTT-4.7.3-1 a Will's Response Topic", in: "5", script: `
+			a > 10 .. @v 06 0000 {} 'c1' {08 'a/+'} 'w' 'x'
+			a closed 20 .. 00 82 {}
+			b > 10 .. @v 06 0000 {} 'c1' {08 ''} 'w' 'x'
+			b closed 20 .. 00 82 {}`},
+		{name: "MQTT-3.1.4-1 properties of CONNECT that stand twice or do not belong", in: "5", script: `
+			a > 10 .. @v 02 0000 {11 00000001 11 00000002} 'c1'
+			a closed 20 .. 00 82 {}
+			b > 10 .. @v 02 0000 {24 01} 'c1'
+			b closed 20 .. 00 81 {}
+			c > 10 .. @v 06 0000 {} 'c1' {11 00000001} 'w' 'x'
+			c closed 20 .. 00 81 {}`},
+	}
+}

@@ -75,7 +75,7 @@ func chapters() []chapter {
 		{"Share", shareScenes()},
 		{"Frame", slices.Concat(frameScenes(), endScenes())},
 		{"Reason", reasonScenes()},
-		{"Corner", slices.Concat(cornerScenes(), oddScenes())},
+		{"Corner", slices.Concat(cornerScenes(), oddScenes(), wrongAckScenes(), keptOptionScenes())},
 	}
 }
 
