@@ -236,6 +236,15 @@ func topicScenes() []scene {
 			s open
 			p > 30 .. 0004 efbbbf 61 {} "8" ; 30 .. 0002 c3 a9 {} "9"
 			s < 30 .. 0004 efbbbf 61 {} "8" ; 30 .. 0002 c3 a9 {} "9"`},
+		{name: "MQTT-4.7.3-3 the longest topic there can be", set: func(s *setup) { s.core.Config.MaxTopicLength = 65535 }, script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {} ffff 61*65535 00
+			s < 90 .. 0001 {} 00
+			s > 30 .. ffff 61*65535 {} "x"
+			s < 30 .. ffff 61*65535 {} "x"
+			5: s > 30 .. ffff 61*65536 {} "x"   // a byte more belongs to the properties
+			5: s closed e0 .. 81`},
 		{name: "MQTT-1.5.4-3 MQTT-3.1.3-2 EF BB BF makes another ClientID", script: `
 			a > @c 0004 efbbbf 61
 			a < @ok
