@@ -312,3 +312,15 @@ func (w *powerWorld) judge() {
 	}
 	w.t.Logf("%d messages acknowledged", len(w.acked))
 }
+
+// StartOn makes and runs a gateway on a store of any kind, which the caller
+// closes after the test's other cleanups. Store is nil in it.
+func StartOn(t *testing.T, store core.Store) *Gateway {
+	t.Helper()
+	w := &powerWorld{t: t, rng: rand.New(rand.NewPCG(1, 1)), store: &crashPoint{Store: store, gone: make(chan struct{})}}
+	if err := w.restore(); err != nil {
+		t.Fatalf("restore: %v", err)
+	}
+	t.Cleanup(w.stop)
+	return w.g
+}
