@@ -217,9 +217,7 @@ func (g *Gateway) renew(t *Turn, a *Authentication, grant *Grant) *Error {
 	more := s.rarely()
 	old := more.grant
 	more.grant = grant
-	if grant.Expires > 0 {
-		g.timers.add(grant.Expires, timerIdentity, s, s.epoch)
-	}
+	g.watchIdentity(s)
 	if sameRights(old, grant) {
 		return nil
 	}
@@ -231,8 +229,29 @@ func (g *Gateway) renew(t *Turn, a *Authentication, grant *Grant) *Error {
 	return nil
 }
 
-// grantLapsed says that the grant ends by at: a re-authentication may have renewed
-// it since the timer was set. With the session's lock held.
-func (m *rare) grantLapsed(at int64) bool {
-	return m != nil && m.grant != nil && m.grant.Expires > 0 && m.grant.Expires <= at
+// watchIdentity sees that the connection ends with its grant. There is one timer at
+// most that counts, so that renewing often costs no memory: where the grant lasts longer
+// than the timer, the timer goes on when it is due. With the session's lock held.
+func (g *Gateway) watchIdentity(s *Session) {
+	m := s.more
+	at := m.grant.Expires
+	if at > 0 && (m.endsAt == 0 || at < m.endsAt) {
+		m.endsAt = at
+		g.timers.add(at, timerIdentity, s, s.epoch)
+	}
+}
+
+// identityDue takes the timer that was due at at. With the session's lock held and a
+// connection present.
+func (g *Gateway) identityDue(t *Turn, s *Session, at int64) {
+	m := s.more
+	if m == nil || m.grant == nil || m.endsAt != at {
+		return // another took its place
+	}
+	m.endsAt = 0
+	if ends := m.grant.Expires; ends > 0 && ends <= at {
+		t.closeLater(s.conn, IdentityExpired)
+		return
+	}
+	g.watchIdentity(s)
 }

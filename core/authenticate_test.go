@@ -42,6 +42,8 @@ func (wordy) Step(ctx context.Context, data []byte) (core.Step, error) {
 	switch more {
 	case "expires":
 		grant.Expires = time.Now().Add(time.Minute).UnixMilli()
+	case "soon":
+		grant.Expires = time.Now().Add(10 * time.Second).UnixMilli()
 	case "super":
 		grant.Superuser = true
 	case "only":
@@ -282,6 +284,38 @@ func TestReauthenticationRenewsExpiry(t *testing.T) {
 			t.Errorf("%d re-authentications", n)
 		}
 	})
+}
+
+// TestReauthenticationMayShorten: the earliest end counts, and none that was given up.
+func TestReauthenticationMayShorten(t *testing.T) {
+	for _, c := range []struct {
+		words []string
+		ends  time.Duration // 0: not at all
+	}{
+		{[]string{"alice:expires", "alice:soon"}, 10 * time.Second},
+		{[]string{"alice:soon", "alice:expires"}, time.Minute},
+		{[]string{"alice:soon", "alice:expires", "alice:soon"}, 10 * time.Second},
+		{[]string{"alice:soon", "alice"}, 0},
+		{[]string{"alice", "alice:soon"}, 10 * time.Second},
+		{[]string{"alice:expires", "alice:soon", "alice"}, 0},
+	} {
+		bubble(t, func(t *testing.T) {
+			k := openedWordy(t, c.words[0], nil)
+			for _, w := range c.words[1:] {
+				k.step(core.OpAuthenticate, true, w)
+			}
+			began := time.Now()
+			for time.Since(began) < 2*time.Minute {
+				<-time.After(time.Second)
+				synctest.Wait()
+				if over := c.ends != 0 && time.Since(began) >= c.ends; over != (len(k.closed) == 1) {
+					t.Fatalf("%v: closed for %v after %s", c.words, k.closed, time.Since(began))
+				} else if over {
+					return
+				}
+			}
+		})
+	}
 }
 
 // superOnly lets superusers through, whom nobody asks about, and no one else.

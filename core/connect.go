@@ -315,8 +315,9 @@ func (g *Gateway) attach(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 		m.acks = ackQueue{first: m.acks.first + uint64(len(m.acks.slots))}
 	}
 	res.Link = Link{Session: s, Epoch: s.epoch}
-	if grant != nil && grant.Expires > 0 {
-		g.timers.add(grant.Expires, timerIdentity, s, s.epoch)
+	if grant != nil {
+		s.more.endsAt = 0 // that one was a former connection's
+		g.watchIdentity(s)
 	}
 	s.noteCredit(g.window(s))
 }

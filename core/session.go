@@ -65,6 +65,7 @@ type rare struct {
 	created  int64
 	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
 	willAt   int64
+	endsAt   int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
 	peer     netip.Addr // of the last connection, while disconnected
 
 	// Of durable sessions, see backlog.go:

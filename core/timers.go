@@ -124,8 +124,8 @@ func (g *Gateway) fire(t *Turn, d *timer) {
 	s.mu.Lock()
 	stale := s.ended || s.epoch != d.epoch
 	parked := s.conn == nil
-	if !stale && !parked && d.kind == timerIdentity && s.more.grantLapsed(d.at) {
-		t.closeLater(s.conn, IdentityExpired)
+	if !stale && !parked && d.kind == timerIdentity {
+		g.identityDue(t, s, d.at)
 	}
 	s.mu.Unlock()
 	switch {
