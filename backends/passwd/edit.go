@@ -102,13 +102,20 @@ func Find(content []byte, user string) (Entry, error) {
 	return Entry{}, fmt.Errorf("%w: %q", ErrUnknownUser, user)
 }
 
-// Verify tells whether password is the user's; ErrUnknownUser if there is none.
+// Verify tells whether password is the user's; ErrUnknownUser if there is none. Keys for
+// SCRAM that are of another password are an error: somebody edited the file by hand.
 func Verify(content []byte, user string, password []byte) (bool, error) {
 	e, err := Find(content, user)
 	if err != nil {
 		return false, err
 	}
-	return e.Hash.Matches(password), nil
+	ok := e.Hash.Matches(password)
+	for _, h := range scramHashes() {
+		if k := e.Scram[h]; k != nil && len(password) <= MaxPassword && scramMatches(h, k, password) != ok {
+			return false, fmt.Errorf("passwd: the hash of user %q and the keys %s are not of one password, either lets in; set it anew", user, scramAttribute(h))
+		}
+	}
+	return ok, nil
 }
 
 func find(lines []line, user string) int {

@@ -85,6 +85,12 @@ func parseScram(h core.ScramHash, s string) (*core.ScramKeys, error) {
 	return &k, nil
 }
 
+// scramMatches tells whether the keys are of password. It costs their iterations.
+func scramMatches(h core.ScramHash, k *core.ScramKeys, password []byte) bool {
+	own, err := h.Keys(password, k.Salt, k.Iterations)
+	return err == nil && hmac.Equal(own.StoredKey, k.StoredKey) && hmac.Equal(own.ServerKey, k.ServerKey)
+}
+
 // saltKeyLine begins the comment that holds the key of unknown users' salts. To
 // readers that know nothing of SCRAM it is a comment like any other.
 const saltKeyLine = "#scram-salt-key "

@@ -101,6 +101,24 @@ func TestNewScramRefuses(t *testing.T) {
 	}
 }
 
+// TestVerifyScram: a hash that was put in by hand leaves keys of the old password.
+func TestVerifyScram(t *testing.T) {
+	content := setPassword(t, nil, "alice", "old", bothKeys(t, "old"))
+	for password, want := range map[string]bool{"old": true, "new": false} {
+		if ok, err := Verify(content, "alice", []byte(password)); err != nil || ok != want {
+			t.Errorf("%s: %v, %v", password, ok, err)
+		}
+	}
+	e, _ := Find(content, "alice")
+	e.Hash = cheapHash(t, "new")
+	content, _ = Set(content, e)
+	for _, password := range []string{"old", "new"} {
+		if ok, err := Verify(content, "alice", []byte(password)); ok || err == nil || !strings.Contains(err.Error(), "not of one password") {
+			t.Errorf("%s: %v, %v", password, ok, err)
+		}
+	}
+}
+
 func openContent(t testing.TB, content []byte) (*Source, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users")
