@@ -194,7 +194,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 
 func TestKnownNames(t *testing.T) {
 	got := slices.Sorted(maps.Keys(DefaultConfig().Listeners))
-	if diff := cmp.Diff([]string{"mqtt", "mqtts", "unix", "ws", "wss"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"mqtt", "mqtts", "quic", "unix", "ws", "wss"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
