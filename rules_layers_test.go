@@ -154,6 +154,7 @@ func drivers() []driver {
 		{prefix: "github.com/prometheus/client_golang", folders: []string{"admin"}},
 		{prefix: "github.com/prometheus/client_model", folders: []string{"admin"}},
 		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop"}},
+		{prefix: "golang.org/x/crypto/ocsp", folders: []string{"protocols"}},
 		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd"}},
 		{prefix: "golang.org/x/term", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/google/go-cmp", tests: true},

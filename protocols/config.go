@@ -78,6 +78,7 @@ type TLSConfig struct {
 	ClientAuth   string `toml:"client_auth" doc:"none (when left out), request (verified if shown) or require"`
 	MinVersion   string `toml:"min_version" doc:"1.2 (when left out) or 1.3"`
 
+	OCSPFile string   `toml:"ocsp_file" doc:"the OCSP responder's answer about the certificate, DER, which is shown to clients while it is in force; read again on SIGHUP; the issuer's certificate must be in cert_file"`
 	Identity string   `toml:"identity" doc:"the client certificate's field that is the user name; the certificate then takes the place of a password: cn, dn, san_dns, san_email, san_uri, san_ip or fingerprint (SHA-256); none when left out"`
 	ClientID string   `toml:"client_id" doc:"the client certificate's field to which the client identifier is bound, of the same kinds; without identity it is the user name, too; none when left out"`
 	CRLFiles []string `toml:"crl_files" doc:"lists of revoked client certificates, PEM or DER, read again on SIGHUP; every authority below the trusted ones needs one, and a list past its time refuses all"`

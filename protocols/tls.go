@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"time"
 )
 
 // secure tells whether the listener speaks TLS over its connections.
@@ -33,6 +34,14 @@ func loadTLS(c *TLSConfig) (*tls.Config, error) {
 		Certificates: []tls.Certificate{pair},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   nil,
+	}
+	if c.OCSPFile != "" {
+		s, err := loadStaple(c.OCSPFile, &pair, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		out.Certificates = nil
+		out.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate(time.Now()), nil }
 	}
 	if c.MinVersion == "1.3" {
 		out.MinVersion = tls.VersionTLS13

@@ -98,7 +98,7 @@ func (c *ListenerConfig) validateTLS(f *faults) {
 
 // empty tells whether nothing is set.
 func (t *TLSConfig) empty() bool {
-	return len(t.CRLFiles) == 0 && t.CertFile+t.KeyFile+t.ClientCAFile+t.ClientAuth+t.MinVersion+t.Identity+t.ClientID == ""
+	return len(t.CRLFiles) == 0 && t.CertFile+t.KeyFile+t.ClientCAFile+t.ClientAuth+t.MinVersion+t.OCSPFile+t.Identity+t.ClientID == ""
 }
 
 func (c *ListenerConfig) validateProxy(f *faults) {
