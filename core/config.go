@@ -22,6 +22,10 @@ type Config struct {
 	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
 	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
 	MaxRetained    int    `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
+
+	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
+	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
+
 	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy"`
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
@@ -53,6 +57,7 @@ func DefaultConfig() Config {
 		MaxOutgoing:       10_000,
 		MaxMatchWork:      1_000_000,
 		MaxRetained:       10_000_000,
+		MaxRetainedBytes:  4 << 30,
 		MaxSessions:       20_000_000,
 		SharedStrategy:    "round_robin",
 		ExplainRecords:    4096,
@@ -85,6 +90,7 @@ func (c *Config) Validate() error {
 	in("max_outgoing", c.MaxOutgoing, 16, 100_000_000)
 	in("max_match_work", c.MaxMatchWork, 100, 1_000_000_000)
 	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
+	in("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<40)
 	in("max_sessions", c.MaxSessions, 1, 1<<30)
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
 	in("auth_workers", c.AuthWorkers, 1, 1024)
@@ -100,7 +106,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		name string
 		v    time.Duration
-	}{{"max_session_expiry", c.MaxSessionExpiry}, {"server_keep_alive", c.ServerKeepAlive}, {"max_keep_alive", c.MaxKeepAlive}, {"sys_interval", c.SysInterval}} {
+	}{{"max_session_expiry", c.MaxSessionExpiry}, {"retained_expiry", c.RetainedExpiry}, {"server_keep_alive", c.ServerKeepAlive}, {"max_keep_alive", c.MaxKeepAlive}, {"sys_interval", c.SysInterval}} {
 		if d.v < 0 {
 			errs = append(errs, fmt.Errorf("%s = %s: must not be negative", d.name, d.v))
 		}

@@ -82,7 +82,7 @@ func New(o Options) *Gateway {
 	g.sinks = newSinkSet(o.Sinks)
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init()
-	g.retained.init(o.Config.MaxRetained)
+	g.retained.init(&g.cfg)
 	g.timers.init()
 	g.done.init()
 	g.auths.init(o.Config.AuthBacklog)

@@ -110,7 +110,7 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish) Reason {
 	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
 		return NotAuthorized
 	}
-	if p.Retain && len(p.Payload) > 0 && g.retained.full(p.Topic) {
+	if p.Retain && len(p.Payload) > 0 && !g.retained.fits(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
 		return RetainedLimit
 	}
 	return Success

@@ -100,7 +100,7 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 
 // Retained takes one stored retained message.
 func (l *restoring) Retained(m *Message) error {
-	if !m.Expired(l.now) {
+	if !l.g.retained.lapsed(m, l.now) {
 		l.g.retained.put(m)
 	}
 	return nil

@@ -13,11 +13,14 @@ type retainedStore struct {
 	index *route.Topics
 	slots []*Message
 	free  []uint32
-	max   int
+
+	retainedBounds
+	bytes int // of all, as retainedSize counts
 }
 
-func (r *retainedStore) init(max int) {
-	r.index, r.max = route.NewTopics(), max
+func (r *retainedStore) init(c *Config) {
+	r.index = route.NewTopics()
+	r.retainedBounds = retainedBounds{max: c.MaxRetained, maxBytes: c.MaxRetainedBytes, expiry: c.RetainedExpiry.Milliseconds()}
 }
 
 func (r *retainedStore) len() int {
@@ -26,21 +29,14 @@ func (r *retainedStore) len() int {
 	return len(r.slots) - len(r.free)
 }
 
-// full says that topic is new and there is no room for it.
-func (r *retainedStore) full(topic string) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if len(r.slots)-len(r.free) < r.max {
-		return false
-	}
-	_, known := r.index.Get(topic)
-	return !known
-}
-
-// put sets m, or with an empty payload removes what is there. [MQTT-3.3.1-6]
+// put sets m whatever the bounds say, or with an empty payload removes what is there. [MQTT-3.3.1-6]
 func (r *retainedStore) put(m *Message) (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.putLocked(m)
+}
+
+func (r *retainedStore) putLocked(m *Message) (changed bool) {
 	if len(m.Payload) == 0 {
 		i, ok := r.index.Delete(m.Topic)
 		if ok {
@@ -49,9 +45,11 @@ func (r *retainedStore) put(m *Message) (changed bool) {
 		return ok
 	}
 	if i, ok := r.index.Get(m.Topic); ok {
+		r.bytes += sizeRetained(m) - sizeRetained(r.slots[i])
 		r.slots[i] = m
 		return true
 	}
+	r.bytes += sizeRetained(m)
 	var i uint32
 	if n := len(r.free); n > 0 {
 		i = r.free[n-1]
@@ -67,6 +65,7 @@ func (r *retainedStore) put(m *Message) (changed bool) {
 
 // release frees a slot. With the lock held.
 func (r *retainedStore) release(i uint32) {
+	r.bytes -= sizeRetained(r.slots[i])
 	r.slots[i] = nil
 	r.free = append(r.free, i)
 }
@@ -86,7 +85,12 @@ func (r *retainedStore) scan(filter string, cur *route.Cursor, max int, dst []*M
 
 // retain keeps m as the retained message of its topic. [MQTT-3.3.1-5]
 func (g *Gateway) retain(t *Turn, m *Message) {
-	if !g.retained.put(m) {
+	changed, fits := g.retained.offer(m)
+	if !fits { // a Will, or others took the room since mayPublish looked
+		t.counters.reason(RetainedLimit)
+		g.record(t, RetainedLimit, m.Publisher, m)
+	}
+	if !changed {
 		return
 	}
 	t.Count(MessagesRetained, 1)
@@ -185,7 +189,7 @@ func (s *Session) nextCursor() (retainedCursor, bool) {
 func (g *Gateway) giveRetained(t *Turn, tg *target) {
 	for i, m := range t.found {
 		t.found[i] = nil
-		if m.Expired(t.now) {
+		if g.retained.lapsed(m, t.now) {
 			continue // it waits for its sweep
 		}
 		if tg.flags&subNoLocal != 0 && m.Publisher == tg.session.id {
@@ -213,7 +217,7 @@ func (g *Gateway) sweepRetained(t *Turn, from *int) {
 	var dead []*Message
 	r.mu.RLock()
 	for n := 0; n < 4096 && *from < len(r.slots); n++ {
-		if m := r.slots[*from]; m != nil && m.Expired(t.now) {
+		if m := r.slots[*from]; m != nil && r.lapsed(m, t.now) {
 			dead = append(dead, m)
 		}
 		*from++
