@@ -4,10 +4,12 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Record explains one outcome: a message that a receiver did not get, a refusal,
-// an end. Records live in bounded rings, one a turn; the oldest give way.
+// an end. Records live in bounded rings, one a turn; the oldest give way. Texts of
+// more than maxRecordText bytes are cut, with "…" behind them.
 type Record struct {
 	Seq       uint64 // grows with every record of this process
 	Time      int64  // Unix milliseconds
@@ -35,7 +37,14 @@ type explainRing struct {
 
 func (e *explainRing) init(max int, seq *atomic.Uint64) { e.max, e.seq = max, seq }
 
+// maxRecordText bounds each text of a record, in bytes: whoever is refused chooses how
+// long a topic or identifier is, and records outlive the refusal.
+const maxRecordText = 512
+
 func (e *explainRing) add(r Record) {
+	for _, text := range []*string{&r.ClientID, &r.Publisher, &r.Topic, &r.Detail} {
+		*text = clip(*text)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r.Seq = e.seq.Add(1)
@@ -47,6 +56,19 @@ func (e *explainRing) add(r Record) {
 	if e.next++; e.next == e.max {
 		e.next = 0
 	}
+}
+
+// clip gives s, or a beginning of it that does not hold on to the rest.
+func clip(s string) string {
+	if len(s) <= maxRecordText {
+		return s
+	}
+	const more = "…"
+	end := maxRecordText - len(more)
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + more
 }
 
 // drop names, counts and explains a message that clientID does not get.
