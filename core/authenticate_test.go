@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,17 +55,29 @@ func (wordy) Step(ctx context.Context, data []byte) (core.Step, error) {
 
 // talker is a connection whose client speaks a method.
 type talker struct {
-	g      *coretest.Gateway
-	late   chan core.Completion
-	closed []core.Reason
-	auth   *core.Authentication
-	link   core.Link
+	g    *coretest.Gateway
+	late chan core.Completion
+	mu   sync.Mutex
+	shut []core.Reason
+	auth *core.Authentication
+	link core.Link
 }
 
 func (c *talker) Wake(*core.Turn)            {}
 func (c *talker) Complete(d core.Completion) { c.late <- d }
-func (c *talker) Close(r core.Reason)        { c.closed = append(c.closed, r) }
-func (c *talker) Peer() netip.AddrPort       { return netip.MustParseAddrPort("192.0.2.7:7") }
+func (c *talker) Close(r core.Reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shut = append(c.shut, r)
+}
+
+func (c *talker) closed() []core.Reason {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.shut
+}
+
+func (c *talker) Peer() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.7:7") }
 
 // connect begins; the answer is that of Connect, whenever it came.
 func (c *talker) connect(id, method, data string, change func(*core.ConnectRequest)) *core.ConnectResult {
@@ -272,13 +285,13 @@ func TestReauthenticationRenewsExpiry(t *testing.T) {
 		}
 		<-time.After(50 * time.Second) // the first grant is over
 		synctest.Wait()
-		if len(c.closed) != 0 {
-			t.Fatalf("closed for %v", c.closed)
+		if len(c.closed()) != 0 {
+			t.Fatalf("closed for %v", c.closed())
 		}
 		<-time.After(11 * time.Second)
 		synctest.Wait()
-		if len(c.closed) != 1 || c.closed[0] != core.IdentityExpired {
-			t.Fatalf("closed for %v", c.closed)
+		if len(c.closed()) != 1 || c.closed()[0] != core.IdentityExpired {
+			t.Fatalf("closed for %v", c.closed())
 		}
 		if n := stat(c.g, core.Reauthentications); n != 1 {
 			t.Errorf("%d re-authentications", n)
@@ -308,8 +321,8 @@ func TestReauthenticationMayShorten(t *testing.T) {
 			for time.Since(began) < 2*time.Minute {
 				<-time.After(time.Second)
 				synctest.Wait()
-				if over := c.ends != 0 && time.Since(began) >= c.ends; over != (len(k.closed) == 1) {
-					t.Fatalf("%v: closed for %v after %s", c.words, k.closed, time.Since(began))
+				if over := c.ends != 0 && time.Since(began) >= c.ends; over != (len(k.closed()) == 1) {
+					t.Fatalf("%v: closed for %v after %s", c.words, k.closed(), time.Since(began))
 				} else if over {
 					return
 				}
