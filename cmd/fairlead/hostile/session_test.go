@@ -15,7 +15,7 @@ func TestSessions(t *testing.T) {
 	run(t, []attack{
 		{name: "takeover war", does: "takes its own client id over from two sides without end", holds: "0x8E to each loser, counted by takeovers and session_taken_over", wage: takeoverWar},
 		{name: "empty client ids", does: "connects with empty client ids", holds: "an id is assigned, and nothing is left", wage: emptyIDs, many: true},
-		{name: "client ids of 60 KiB", does: "connects with ever new ids of 60 KiB", holds: "0x85, client_id_not_valid", wage: longIDs, reasons: []string{"client_id_not_valid"}, needs: "core/explain.go keeps refused client ids whole, before authentication"},
+		{name: "client ids of 60 KiB", does: "connects with ever new ids of 60 KiB", holds: "0x85, client_id_not_valid", wage: longIDs, reasons: []string{"client_id_not_valid"}},
 		{name: "client ids with NUL", does: "connects with U+0000 and with broken UTF-8 in its id", holds: "0x81, malformed_packet", wage: brokenIDs, reasons: []string{"malformed_packet"}},
 		{name: "client ids with control characters", does: "connects with line feeds and escape sequences in its id, and is refused", holds: "no line of the log is its own", wage: controlIDs},
 		{name: "Will flood", does: "connects with a Will of 50 KiB and breaks off, again and again", holds: "each published once", wage: willFlood},
