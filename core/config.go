@@ -26,7 +26,7 @@ type Config struct {
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
 
-	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy"`
+	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
 

@@ -41,7 +41,7 @@ func (g *Gateway) checkConnect(r *ConnectRequest) *Error {
 		return Errorf(ServerShuttingDown, "the gateway is shutting down")
 	case len(c.ClientID) > g.cfg.MaxClientIDLength:
 		return Errorf(ClientIDNotValid, "the client id is longer than %d bytes", g.cfg.MaxClientIDLength)
-	case g.clients.count.Load() >= int64(g.cfg.MaxSessions):
+	case g.clients.count.Load() >= int64(g.cfg.MaxSessions) && g.clients.get(c.ClientID) == nil:
 		return Errorf(ServerBusy, "no more than %d sessions are allowed", g.cfg.MaxSessions)
 	case r.Will != nil && g.beyondLimits(r.Will.Topic):
 		return Errorf(TopicNameInvalid, "the will topic is longer than %d bytes or deeper than %d levels", g.cfg.MaxTopicLength, g.cfg.MaxTopicLevels)

@@ -80,6 +80,9 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 	if close != Success {
 		t.closeLater(s.conn, close)
 	}
+	if close == SessionTakenOver {
+		g.record(t, close, s.id, nil)
+	}
 	if s.more != nil {
 		s.more.cursors = nil
 		s.more.fetch = nil

@@ -143,9 +143,24 @@ func (w *subscribing) startRetained(t *Turn) {
 		s.mu.Unlock()
 		return
 	}
-	s.rarely().cursors = append(s.more.cursors, cursors...)
+	more := s.rarely()
+	for i := range cursors {
+		more.replay(cursors[i])
+	}
 	s.mu.Unlock()
 	g.feedRetained(t, s)
+}
+
+// replay begins a replay, or begins it anew: who repeats a subscription has one under
+// way, however often.
+func (m *rare) replay(c retainedCursor) {
+	for i := range m.cursors {
+		if m.cursors[i].filter == c.filter {
+			m.cursors[i] = c
+			return
+		}
+	}
+	m.cursors = append(m.cursors, c)
 }
 
 // feedRetained gives s retained messages while it takes them.

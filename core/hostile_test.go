@@ -1,0 +1,67 @@
+package core_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/core/coretest"
+)
+
+// heap gives the live bytes.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestReplaysAreBounded: a repeated subscription has one replay, however often it
+// is repeated.
+func TestReplaysAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		p := g.Connect("p", nil)
+		for i := range 200 {
+			p.Publish(core.Publish{Topic: fmt.Sprint("r/", i), Payload: []byte("x"), QoS: 1, PacketID: uint16(i + 1), Retain: true})
+		}
+		c := g.Connect("c", func(r *core.ConnectRequest) { r.ReceiveMaximum = 1 })
+		before := heap()
+		for range 200_000 {
+			c.Subscribe(1, "r/#")
+		}
+		if grown := heap() - before; grown > 4<<20 {
+			t.Errorf("200,000 repeated subscriptions hold %d MiB", grown>>20)
+		}
+	})
+}
+
+// TestKnownClientsComeBack: a full table of sessions keeps new clients out, not
+// those who have a session.
+func TestKnownClientsComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Config.MaxSessions = 2 })
+		g.Connect("a", durable).Disconnect(core.ConnectionLost)
+		g.Connect("b", durable).Disconnect(core.ConnectionLost)
+		if r := g.Connect("a", durable).Result.Reason; r != core.Success {
+			t.Errorf("a known client: %v", r)
+		}
+		if r := g.Connect("c", durable).Result.Reason; r != core.ServerBusy {
+			t.Errorf("a new client: %v", r)
+		}
+	})
+}
+
+// TestTakeoverIsExplained: who asks why a client was thrown out gets an answer.
+func TestTakeoverIsExplained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		g.Connect("a", nil)
+		g.Connect("a", nil)
+		if len(g.Explain(10, func(r *core.Record) bool { return r.Reason == core.SessionTakenOver && r.ClientID == "a" })) == 0 {
+			t.Error("no record of the takeover")
+		}
+	})
+}
