@@ -27,6 +27,11 @@ type ConnInfo struct {
 	TLS      *tls.ConnectionState // nil for plain connections
 	// ServerName is the TLS SNI or PROXY v2 authority, "" if unknown.
 	ServerName string
+
+	// Of datagram listeners:
+	Node        string // the wireless node behind Peer, see DatagramAdapter.Split
+	PSKIdentity string // that the peer proved in its DTLS handshake, or ""
+	Secure      bool   // whether DTLS protects the datagrams
 }
 
 // Machine is the pure state of one connection of one protocol: bytes and time
@@ -78,10 +83,22 @@ type Actions struct {
 	// Accepted says that the client authenticated: limits before authentication
 	// end here.
 	Accepted bool
+
+	// Of datagram listeners:
+
+	// Alarm, when SetAlarm, is the time until Tick whatever comes in meanwhile; 0
+	// means never. Timer and Alarm may both run.
+	Alarm    time.Duration
+	SetAlarm bool
+	// Proven says that the peer answered to something that only the holder of its
+	// address could know: the limit of amplification ends here.
+	Proven bool
+
+	ends []int // of datagrams in Out
 }
 
 // Reset clears a for the next call and keeps the capacity of Out.
-func (a *Actions) Reset() { *a = Actions{Out: a.Out[:0]} }
+func (a *Actions) Reset() { *a = Actions{Out: a.Out[:0], ends: a.ends[:0]} }
 
 // Out collects what goes out in one write: small frames are copied into one
 // buffer, large payloads are referenced.
@@ -93,7 +110,8 @@ type Out struct {
 	Limit int
 
 	refs []ref
-	size int // bytes referenced
+	size int   // bytes referenced
+	ends []int // of datagrams in Buf
 }
 
 // ref is a referenced slice that goes out after Buf[:at].
