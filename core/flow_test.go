@@ -506,29 +506,44 @@ func TestRetained(t *testing.T) {
 	})
 }
 
+// A replay is paced by its client, and nothing of it is dropped: neither with bounds
+// that it exceeds many times over, nor when the outbox never runs empty.
 func TestRetainedIsPacedAndWhole(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		g := coretest.Start(t, nil, func(o *core.Options) { o.Config.MaxOutgoing = 256 })
-		a := g.Connect("a", nil)
-		const n = 5000
-		for i := range n {
-			a.Publish(core.Publish{Topic: fmt.Sprintf("r/%d", i), Payload: []byte("v"), Retain: true})
-		}
-		b := g.Connect("b", func(r *core.ConnectRequest) { r.ReceiveMaximum = 10 })
-		b.Block(true)
-		b.Subscribe(0, "r/#")
-		synctest.Wait()
-		b.Block(false)
-		synctest.Wait()
-		seen := map[string]bool{}
-		for _, d := range b.Now() {
-			seen[d.Msg.Topic] = true
-		}
-		if len(seen) != n {
-			t.Errorf("%d of %d retained messages", len(seen), n)
-		}
-		balanced(t, g, 0)
+	for _, qos := range []uint8{0, 1} {
+		t.Run(fmt.Sprint("QoS ", qos), func(t *testing.T) { bubble(t, func(t *testing.T) { replayWhole(t, qos) }) })
+	}
+}
+
+func replayWhole(t *testing.T, qos uint8) {
+	g := coretest.Start(t, nil, func(o *core.Options) {
+		o.Config.MaxOutgoing, o.Config.MaxQueued, o.Config.MaxQueuedBytes = 16, 4, 4096
 	})
+	a := g.Connect("a", nil)
+	const n = 5000
+	for i := range n {
+		a.Publish(core.Publish{Topic: fmt.Sprintf("r/%d", i), Payload: make([]byte, 1000), QoS: qos, PacketID: uint16(i + 1), Retain: true})
+	}
+	b := g.Connect("b", func(r *core.ConnectRequest) { r.ReceiveMaximum = 10 })
+	b.Block(true)
+	b.Subscribe(qos, "r/#")
+	synctest.Wait()
+	b.Block(false)
+	seen := map[string]bool{}
+	for more := true; more; {
+		synctest.Wait()
+		ds := b.Now()
+		more = len(ds) > 0 && qos > 0
+		for _, d := range ds {
+			seen[d.Msg.Topic] = true
+			if qos > 0 {
+				b.Ack(core.AckReceived1, d.PacketID)
+			}
+		}
+	}
+	if len(seen) != n {
+		t.Errorf("%d of %d retained messages", len(seen), n)
+	}
+	balanced(t, g, 0)
 }
 
 func TestMessageExpiry(t *testing.T) {

@@ -3,7 +3,8 @@ package core
 // enqueue gives s one more QoS 1 or 2 message, and says Success or why it was
 // dropped. With the session's lock held.
 func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8) Reason {
-	if s.waiting() >= g.cfg.MaxQueued {
+	paced := tg.flags&subPaced != 0
+	if !paced && s.waiting() >= g.cfg.MaxQueued {
 		return QueueFull
 	}
 	s.pending++
@@ -12,7 +13,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
 	}
-	if full {
+	if full && !paced {
 		s.pending--
 		return QueueBytesFull
 	}

@@ -70,15 +70,18 @@ func (r *retainedStore) release(i uint32) {
 	r.free = append(r.free, i)
 }
 
-// scan gives at most max messages that filter matches, from where cur stands.
+// scan gives at most max messages that filter matches, from where cur stands, and
+// none after those that reach retainedSliceBytes.
 func (r *retainedStore) scan(filter string, cur *route.Cursor, max int, dst []*Message) ([]*Message, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	room := retainedSliceBytes
 	done := r.index.Scan(filter, cur, max, func(_ string, v uint32) bool {
 		if m := r.slots[v]; m != nil {
 			dst = append(dst, m)
+			room -= m.Size()
 		}
-		return true
+		return room > 0
 	})
 	return dst, done
 }
@@ -112,9 +115,12 @@ type retainedCursor struct {
 	tg     target
 }
 
-// retainedSlice is how many retained messages are fed at once, and below how many
-// waiting ones feeding goes on.
-const retainedSlice = 128
+// retainedSlice and retainedSliceBytes are how much is fed of retained messages at
+// once, and below how much that waits feeding goes on.
+const (
+	retainedSlice      = 128
+	retainedSliceBytes = 256 << 10
+)
 
 // startRetained begins to give the new subscriptions their retained messages.
 func (w *subscribing) startRetained(t *Turn) {
@@ -132,7 +138,7 @@ func (w *subscribing) startRetained(t *Turn) {
 		case h == 2, h == 1 && !a.fresh: // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 			continue
 		}
-		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | subRetainAsPublished, checked: uint32(a.version)}
+		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | subRetainAsPublished | subPaced, checked: uint32(a.version)}
 		cursors = append(cursors, retainedCursor{filter: string(a.parsed.Filter), cur: new(route.Cursor), tg: tg})
 	}
 	if len(cursors) == 0 {
@@ -193,7 +199,8 @@ func (s *Session) nextCursor() (retainedCursor, bool) {
 	if s.feeding || s.conn == nil || s.more == nil || len(s.more.cursors) == 0 {
 		return retainedCursor{}, false
 	}
-	if s.waiting() >= retainedSlice || (s.box != nil && len(s.box.items)-s.box.next >= retainedSlice) {
+	if s.waiting() >= retainedSlice || s.ring != nil && s.ring.bytes >= retainedSliceBytes ||
+		s.box != nil && (s.box.len() >= retainedSlice || s.box.bytes >= retainedSliceBytes) {
 		return retainedCursor{}, false
 	}
 	s.feeding = true

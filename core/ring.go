@@ -140,7 +140,7 @@ func (r *ring) waiting() int { return int(r.end - r.send) }
 type outbox struct {
 	items []Delivery
 	next  int // items before it were taken
-	bytes int
+	bytes int // of the messages from next on
 }
 
 func (o *outbox) push(d Delivery) {
@@ -148,6 +148,27 @@ func (o *outbox) push(d Delivery) {
 	if d.Msg != nil {
 		o.bytes += d.Msg.Size()
 	}
+}
+
+func (o *outbox) len() int { return len(o.items) - o.next }
+
+// take moves at most max items behind dst. A box that is never empty gives back
+// the room of what was taken all the same.
+func (o *outbox) take(dst []Delivery, max int) []Delivery {
+	taken := o.items[o.next : o.next+min(max, o.len())]
+	dst = append(dst, taken...)
+	for i := range taken {
+		if m := taken[i].Msg; m != nil {
+			o.bytes -= m.Size()
+		}
+	}
+	o.next += len(taken)
+	if left := o.len(); left > 0 && o.next >= left {
+		copy(o.items, o.items[o.next:])
+		clear(o.items[left:])
+		o.items, o.next = o.items[:left], 0
+	}
+	return dst
 }
 
 // boxPool keeps empty outboxes of a turn in two sizes, so that an idle session

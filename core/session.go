@@ -161,11 +161,9 @@ func (g *Gateway) Take(t *Turn, l Link, dst []Delivery, max int) (out []Delivery
 		return dst, false
 	}
 	o := s.box
-	n := min(max, len(o.items)-o.next)
 	from := len(dst)
-	dst = append(dst, o.items[o.next:o.next+n]...)
-	o.next += n
-	if more = o.next < len(o.items); more {
+	dst = o.take(dst, max)
+	if more = o.len() > 0; more {
 		s.dirty = true // the connection goes on by itself
 	} else {
 		s.box = nil
