@@ -17,7 +17,11 @@ type Gateway struct {
 	T     *core.Turn
 	Store *MemStore
 	t     testing.TB
+	stop  func()
 }
+
+// Stop ends the gateway before the test does. Who still uses it may no longer.
+func (g *Gateway) Stop() { g.stop() }
 
 // AllowAll is an Authorizer that allows everything.
 type AllowAll struct{}
@@ -60,11 +64,12 @@ func Start(t testing.TB, store *MemStore, change func(*core.Options)) *Gateway {
 		_ = g.Run(ctx)
 	}()
 	h := &Gateway{Gateway: g, T: g.NewTurn(), Store: store, t: t}
-	t.Cleanup(func() {
+	h.stop = sync.OnceFunc(func() {
 		h.T.Close()
 		cancel()
 		<-ended
 	})
+	t.Cleanup(h.stop)
 	return h
 }
 
@@ -260,6 +265,13 @@ func (c *Client) Closed() core.Reason {
 		c.cond.Wait()
 	}
 	return c.closed
+}
+
+// Ended says whether core closed the connection.
+func (c *Client) Ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed != core.Success
 }
 
 // Completed waits for a completion of op.
