@@ -2,15 +2,21 @@ package protocols
 
 import (
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// newLoops makes the event loops; nil, nil where a system has none.
+// newLoops makes the event loops; nil, nil where a system has none, or no listener
+// that is opened here is theirs.
 func newLoops(cfg *Config, g gateway, log *slog.Logger, y *tally) (engine, error) {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(cfg.Listeners)), (*ListenerConfig).onLoops) {
+		return nil, nil
+	}
 	n := cfg.Loops
 	if n == 0 {
 		n = min(runtime.GOMAXPROCS(0), maxLoops)
@@ -25,6 +31,11 @@ func newLoops(cfg *Config, g gateway, log *slog.Logger, y *tally) (engine, error
 		ls.all = append(ls.all, l)
 	}
 	return ls, nil
+}
+
+// onLoops tells whether the listener's connections are the loops'.
+func (c *ListenerConfig) onLoops() bool {
+	return c.IsEnabled() && !c.Given && (*loops)(nil).serves(c.Transport)
 }
 
 // serves tells which transports run on the loops.

@@ -44,7 +44,8 @@ type Stage interface {
 	Name() string
 	// Has says whether the protocol has something: durable, qos1, qos2, will, expiry,
 	// sleep, and "via PROTOCOL" for further protocols. Of the marks of messages,
-	// retain and dup, those that it has not are left out of the traces.
+	// retain and dup, those that it has not are left out of the traces; without
+	// "resumed" its clients are not told whether a session was there.
 	Has(what string) bool
 	// Device makes a client, not yet connected; protocol is "" for the stage's own.
 	Device(name, protocol string) Device
@@ -171,6 +172,11 @@ func (p *telling) spoken(trace []string) []string {
 			}
 		}
 	}
+	if !p.stage.Has("resumed") {
+		for i := range said {
+			said[i] = strings.Replace(said[i], ": resumed", ": new", 1)
+		}
+	}
 	return said
 }
 
@@ -198,6 +204,9 @@ func (p *telling) do(t *testing.T, s step) []string {
 		return nil
 	case "restart":
 		p.stage.Restart()
+		for _, d := range p.devices {
+			d.Events() // that their connections are over
+		}
 		return nil
 	}
 	if s.verb == "connect" {

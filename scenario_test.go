@@ -1,0 +1,202 @@
+package fairlead
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/core/coretest"
+	"github.com/fairlead-iot/fairlead/devices"
+	"github.com/fairlead-iot/fairlead/internal/simnet"
+	"github.com/fairlead-iot/fairlead/mqtt"
+	"github.com/fairlead-iot/fairlead/mqtt/packet"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// TestScenarios plays the scenarios of core/coretest through every adapter, over a
+// network in memory, with the trace that core alone leaves.
+func TestScenarios(t *testing.T) {
+	for _, version := range []packet.Version{packet.V31, packet.V311, packet.V5} {
+		t.Run("mqtt "+version.String(), func(t *testing.T) {
+			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, version) })
+		})
+	}
+}
+
+// edgeStage is a gateway's core and edge on a network in memory.
+type edgeStage struct {
+	t       *testing.T
+	version packet.Version // of MQTT
+	net     *simnet.Network
+	core    *coretest.Gateway
+	stop    func()
+}
+
+func newEdgeStage(t *testing.T, version packet.Version) *edgeStage {
+	s := &edgeStage{t: t, version: version, net: simnet.New(1)}
+	s.start(nil)
+	return s
+}
+
+// start opens the gateway on a store.
+func (s *edgeStage) start(store *coretest.MemStore) {
+	s.core = coretest.Start(s.t, store, nil)
+	cfg := protocols.DefaultConfig()
+	cfg.Listeners["mqtt"] = &protocols.ListenerConfig{Protocol: "mqtt", Transport: protocols.TCP, Given: true}
+	server, err := protocols.NewServer(cfg, s.core.Gateway, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), s.core.Gateway)}, nil)
+	if err == nil {
+		err = server.Open()
+	}
+	ln, err2 := s.net.Listen("gateway:1883")
+	if err != nil || err2 != nil {
+		s.t.Fatal(err, err2)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- server.Run(ctx) }()
+	go func() { ended <- server.Serve(ln, "mqtt") }()
+	s.stop = sync.OnceFunc(func() {
+		s.core.Stopping()
+		if err := server.Drain(ctx, nil); err != nil {
+			s.t.Error(err)
+		}
+		cancel()
+		<-ended
+		<-ended
+		s.core.Stop()
+	})
+	s.t.Cleanup(s.stop)
+	synctest.Wait() // until it runs
+}
+
+func (s *edgeStage) Name() string { return "mqtt " + s.version.String() }
+
+func (s *edgeStage) Has(what string) bool {
+	switch what {
+	case "durable", "qos1", "qos2", "will", "retain", "dup":
+		return true
+	case "resumed":
+		return s.version != packet.V31
+	case "expiry":
+		return s.version == packet.V5
+	}
+	return false
+}
+
+func (s *edgeStage) Restart() {
+	s.stop()
+	s.start(s.core.Store)
+}
+
+func (s *edgeStage) Device(name, _ string) coretest.Device {
+	return &mqttDevice{stage: s, name: name}
+}
+
+// mqttDevice is a client of MQTT.
+type mqttDevice struct {
+	stage *edgeStage
+	name  string
+	c     *devices.Client // nil while disconnected
+	old   *devices.Session
+	held  []*devices.Message
+	hold  bool
+}
+
+func (d *mqttDevice) Connect(o coretest.Connecting) string {
+	d.held, d.hold = nil, false
+	opt := devices.Options{Version: d.stage.version, ClientID: d.name, Resume: o.Durable, Session: d.old, KeepAlive: o.KeepAlive,
+		ManualAck: true, DialContext: d.stage.net.Dialer("127.0.0.1:0")}
+	if o.Durable {
+		opt.SessionExpiry = core.NeverExpires
+	}
+	if o.Expiry > 0 {
+		opt.SessionExpiry = uint32(o.Expiry / time.Second)
+	}
+	if o.WillTopic != "" {
+		opt.Will = &devices.Will{Message: devices.Message{Topic: o.WillTopic, Payload: []byte(o.WillText)}}
+	}
+	c, err := devices.Dial(d.stage.t.Context(), "mqtt://gateway:1883", opt)
+	if err != nil {
+		return "refused"
+	}
+	d.c, d.old = c, c.Session()
+	if c.Accepted().SessionPresent {
+		return "resumed"
+	}
+	return "new"
+}
+
+func (d *mqttDevice) Subscribe(filter string, qos uint8) string {
+	codes, err := d.c.Subscribe(d.stage.t.Context(), 0, devices.Subscription{Filter: filter, QoS: qos})
+	if err != nil || codes[0].Failed() {
+		return "refused"
+	}
+	return ""
+}
+
+func (d *mqttDevice) Unsubscribe(filter string) string {
+	if _, err := d.c.Unsubscribe(d.stage.t.Context(), filter); err != nil {
+		return "refused"
+	}
+	return ""
+}
+
+func (d *mqttDevice) Publish(p coretest.Publishing) string {
+	m := &devices.Message{Topic: p.Topic, Payload: []byte(p.Text), QoS: p.QoS, Retain: p.Retain}
+	if p.Expires > 0 {
+		m.Expiry, m.HasExpiry = uint32(p.Expires/time.Second), true
+	}
+	if code, err := d.c.Publish(d.stage.t.Context(), m); err != nil || code.Failed() {
+		return "refused"
+	}
+	return ""
+}
+
+func (d *mqttDevice) Hold(on bool) {
+	d.hold = on
+	for _, m := range d.held {
+		if err := m.Ack(); err != nil {
+			d.stage.t.Error(err)
+		}
+	}
+	d.held = nil
+}
+
+func (d *mqttDevice) Sleep(time.Duration) string { return "" }
+func (d *mqttDevice) Wake() string               { return "" }
+
+func (d *mqttDevice) Disconnect() {
+	if err := d.c.Disconnect(d.stage.t.Context()); err != nil {
+		d.stage.t.Error(err)
+	}
+	d.c = nil
+}
+
+func (d *mqttDevice) Cut() {
+	d.c.Close()
+	d.c = nil
+}
+
+func (d *mqttDevice) Events() (events []string) {
+	for d.c != nil {
+		select {
+		case m, open := <-d.c.Messages():
+			if !open {
+				d.c = nil
+				return append(events, "closed")
+			}
+			events = append(events, coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup))
+			if d.hold {
+				d.held = append(d.held, m)
+			} else if err := m.Ack(); err != nil {
+				d.stage.t.Error(err)
+			}
+		default:
+			return events
+		}
+	}
+	return events
+}
