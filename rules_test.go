@@ -98,7 +98,7 @@ func loadTree(root string) (*tree, error) {
 		if entry.IsDir() {
 			return skipFolder(rel)
 		}
-		if !entry.Type().IsRegular() {
+		if !entry.Type().IsRegular() || entry.Name() == ".git" { // a file in a work tree beside the clone
 			return nil
 		}
 		return tr.add(file, rel)

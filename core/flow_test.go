@@ -522,6 +522,9 @@ func replayWhole(t *testing.T, qos uint8) {
 	const n = 5000
 	for i := range n {
 		a.Publish(core.Publish{Topic: fmt.Sprintf("r/%d", i), Payload: make([]byte, 1000), QoS: qos, PacketID: uint16(i + 1), Retain: true})
+		if i%1000 == 0 {
+			synctest.Wait() // acknowledged: the Receive Maximum is 1024
+		}
 	}
 	b := g.Connect("b", func(r *core.ConnectRequest) { r.ReceiveMaximum = 10 })
 	b.Block(true)
