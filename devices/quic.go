@@ -18,6 +18,20 @@ const quicALPN = "mqtt"
 
 // openQUIC connects over QUIC and opens the stream that MQTT runs on.
 func (a *address) openQUIC(ctx context.Context, o *Options) (net.Conn, error) {
+	conn, err := a.connectQUIC(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	s, err := conn.OpenStreamSync(ctx)
+	if err != nil {
+		conn.CloseWithError(0, "")
+		return nil, err
+	}
+	return &quicConn{s, conn}, nil
+}
+
+// connectQUIC connects without opening a stream.
+func (a *address) connectQUIC(ctx context.Context, o *Options) (*quic.Conn, error) {
 	if o.DialContext != nil {
 		return nil, errors.New("a network of connections (DialContext) carries no QUIC: use mqtts://")
 	}
@@ -34,7 +48,7 @@ func (a *address) openQUIC(ctx context.Context, o *Options) (net.Conn, error) {
 	for i, to := range addrs {
 		// UDP does not tell that nobody is there: each address gets its share of time.
 		one, cancel := shareOf(ctx, len(addrs)-i)
-		var c *quicConn
+		var c *quic.Conn
 		c, err = dialQUIC(one, to, secure)
 		cancel()
 		if err == nil {
@@ -81,7 +95,7 @@ func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(end)/time.Duration(n))
 }
 
-func dialQUIC(ctx context.Context, to *net.UDPAddr, secure *tls.Config) (*quicConn, error) {
+func dialQUIC(ctx context.Context, to *net.UDPAddr, secure *tls.Config) (*quic.Conn, error) {
 	conn, err := quic.DialAddr(ctx, to.String(), secure, &quic.Config{
 		MaxIdleTimeout: quicIdle, KeepAlivePeriod: quicIdle / 2, MaxIncomingStreams: -1, MaxIncomingUniStreams: -1,
 	})
@@ -89,15 +103,7 @@ func dialQUIC(ctx context.Context, to *net.UDPAddr, secure *tls.Config) (*quicCo
 	if errors.As(err, &silent) && silent.Timeout() {
 		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	s, err := conn.OpenStreamSync(ctx)
-	if err != nil {
-		conn.CloseWithError(0, "")
-		return nil, err
-	}
-	return &quicConn{s, conn}, nil
+	return conn, err
 }
 
 // quicIdle is how long a server may be silent before it is gone; both sides ask

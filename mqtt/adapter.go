@@ -59,6 +59,13 @@ func (a *Adapter) NewMachine(info *protocols.ConnInfo, conn core.Conn) protocols
 	return &Machine{adapter: a, conn: conn, listener: info.Listener, rare: &rare{info: info}}
 }
 
+var _ protocols.StreamAdapter = (*Adapter)(nil)
+
+// NewStreamMachine implements protocols.StreamAdapter.
+func (a *Adapter) NewStreamMachine(info *protocols.ConnInfo, conn core.Conn) protocols.StreamMachine {
+	return &Machine{adapter: a, conn: conn, listener: info.Listener, rare: &rare{info: info}, divided: true, aliases: &aliasesOut{}}
+}
+
 // takeBatch is how many deliveries Output takes at once: enough that the
 // session's lock is taken seldom, few enough that little is left over when the
 // batch of bytes is full.
@@ -81,6 +88,7 @@ type scratch struct {
 	taken    []core.Delivery
 	outgoing packet.Outgoing
 	one      [1]uint32 // the one Subscription Identifier of outgoing
+	aside    bool      // outgoing goes by a data stream
 
 	ackOut   packet.Ack
 	suback   packet.Suback

@@ -11,7 +11,10 @@ import (
 // a second time while it is in its place gets the alias of that place; one that finds
 // another there pushes it out. So topics that do not repeat cost the receiver
 // nothing, looking costs one comparison, and memory is bounded. [MQTT-3.3.2-7]
-type aliasesOut struct{ slots []aliasSlot }
+type aliasesOut struct {
+	slots   []aliasSlot
+	streams *streams // of a connection with data streams; both halves', which then take turns
+}
 
 // aliasSlot is one place.
 type aliasSlot struct {
@@ -39,7 +42,10 @@ func (m *Machine) chooseAlias(out *packet.Outgoing, topic string) *aliasSlot {
 		return nil
 	}
 	if m.aliases == nil {
-		m.aliases = &aliasesOut{slots: make([]aliasSlot, m.aliasMax)}
+		m.aliases = &aliasesOut{}
+	}
+	if m.aliases.slots == nil {
+		m.aliases.slots = make([]aliasSlot, m.aliasMax)
 	}
 	i := maphash.String(m.adapter.seed, topic) % uint64(len(m.aliases.slots))
 	slot := &m.aliases.slots[i]

@@ -31,7 +31,8 @@ type Machine struct {
 	linked    bool        // link is valid and core has not been told of the end
 	reason    core.Reason // why the machine ended the connection
 
-	broken bool // output half: the connection is being closed, nothing goes out any more
+	divided bool // settled from the begin: there may be data streams
+	broken  bool // output half: the connection is being closed, nothing goes out any more
 }
 
 var _ protocols.Machine = (*Machine)(nil)
@@ -47,8 +48,9 @@ type rare struct {
 	method  string               // Authentication Method
 	auth    *core.Authentication // core's part of it
 
-	packetID  uint16 // of the operation under way
-	expiry    uint32 // of DISCONNECT
+	packetID  uint16           // of the operation under way
+	stream    protocols.Stream // that it came by
+	expiry    uint32           // of DISCONNECT
 	hasExpiry bool
 	closed    bool // Closed was called while Connect was under way
 }
@@ -85,13 +87,21 @@ func (m *Machine) rarely() *rare {
 
 // Input implements protocols.Machine.
 func (m *Machine) Input(t *core.Turn, b []byte, a *protocols.Actions) (used int) {
+	if d := m.streams(); d != nil {
+		d.now = 0
+	}
+	return m.input(t, b, a)
+}
+
+// input takes the packets of one stream.
+func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int) {
 	if m.state == ended {
 		a.Close, a.Reason = true, m.reason
 		return len(b)
 	}
 	s := scratchOf(t)
 	packets := uint64(0)
-	for m.waiting == forNothing && m.state != ended {
+	for m.waiting == forNothing && m.state != ended && !a.EndStream {
 		f, n, err := packet.Next(b[used:], m.sizeLimit())
 		if err != nil {
 			m.malformed(t, s, a, b[used:], f, err)
@@ -145,6 +155,8 @@ func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packe
 	}
 	var err error
 	switch f.Type {
+	default:
+		err = m.handleFirst(t, s, a, f)
 	case packet.TypePublish:
 		err = m.publish(t, s, a, f)
 	case packet.TypePuback, packet.TypePubrec, packet.TypePubrel, packet.TypePubcomp:
@@ -153,20 +165,28 @@ func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packe
 		err = m.subscribe(t, s, a, f)
 	case packet.TypeUnsubscribe:
 		err = m.unsubscribe(t, s, a, f)
-	case packet.TypePingreq:
-		err = m.ping(t, a, f)
-	case packet.TypeDisconnect:
-		err = m.disconnect(s, a, f)
-	case packet.TypeAuth:
-		err = m.auth(t, s, a, f)
-	case packet.TypeConnect:
-		err = refuse(core.ProtocolError, "a second CONNECT [MQTT-3.1.0-2]")
-	default:
-		err = refuse(core.ProtocolError, f.Type.String()+" is a server's packet [2.1.2]")
 	}
 	if err != nil {
 		m.fault(t, s, a, err)
 	}
+}
+
+// handleFirst takes what only the first stream of a connection carries.
+func (m *Machine) handleFirst(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	if m.onStream() {
+		return refuse(core.ProtocolError, f.Type.String()+" on a data stream; it belongs on the first one")
+	}
+	switch f.Type {
+	case packet.TypePingreq:
+		return m.ping(t, a, f)
+	case packet.TypeDisconnect:
+		return m.disconnect(s, a, f)
+	case packet.TypeAuth:
+		return m.auth(t, s, a, f)
+	case packet.TypeConnect:
+		return refuse(core.ProtocolError, "a second CONNECT [MQTT-3.1.0-2]")
+	}
+	return refuse(core.ProtocolError, f.Type.String()+" is a server's packet [2.1.2]")
 }
 
 // ping answers a PINGREQ. [MQTT-3.12.4-1]
@@ -190,9 +210,11 @@ func (m *Machine) Complete(t *core.Turn, c core.Completion, a *protocols.Actions
 	case m.state != open:
 	case c.Op == core.OpSubscribe && m.waiting == forSubscribe && c.Token == uint32(m.rare.packetID):
 		m.waiting = forNothing
+		a.Stream = m.rare.stream
 		m.sendSuback(t, s, a, m.rare.packetID, c.Granted, c.Reasons)
 	case c.Op == core.OpUnsubscribe && m.waiting == forUnsubscribe && c.Token == uint32(m.rare.packetID):
 		m.waiting = forNothing
+		a.Stream = m.rare.stream
 		m.sendUnsuback(t, s, a, m.rare.packetID, c.Reasons)
 	case c.Op == core.OpAuthenticate && m.waiting == forAuth && c.Connect != nil:
 		m.authDone(t, s, a, c.Connect)

@@ -33,6 +33,12 @@ func (m *Machine) Output(t *core.Turn, o *protocols.Out) (more bool) {
 
 // send encodes one delivery; false when nothing went out.
 func (m *Machine) send(t *core.Turn, s *scratch, o *protocols.Out, d *core.Delivery) bool {
+	s.aside = false
+	if ways := m.streams(); ways != nil {
+		way := ways.route(d)
+		s.aside = way != 0
+		o.By(way)
+	}
 	switch d.Kind {
 	case core.DeliverMessage:
 		return m.sendMessage(t, s, o, d)
@@ -63,13 +69,15 @@ func (m *Machine) sendMessage(t *core.Turn, s *scratch, o *protocols.Out, d *cor
 	var slot *aliasSlot
 	if m.version == packet.V5 {
 		if !m.addProperties(t, s, d) {
-			m.adapter.gw.Drop(t, m.link, *d, core.MessageExpired) // [MQTT-3.3.2-5]
+			m.drop(t, d, core.MessageExpired) // [MQTT-3.3.2-5]
 			return false
 		}
-		slot = m.chooseAlias(out, msg.Topic)
+		if !s.aside { // an alias may reach the client before the topic that it stands for
+			slot = m.chooseAlias(out, msg.Topic)
+		}
 		if !m.fitsMessage(out) {
 			// [MQTT-3.1.2-24] [MQTT-3.1.2-25]
-			m.adapter.gw.Drop(t, m.link, *d, core.TooLargeForReceiver)
+			m.drop(t, d, core.TooLargeForReceiver)
 			return false
 		}
 	}
@@ -83,6 +91,14 @@ func (m *Machine) sendMessage(t *core.Turn, s *scratch, o *protocols.Out, d *cor
 	o.Buf = out.AppendHead(o.Buf, m.version)
 	o.Ref(out.Payload)
 	return true
+}
+
+// drop leaves a message out.
+func (m *Machine) drop(t *core.Turn, d *core.Delivery, r core.Reason) {
+	if ways := m.streams(); ways != nil {
+		ways.settled(d.PacketID)
+	}
+	m.adapter.gw.Drop(t, m.link, *d, r)
 }
 
 // addProperties fills in what MQTT 5 adds; false when the message lapsed and was

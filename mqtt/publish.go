@@ -35,6 +35,9 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		HasExpiry:  p.Properties.Present.Has(packet.PropMessageExpiry),
 		Properties: properties(&p.Properties),
 	}
+	if d := m.streams(); d != nil && p.QoS > 0 {
+		d.expectAnswer(p.PacketID)
+	}
 	pause, refused := m.adapter.gw.Publish(t, m.link, &s.message)
 	s.message.Payload, s.message.Properties = nil, nil
 	if refused != nil {
@@ -95,19 +98,29 @@ func (m *Machine) topicOf(t *core.Turn, p *packet.Publish) (string, error) {
 	if len(p.Topic) != 0 {
 		return m.learn(alias, t.InternTopic(p.Topic)), nil
 	}
-	if m.rare == nil || alias > len(m.rare.aliases) || m.rare.aliases[alias-1] == "" {
+	known := *m.aliasTable()
+	if alias > len(known) || known[alias-1] == "" {
 		return "", refuse(core.ProtocolError, "the topic alias stands for nothing [3.3.2.3.4]")
 	}
-	return m.rare.aliases[alias-1], nil
+	return known[alias-1], nil
+}
+
+// aliasTable is that of the stream whose packet is under way: on two streams, the
+// packet that sets an alias and the one that uses it may come in either order.
+func (m *Machine) aliasTable() *[]string {
+	if m.onStream() {
+		return &m.streams().present().aliases
+	}
+	return &m.rarely().aliases
 }
 
 // learn notes what alias stands for from now on. [MQTT-3.3.2-12]
 func (m *Machine) learn(alias int, topic string) string {
-	r := m.rarely()
-	if alias > len(r.aliases) {
-		r.aliases = append(r.aliases, make([]string, alias-len(r.aliases))...)
+	known := m.aliasTable()
+	if alias > len(*known) {
+		*known = append(*known, make([]string, alias-len(*known))...)
 	}
-	r.aliases[alias-1] = topic
+	(*known)[alias-1] = topic
 	return topic
 }
 
@@ -130,6 +143,9 @@ func (m *Machine) acknowledge(t *core.Turn, s *scratch, f packet.Frame) error {
 	}
 	if p.Reason.Failed() && (kind == core.AckReceived1 || kind == core.AckReceived2) {
 		r = core.ReceiverRefused // [MQTT-4.4.0-2]
+	}
+	if d := m.streams(); d != nil {
+		d.acknowledged(kind, p.PacketID, r)
 	}
 	m.adapter.gw.Acknowledge(t, m.link, kind, p.PacketID, r)
 	return nil

@@ -40,6 +40,9 @@ func judge(err error) verdict {
 func (m *Machine) fault(t *core.Turn, s *scratch, a *protocols.Actions, err error) {
 	v := judge(err)
 	m.report(t, v)
+	if m.onStream() && m.endStream(a) {
+		return
+	}
 	m.end(t, s, a, v)
 }
 
@@ -61,6 +64,9 @@ func (m *Machine) report(t *core.Turn, v verdict) {
 // end says goodbye in the words the client's version has and asks for the close.
 // [MQTT-4.13.2-1]
 func (m *Machine) end(t *core.Turn, s *scratch, a *protocols.Actions, v verdict) {
+	if a.Stream != 0 || m.onStream() { // the goodbye is the first stream's
+		a.Out, a.Stream = a.Out[:0], 0
+	}
 	switch m.state {
 	case open: // [MQTT-3.14.0-1]
 		m.sayGoodbye(t, s, a, v)

@@ -91,16 +91,28 @@ func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, r *core.Su
 	if refused != nil {
 		m.rarely().refused = refused
 	}
+	if d := m.streams(); d != nil {
+		d.subscribed(r.Filters)
+	}
 	if len(r.Filters) > 0 {
 		granted, reasons, pending = m.adapter.gw.Subscribe(t, m.link, r)
 	}
 	if pending {
-		m.waiting = forSubscribe
-		m.rarely().packetID = id
+		m.wait(forSubscribe, id)
 		return nil
 	}
 	m.sendSuback(t, s, a, id, granted, reasons)
 	return nil
+}
+
+// wait stops reading until core is done with the packet of this identifier.
+func (m *Machine) wait(w waiting, id uint16) {
+	m.waiting = w
+	r := m.rarely()
+	r.packetID, r.stream = id, 0
+	if d := m.streams(); d != nil {
+		r.stream = d.now
+	}
 }
 
 // sendSuback answers a SUBSCRIBE. [MQTT-2.2.1-6] [MQTT-3.8.4-2] [MQTT-3.8.4-5]
@@ -172,10 +184,12 @@ func (m *Machine) unsubscribe(t *core.Turn, s *scratch, a *protocols.Actions, f 
 	for i := range p.Filters {
 		filters[i] = string(p.Filters[i])
 	}
+	if d := m.streams(); d != nil {
+		d.unsubscribed(filters)
+	}
 	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, uint32(p.PacketID), filters)
 	if pending {
-		m.waiting = forUnsubscribe
-		m.rarely().packetID = p.PacketID
+		m.wait(forUnsubscribe, p.PacketID)
 		return nil
 	}
 	m.sendUnsuback(t, s, a, p.PacketID, reasons)

@@ -44,14 +44,21 @@ func (p *batches) put(b *batch) {
 	b.refs = b.refs[:0]
 	clear(b.segs)
 	b.segs = b.segs[:0]
+	b.marks = b.marks[:0]
 	b.size = 0
 	p.pool.Put(b)
 }
 
 // segments lists what goes out, in order.
 func (b *batch) segments() [][]byte {
-	at := 0
-	for _, r := range b.refs {
+	return b.between(mark{}, mark{at: len(b.Buf), refs: len(b.refs)})
+}
+
+// between lists what lies between two marks.
+func (b *batch) between(from, to mark) [][]byte {
+	b.segs = b.segs[:0]
+	at := from.at
+	for _, r := range b.refs[from.refs:to.refs] {
 		if r.at > at {
 			b.segs = append(b.segs, b.Buf[at:r.at:r.at])
 			at = r.at
@@ -60,8 +67,8 @@ func (b *batch) segments() [][]byte {
 			b.segs = append(b.segs, r.b)
 		}
 	}
-	if at < len(b.Buf) {
-		b.segs = append(b.segs, b.Buf[at:len(b.Buf):len(b.Buf)])
+	if at < to.at {
+		b.segs = append(b.segs, b.Buf[at:to.at:to.at])
 	}
 	return b.segs
 }

@@ -89,7 +89,8 @@ type TLSConfig struct {
 // at once.
 type QUICConfig struct {
 	IdleTimeout time.Duration `toml:"idle_timeout" doc:"time without any packet of the client after which it is gone; after half of it the gateway asks, so a client that lives stays whatever its own keep alive; 5m when 0"`
-	Window      int           `toml:"window" unit:"bytes" doc:"bytes that a client may send before they are read; bounds the memory of a connection; 256 KiB when 0"`
+	Window      int           `toml:"window" unit:"bytes" doc:"bytes that a client may send on a stream before they are read, and twice as many on all streams together; bounds the memory of a connection; 256 KiB when 0"`
+	Streams     int           `toml:"streams" doc:"streams that a client may have open at once, the first of which carries its CONNECT; 1 turns the multi-stream mode off; 16 when 0"`
 	Retry       string        `toml:"retry" doc:"whether a client must first show that its address is its own, which costs it a round trip: always, never, or auto (when left out): while more than retry_above handshakes are under way"`
 	RetryAbove  int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
 }
@@ -110,6 +111,7 @@ const (
 	defaultQUICIdle           = 5 * time.Minute
 	defaultQUICWindow         = 256 << 10
 	defaultRetryAbove         = 256
+	defaultQUICStreams        = 16
 	maxLoops                  = 64
 )
 
@@ -154,6 +156,7 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orInt(&d.QUIC.Window, defaultQUICWindow)
 	orText(&d.QUIC.Retry, "auto")
 	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
+	orInt(&d.QUIC.Streams, defaultQUICStreams)
 	return d
 }
 

@@ -2,7 +2,6 @@ package protocols
 
 import (
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -30,8 +29,7 @@ type pumpConn struct {
 	engine   *pumps
 	listener *Listener
 	gate     chan struct{}
-	socket   *socket
-	stream   stream // set before machine
+	outlet
 	slot     uint32 // with enrolled behind engine.mu
 	enrolled bool
 	stopping atomic.Bool
@@ -48,19 +46,17 @@ type pumpConn struct {
 	again    bool // input came while it ran: it must look once more
 	counted  bool
 	timer    uint32
-	in       *held
-	peer     netip.AddrPort
+	inlet
+	peer netip.AddrPort
 
-	// The outgoing side, behind mu.
-	mu      sync.Mutex
-	own     *pending // replies of the machine, nil for none
-	rest    [][]byte // of a batch that was cut short
-	phase   uint8
-	ready   bool // the client was accepted: Output may run
-	blocked bool // the socket's writer is at work
-	left    bool // the stream's goodbye was written
-	reason  core.Reason
-	by      time.Time // when a lingering connection is closed at the latest
+	// The outgoing side, behind mu, as most of outlet.
+	mu     sync.Mutex
+	data   *dataStreams // nil until the client opens one; changed with input held, too
+	phase  uint8
+	ready  bool // the client was accepted: Output may run
+	left   bool // the stream's goodbye was written
+	reason core.Reason
+	by     time.Time // when a lingering connection is closed at the latest
 
 	// Work from elsewhere, behind tasks.
 	tasks   sync.Mutex
@@ -142,6 +138,11 @@ func (c *pumpConn) work() {
 func (c *pumpConn) enter() {
 	c.input.Lock()
 	c.turn = c.engine.borrow()
+	if c.data != nil {
+		c.mu.Lock()
+		c.data.busy = true
+		c.mu.Unlock()
+	}
 }
 
 // leave writes what the work touched, this connection first: its replies and its
@@ -149,6 +150,9 @@ func (c *pumpConn) enter() {
 func (c *pumpConn) leave() {
 	t := c.turn
 	c.mu.Lock()
+	if c.data != nil {
+		c.data.busy = false
+	}
 	c.flush(t)
 	c.mu.Unlock()
 	c.socket.edge.moveTo(t)
@@ -268,7 +272,7 @@ func (c *pumpConn) begin(s stream, info *ConnInfo) error {
 	c.mu.Lock()
 	c.stream = s
 	c.mu.Unlock()
-	c.machine = c.listener.adapter.NewMachine(info, c)
+	c.machine = c.newMachine(info)
 	c.engine.setTimer(c, ticks(c.listener.cfg.ConnectTimeout))
 	return nil
 }
@@ -314,35 +318,7 @@ func (c *pumpConn) take(feed func([]byte) error) error {
 	if c.stream == nil {
 		return net.ErrClosed
 	}
-	front := 0
-	if c.in != nil {
-		front = len(c.in.b)
-	}
-	var h *held
-	var into []byte
-	if front > readSize {
-		into = c.in.room(readSize)
-	} else {
-		h = c.engine.pools.helds.room(max(readSize, front+readSize/4))
-		defer c.engine.pools.helds.put(h)
-		into = h.b[front:cap(h.b)]
-	}
-	n, err := c.stream.read(into)
-	if n <= 0 {
-		if err == nil {
-			err = io.EOF
-		}
-		return err
-	}
-	all := into[:n]
-	if h == nil {
-		c.in.b = c.in.b[:front+n]
-		all = c.in.b
-	} else if front > 0 {
-		all = h.b[:front+n]
-		copy(all, c.in.b)
-	}
-	return feed(all)
+	return c.readOnce(&c.engine.pools.helds, c.stream, feed)
 }
 
 // feedAll gives b to the machine in a turn of its own.
@@ -356,6 +332,11 @@ func (c *pumpConn) feedAll(b []byte) error {
 func (c *pumpConn) feedHere(b []byte) error {
 	if c.accepted {
 		c.engine.touch(c)
+	}
+	if c.paused { // by what came on another stream
+		c.in = c.engine.pools.helds.replace(c.in, b)
+		c.reading = false
+		return errPaused
 	}
 	c.feed(b)
 	if c.paused || c.stalled {

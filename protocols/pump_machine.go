@@ -33,13 +33,7 @@ func (c *pumpConn) apply() {
 	a := &c.act
 	said := len(a.Out) > 0
 	if said {
-		c.mu.Lock()
-		if c.own == nil {
-			c.own = c.engine.pools.pendings.get()
-		}
-		c.own.own = append(c.own.own, a.Out...)
-		c.stalled = c.stalled || c.blocked && len(c.own.own) > stallAbove
-		c.mu.Unlock()
+		c.say(a.Stream, a.Out)
 		if cap(a.Out) > 4096 {
 			a.Out = a.Out[:0:0]
 		}
@@ -70,6 +64,18 @@ func (c *pumpConn) welcome() {
 	c.mu.Lock()
 	c.ready = true
 	c.mu.Unlock()
+	c.expectStreams()
+}
+
+// say queues what the machine answers by s.
+func (c *pumpConn) say(s Stream, b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d := c.data.at(s); d != nil {
+		d.stalled = d.outlet.say(&c.engine.pools.pendings, b) || d.stalled
+		return
+	}
+	c.stalled = c.outlet.say(&c.engine.pools.pendings, b) || c.stalled
 }
 
 // complete gives the machine a late result, then goes on with its input.
@@ -92,18 +98,18 @@ func (c *pumpConn) complete(done core.Completion) {
 
 // proceed starts the reader again where it had ended.
 func (c *pumpConn) proceed() {
-	if c.reading || c.paused || c.stalled || c.over() {
-		return
+	if !c.reading && !c.paused && !c.stalled && !c.over() {
+		if c.accepted {
+			c.engine.touch(c)
+		}
+		if c.in != nil {
+			c.feed(c.in.b)
+		}
+		if !c.paused && !c.stalled {
+			c.restart()
+		}
 	}
-	if c.accepted {
-		c.engine.touch(c)
-	}
-	if c.in != nil {
-		c.feed(c.in.b)
-	}
-	if !c.paused && !c.stalled {
-		c.restart()
-	}
+	c.data.proceed()
 }
 
 // restart runs the reader unless it runs.
@@ -236,6 +242,7 @@ func (c *pumpConn) release() {
 		c.engine.pools.helds.put(c.in)
 		c.in = nil
 	}
+	c.data.forget()
 	fresh, counted := !c.accepted, c.counted
 	c.input.Unlock()
 	c.tasks.Lock()

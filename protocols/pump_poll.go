@@ -60,7 +60,7 @@ func (s *socket) tryWriteOf() func([]byte) (int, error) {
 	if s.poll != nil {
 		return s.poll.TryWrite
 	}
-	if q, ok := s.Conn.(*quicConn); ok {
+	if q, ok := s.Conn.(interface{ writeNow([]byte) (int, error) }); ok {
 		return q.writeNow
 	}
 	return nil

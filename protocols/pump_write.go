@@ -15,7 +15,14 @@ func (c *pumpConn) Wake(t *core.Turn) {
 
 // flush writes what waits, then one batch. mu is held.
 func (c *pumpConn) flush(t *core.Turn) {
-	if c.phase == phaseGone || c.blocked || c.stream == nil {
+	if c.phase == phaseGone || c.stream == nil {
+		return
+	}
+	if c.data != nil {
+		c.flushStreams(t)
+		return
+	}
+	if c.blocked {
 		return
 	}
 	if len(c.rest) > 0 {
@@ -45,7 +52,14 @@ func (c *pumpConn) flush(t *core.Turn) {
 	case more:
 		// After others had their turn.
 		c.post((*pumpConn).nothing)
-	case c.phase == phaseLinger && !c.left:
+	default:
+		c.farewell()
+	}
+}
+
+// farewell follows the last byte of a connection that ended. mu is held.
+func (c *pumpConn) farewell() {
+	if c.phase == phaseLinger && !c.left {
 		c.left = true
 		c.stream.leave(c.reason)
 		c.socket.finish(c.by)
@@ -54,39 +68,6 @@ func (c *pumpConn) flush(t *core.Turn) {
 
 // nothing is work that only has its turn's end in mind, which flushes.
 func (c *pumpConn) nothing() {}
-
-// send puts segments through the stream and hands them to the kernel, until it
-// has no room. It gives the bytes taken, of which the socket keeps what is left.
-// mu is held.
-func (c *pumpConn) send(segs [][]byte) (sent int) {
-	size := 0
-	for _, s := range segs {
-		for len(s) > 0 {
-			n := min(len(s), batchLimit-size)
-			if c.stream.write(s[:n]) != nil {
-				return total(segs) // broken: the reader ends the connection
-			}
-			s = s[n:]
-			sent += n
-			if size += n; size < batchLimit {
-				continue
-			}
-			size = 0
-			if c.blocked = !c.socket.flush(); c.blocked {
-				return sent
-			}
-		}
-	}
-	c.blocked = !c.socket.flush()
-	return sent
-}
-
-func total(segs [][]byte) (n int) {
-	for _, s := range segs {
-		n += len(s)
-	}
-	return n
-}
 
 // drained goes on once the kernel took everything. The socket's writer calls it.
 func (c *pumpConn) drained() {

@@ -87,7 +87,7 @@ func (p *pumps) listenQUIC(ln *Listener, a netip.AddrPort) (*quicSocket, error) 
 	s.listener, err = s.transport.Listen(&tls.Config{
 		MinVersion:         tls.VersionTLS13,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return ln.tls.Load(), nil },
-	}, quicConfig(&ln.cfg))
+	}, quicConfig(&ln.cfg, ln.adapter))
 	if err != nil {
 		udp.Close()
 		return nil, err
@@ -124,17 +124,22 @@ func sizeUDP(c *net.UDPConn, cfg *ListenerConfig, log *slog.Logger) {
 }
 
 // quicConfig is the listener's bounds in quic-go's words.
-func quicConfig(c *ListenerConfig) *quic.Config {
+func quicConfig(c *ListenerConfig, a Adapter) *quic.Config {
+	streams := 1 // others would wait for ever
+	if _, divides := a.(StreamAdapter); divides {
+		streams = c.QUIC.Streams
+	}
 	return &quic.Config{
 		HandshakeIdleTimeout:           max(c.HandshakeTimeout/2, time.Millisecond), // it allows twice this in all
 		MaxIdleTimeout:                 c.QUIC.IdleTimeout,
 		KeepAlivePeriod:                c.QUIC.IdleTimeout / 2,
-		MaxIncomingStreams:             1, // its bytes are the connection's; others would wait for ever
+		MaxIncomingStreams:             int64(streams),
 		MaxIncomingUniStreams:          -1,
 		InitialStreamReceiveWindow:     uint64(min(c.QUIC.Window, firstWindow)),
 		MaxStreamReceiveWindow:         uint64(c.QUIC.Window),
 		InitialConnectionReceiveWindow: uint64(min(c.QUIC.Window, firstWindow)),
-		MaxConnectionReceiveWindow:     uint64(c.QUIC.Window),
+		// Twice as much where there are several: one that stalls leaves room for others.
+		MaxConnectionReceiveWindow: uint64(c.QUIC.Window) * uint64(min(streams, 2)),
 	}
 }
 

@@ -64,6 +64,10 @@ func (c *quicConn) writeNow(b []byte) (int, error) {
 	if s == nil {
 		return 0, net.ErrClosed
 	}
+	return tryWrite(s, b)
+}
+
+func tryWrite(s *quic.Stream, b []byte) (int, error) {
 	switch err := s.TryWriteAll(b); {
 	case errors.Is(err, quic.ErrWouldBlock):
 		return 0, syscall.EAGAIN
@@ -106,6 +110,39 @@ func (c *quicConn) SetWriteDeadline(t time.Time) error {
 	}
 	return nil
 }
+
+// quicData is a further stream of a connection as a net.Conn; closing it leaves the
+// connection alone.
+type quicData struct {
+	*quic.Stream
+	conn *quicConn
+}
+
+// refusedStream is the code that a client gets for a stream of which nothing more is
+// taken.
+const refusedStream = 1
+
+// writeNow writes all of b if that does not block, else nothing.
+func (c *quicData) writeNow(b []byte) (int, error) { return tryWrite(c.Stream, b) }
+
+// refuse tells the client that nothing more is read.
+func (c *quicData) refuse() { c.CancelRead(refusedStream) }
+
+// CloseWrite ends the stream towards the client.
+func (c *quicData) CloseWrite() error { return c.Stream.Close() }
+
+// Close implements net.Conn. What was not sent yet is lost.
+func (c *quicData) Close() error {
+	c.CancelRead(refusedStream)
+	c.CancelWrite(refusedStream)
+	return nil
+}
+
+// LocalAddr implements net.Conn.
+func (c *quicData) LocalAddr() net.Addr { return c.conn.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (c *quicData) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
 // SetDeadline implements net.Conn.
 func (c *quicConn) SetDeadline(t time.Time) error {

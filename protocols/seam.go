@@ -94,6 +94,15 @@ type Actions struct {
 	// address could know: the limit of amplification ends here.
 	Proven bool
 
+	// Of machines with data streams:
+
+	// Stream is the one that Out goes by; one that is gone means the first.
+	Stream Stream
+	// EndStream ends the data stream that the input came by, once what is on its way
+	// out there is written: the client is told that nothing more is taken. The
+	// connection goes on.
+	EndStream bool
+
 	ends []int // of datagrams in Out
 }
 
@@ -109,9 +118,10 @@ type Out struct {
 	// deliveries once Len reaches it.
 	Limit int
 
-	refs []ref
-	size int   // bytes referenced
-	ends []int // of datagrams in Buf
+	refs  []ref
+	size  int   // bytes referenced
+	ends  []int // of datagrams in Buf
+	marks []mark
 }
 
 // ref is a referenced slice that goes out after Buf[:at].

@@ -127,6 +127,7 @@ func (c *ListenerConfig) validateQUIC(f *faults) {
 	}
 	f.during("quic.idle_timeout", q.IdleTimeout, 24*time.Hour)
 	f.within("quic.window", q.Window, 0, 1<<30)
+	f.within("quic.streams", q.Streams, 0, 4096)
 	f.oneOf("quic.retry", q.Retry, "", "auto", "always", "never")
 	f.within("quic.retry_above", q.RetryAbove, 0, 100_000_000)
 	if c.ProxyProtocol == "on" {
