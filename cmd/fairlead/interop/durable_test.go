@@ -55,7 +55,7 @@ var errForgotten = errors.New("the gateway has forgotten the session")
 func (d *durable) dial(ctx context.Context) (*devices.Client, error) {
 	for {
 		endpoints, moved := d.place.now()
-		c, err := d.try(ctx, endpoints)
+		c, err := d.try(ctx, endpoints, moved)
 		if err == nil || errors.Is(err, errForgotten) {
 			return c, err
 		}
@@ -73,8 +73,8 @@ func (d *durable) dial(ctx context.Context) (*devices.Client, error) {
 	}
 }
 
-func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint) (*devices.Client, error) {
-	all := []transport{"tcp", "tls", "ws", "wss", "unix"}
+func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint, moved <-chan struct{}) (*devices.Client, error) {
+	all := []transport{"tcp", "tls", "ws", "wss", "quic", "unix"}
 	at, ok := endpoints[all[d.random.IntN(len(all))]]
 	if !ok {
 		return nil, errors.New("the gateway is not there yet")
@@ -82,15 +82,30 @@ func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint) (*d
 	c, err := devices.Dial(ctx, at.deviceURL(), devices.Options{
 		Version: d.version, ClientID: d.name, Resume: true, SessionExpiry: 3600,
 		Session: d.session, MaxInflight: 32, ManualAck: true, TLS: devices.TLS{CAFile: at.ca},
+		Will: &devices.Will{Message: devices.Message{Topic: "will/" + d.name, QoS: 1, Retain: true}},
 	})
 	if err != nil {
 		return nil, err
+	}
+	if at.transport == "quic" {
+		go leave(c, moved)
 	}
 	if d.known && !c.Accepted().SessionPresent {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w", d.name, errForgotten)
 	}
 	return c, nil
+}
+
+// leave ends a QUIC connection with the life of the gateway: nobody says of a UDP port
+// that its process is gone, and the time after which silence tells is longer than a
+// life.
+func leave(c *devices.Client, moved <-chan struct{}) {
+	select {
+	case <-moved:
+		c.Close()
+	case <-c.Done():
+	}
 }
 
 // deviceURL writes the endpoint as package devices likes it.
@@ -108,6 +123,7 @@ func (e endpoint) deviceURL() string {
 type publisher struct {
 	durable
 	ledger  *ledger
+	retain  bool               // its messages are retained, each in place of the one before
 	waiting []*devices.Message // numbered and not yet given to a client
 	sent    []*devices.Pending
 }
@@ -175,7 +191,7 @@ func (p *publisher) compose(stop context.Context, c *devices.Client) error {
 		}
 		payload := binary.BigEndian.AppendUint32(nil, uint32(p.ledger.number(topic)))
 		p.waiting = append(p.waiting, &devices.Message{
-			Topic: topic, Payload: append(payload, make([]byte, p.random.IntN(200))...), QoS: byte(i + 1),
+			Topic: topic, Payload: append(payload, make([]byte, p.random.IntN(200))...), QoS: byte(i + 1), Retain: p.retain,
 		})
 	}
 	return nil
@@ -202,12 +218,18 @@ type subscription struct {
 	exactlyOnce bool // subscribed with QoS 2
 	ledger      *ledger
 	ready       chan struct{} // closed after the first SUBACK
+	takeovers   int           // of connections that lived
 }
 
 // run receives until ctx ends.
 func (s *subscription) run(ctx context.Context) error {
+	var former *devices.Client
 	for {
 		c, err := s.dial(ctx)
+		if former != nil {
+			former.Close()
+			former = nil
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -221,6 +243,11 @@ func (s *subscription) run(ctx context.Context) error {
 		over := context.AfterFunc(ctx, func() { c.Close() })
 		err = s.receive(c)
 		over()
+		if errors.Is(err, errTakeover) {
+			s.takeovers++
+			former = c
+			continue
+		}
 		c.Close()
 		if err != nil || ctx.Err() != nil {
 			return err
@@ -245,11 +272,19 @@ func (s *subscription) subscribe(ctx context.Context, c *devices.Client) error {
 	return nil
 }
 
+// errTakeover says that the next connection shall take over from this one. What this
+// one was given and has not acknowledged comes again there.
+var errTakeover = errors.New("the next connection takes over")
+
 // receive books what comes until the connection ends. A message counts from
 // the moment in which the client keeps its identifier: what it could not
 // acknowledge any more is sent again, and that is then the first.
 func (s *subscription) receive(c *devices.Client) error {
+	after := s.random.IntN(20_000)
 	for m := range c.Messages() {
+		if after--; after == 0 {
+			return errTakeover
+		}
 		if len(m.Payload) < 4 {
 			return fmt.Errorf("%s: a message of %d bytes on %s", s.name, len(m.Payload), m.Topic)
 		}

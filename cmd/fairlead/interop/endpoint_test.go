@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-// transport is one way to carry MQTT: tcp, tls, ws, wss, unix.
+// transport is one way to carry MQTT: tcp, tls, ws, wss, quic, unix.
 type transport string
 
 // endpoint is where a gateway listens, and how its clients trust it.
 type endpoint struct {
 	transport transport
 	address   string // host:port, or the path of a Unix socket
-	ca        string // PEM file with the authority of tls and wss, else ""
+	ca        string // PEM file with the authority of tls, wss and quic, else ""
 }
 
 // webPath is where the gateway takes WebSocket connections.

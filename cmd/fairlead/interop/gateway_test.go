@@ -87,7 +87,7 @@ func (a authority) listeners(folder string) []string {
 		case "unix":
 			set(name, "address", filepath.Join(folder, "mqtt.sock"))
 			continue
-		case "tls", "wss":
+		case "tls", "wss", "quic":
 			set(name, "tls.cert_file", a.cert)
 			set(name, "tls.key_file", a.key)
 		}
@@ -98,7 +98,7 @@ func (a authority) listeners(folder string) []string {
 
 // listenerNames are the default names of the listeners.
 func listenerNames() map[string]transport {
-	return map[string]transport{"mqtt": "tcp", "mqtts": "tls", "ws": "ws", "wss": "wss", "unix": "unix"}
+	return map[string]transport{"mqtt": "tcp", "mqtts": "tls", "ws": "ws", "wss": "wss", "quic": "quic", "unix": "unix"}
 }
 
 // ready is the part of the ready file that the tests use.
@@ -132,7 +132,7 @@ func runGateway(t *testing.T, folder, ca string, args ...string) *gateway {
 	for name, address := range r.Listeners {
 		if tr, ok := listenerNames()[name]; ok {
 			e := endpoint{transport: tr, address: address}
-			if tr == "tls" || tr == "wss" {
+			if tr == "tls" || tr == "wss" || tr == "quic" {
 				e.ca = ca
 			}
 			g.endpoints[tr] = e

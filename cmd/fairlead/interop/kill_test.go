@@ -115,7 +115,7 @@ func newKillRun(t *testing.T, seed uint64) *killRun {
 	}
 	var topics []string
 	for i := range (*flows + 2*killReceivers - 1) / (2 * killReceivers) {
-		p := &publisher{durable: client("pub", i)}
+		p := &publisher{durable: client("pub", i), retain: i%4 == 0}
 		both := p.topics()
 		topics = append(topics, both[:]...)
 		r.publishers = append(r.publishers, p)
@@ -218,12 +218,17 @@ func (r *killRun) finish(ctx context.Context, t *testing.T) {
 	r.sends.finish(t)
 	r.ledger.awaitAll(ctx) // what has not come by then is told as lost
 	r.checkQuiet(ctx, t)
+	r.checkRetained(ctx, t)
 	r.gateway.stop(t)
 	sum := r.ledger.totals()
+	takeovers := 0
+	for _, s := range r.subscribers {
+		takeovers += s.takeovers
+	}
 	slices.Sort(r.restarts)
-	t.Logf("%d kills, %d flows: %d messages sent, %d acknowledged; %d deliveries: %d lost, %d out of order, %d doubled at QoS 2 (and %d at QoS 1, where that is allowed); %d ledgers of the gateway balanced, %d queue entries restored in all; ready after a kill in %v (median), %v (longest)",
+	t.Logf("%d kills, %d flows: %d messages sent, %d acknowledged; %d deliveries: %d lost, %d out of order, %d doubled at QoS 2 (and %d at QoS 1, where that is allowed); %d ledgers of the gateway balanced, %d queue entries restored in all; %d takeovers; ready after a kill in %v (median), %v (longest)",
 		*kills, 2*killReceivers*len(r.publishers), sum.sent, r.acknowledged, sum.received, sum.lost, sum.swapped, sum.doubled2, sum.doubled1,
-		r.balanced, r.restored, r.restarts[len(r.restarts)/2].Round(time.Millisecond), r.restarts[len(r.restarts)-1].Round(time.Millisecond))
+		r.balanced, r.restored, takeovers, r.restarts[len(r.restarts)/2].Round(time.Millisecond), r.restarts[len(r.restarts)-1].Round(time.Millisecond))
 	for _, fault := range r.ledger.faults() {
 		t.Error(fault)
 	}
