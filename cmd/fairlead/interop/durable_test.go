@@ -79,6 +79,11 @@ func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint, mov
 	if !ok {
 		return nil, errors.New("the gateway is not there yet")
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if at.transport == "quic" {
+		go during(ctx.Done(), moved, cancel)
+	}
 	c, err := devices.Dial(ctx, at.deviceURL(), devices.Options{
 		Version: d.version, ClientID: d.name, Resume: true, SessionExpiry: 3600,
 		Session: d.session, MaxInflight: 32, ManualAck: true, TLS: devices.TLS{CAFile: at.ca},
@@ -88,7 +93,7 @@ func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint, mov
 		return nil, err
 	}
 	if at.transport == "quic" {
-		go leave(c, moved)
+		go during(c.Done(), moved, func() { c.Close() })
 	}
 	if d.known && !c.Accepted().SessionPresent {
 		c.Close()
@@ -97,14 +102,14 @@ func (d *durable) try(ctx context.Context, endpoints map[transport]endpoint, mov
 	return c, nil
 }
 
-// leave ends a QUIC connection with the life of the gateway: nobody says of a UDP port
-// that its process is gone, and the time after which silence tells is longer than a
-// life.
-func leave(c *devices.Client, moved <-chan struct{}) {
+// during ends a QUIC connection, or the attempt at one, with the life of the gateway:
+// nobody says of a UDP port that its process is gone, and the time after which silence
+// tells is longer than a life.
+func during(over, moved <-chan struct{}, end func()) {
 	select {
 	case <-moved:
-		c.Close()
-	case <-c.Done():
+		end()
+	case <-over:
 	}
 }
 
