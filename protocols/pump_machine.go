@@ -180,7 +180,7 @@ func (c *pumpConn) lost(err error) {
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)
 	default:
-		c.end(core.ConnectionLost, false)
+		c.end(core.ConnectionLost, errors.Is(err, errWSClosed))
 	}
 }
 

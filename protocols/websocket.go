@@ -20,7 +20,8 @@ import (
 
 const (
 	maxUpgradeHeader = 16 << 10 // bytes of the HTTP request that opens a WebSocket
-	wsBuffer         = 1024     // gorilla's own buffers, of which each connection holds the read one
+	wsProtocols      = "Sec-Websocket-Protocol"
+	wsBuffer         = 1024 // gorilla's own buffers, of which each connection holds the read one
 )
 
 // Subprotocols is implemented by an Adapter whose protocol has WebSocket
@@ -81,13 +82,27 @@ func (s *wsStream) read(b []byte) (int, error) {
 	return n, wsError(err)
 }
 
-// wsError names what gorilla ends a connection for.
+// wsError names what gorilla ends a connection for. It has queued a Close that says
+// so, except where the connection is broken.
 func wsError(err error) error {
-	if errors.Is(err, websocket.ErrReadLimit) {
+	var closed *websocket.CloseError
+	switch {
+	case err == nil:
+	case errors.Is(err, websocket.ErrReadLimit):
 		return &refusal{core.PacketTooLarge, "a WebSocket message larger than max_packet_size"}
+	case errors.As(err, &closed):
+		if closed.Code != websocket.CloseAbnormalClosure { // gorilla's word for an end without a Close
+			return errWSClosed
+		}
+	case strings.HasPrefix(err.Error(), "websocket: "): // it has no type for them
+		return &refusal{core.ProtocolError, err.Error()}
 	}
 	return err
 }
+
+// errWSClosed says that the client closed the WebSocket, which is answered in kind.
+// RFC 6455 section 5.5.1.
+var errWSClosed = errors.New("closed by the client")
 
 func (s *wsStream) write(b []byte) error { return s.WriteMessage(websocket.BinaryMessage, b) }
 
@@ -118,6 +133,10 @@ func upgrade(c net.Conn, ln *Listener, buffers *sync.Pool) (*websocket.Conn, err
 	r, err := http.ReadRequest(br)
 	if err != nil {
 		return nil, upgradeError(err, limited.N <= 0)
+	}
+	// The names may come in several fields (RFC 6455 section 11.3.4); gorilla reads one.
+	if several := r.Header.Values(wsProtocols); len(several) > 1 {
+		r.Header.Set(wsProtocols, strings.Join(several, ", "))
 	}
 	w := &hijacked{conn: c, reader: br, header: http.Header{}}
 	names := subprotocols(ln.adapter)
