@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,20 +77,64 @@ func selfSigned(t *testing.T, dir string) protocols.TLSConfig {
 	return out
 }
 
+// way is how MQTT is carried: a scheme, and what may stand in front of it.
+type way struct {
+	scheme string
+	mutual bool // the client shows a certificate, too
+	proxy  bool // a PROXY header comes first
+}
+
+func (w way) String() string {
+	s := w.scheme
+	if w.mutual {
+		s += " mutual"
+	}
+	if w.proxy {
+		s += " behind a proxy"
+	}
+	return s
+}
+
+// ways are all of them: QUIC has no PROXY header.
+func ways() (out []way) {
+	for _, scheme := range []string{"mqtt", "mqtts", "ws", "wss", "quic", "unix"} {
+		for _, mutual := range []bool{false, true} {
+			for _, proxy := range []bool{false, true} {
+				secure := scheme == "mqtts" || scheme == "wss" || scheme == "quic"
+				if (secure || !mutual) && (scheme != "quic" || !proxy) {
+					out = append(out, way{scheme, mutual, proxy})
+				}
+			}
+		}
+	}
+	return out
+}
+
 // carried is a gateway with one transport.
 type carried struct {
 	running
+	way
 	t   *testing.T
 	url string
 	tls devices.TLS
 }
 
-// carry runs a gateway whose only listener is of this scheme.
-func carry(t *testing.T, scheme string) *carried {
+// carry runs a gateway whose only listener is this one.
+func carry(t *testing.T, w way) *carried {
 	t.Helper()
 	dir := t.TempDir()
 	c := testConfig(dir)
-	l := transports(t, dir)[scheme]
+	l := transports(t, dir)[w.scheme]
+	if w.mutual {
+		l.TLS.ClientAuth, l.TLS.ClientCAFile, l.TLS.Identity = "require", l.TLS.CertFile, "cn"
+	}
+	if w.proxy {
+		if l.ProxyProtocol = "on"; l.Transport != protocols.Unix {
+			l.ProxyTrusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}
+		yes := true
+		l.AllowAnonymous = &yes // the header's address is not of this machine
+	}
 	c.Listeners = map[string]*protocols.ListenerConfig{"l": l}
 	c.Admin.Address = "off"
 	c.Auth.ACLFile = filepath.Join(dir, "acl") // clients of a Unix socket have no address to go by
@@ -97,17 +142,32 @@ func carry(t *testing.T, scheme string) *carried {
 		t.Fatal(err)
 	}
 	c.MQTT.MaxPacketSize = testPacketSize
-	g := &carried{running: start(t, c), t: t}
-	g.url = scheme + "://" + g.Addresses()["l"]
+	g := &carried{running: start(t, c), way: w, t: t}
+	g.url = w.scheme + "://" + g.Addresses()["l"]
 	if l.HasCertificate() {
 		g.tls = devices.TLS{CAFile: l.TLS.CertFile, ServerName: "gateway.test"}
 	}
+	if w.mutual { // the one certificate serves both ends
+		g.tls.CertFile, g.tls.KeyFile = l.TLS.CertFile, l.TLS.KeyFile
+	}
 	return g
+}
+
+// network connects, and says the PROXY header where one is wanted.
+func (g *carried) network(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err == nil && g.proxy {
+		_, err = c.Write([]byte("PROXY TCP4 192.0.2.7 192.0.2.8 1234 1883\r\n"))
+	}
+	return c, err
 }
 
 func (g *carried) dial(o devices.Options) *devices.Client {
 	g.t.Helper()
 	o.TLS = g.tls
+	if o.DialContext == nil && g.scheme != "quic" {
+		o.DialContext = g.network
+	}
 	c, err := devices.Dial(g.t.Context(), g.url, o)
 	if err != nil {
 		g.t.Fatal(err)
@@ -148,11 +208,11 @@ func TestTransports(t *testing.T) {
 		"drain": drained, "oversize": oversize, "take over": takeOver,
 	}
 	t.Run("all", func(t *testing.T) {
-		for _, scheme := range []string{"mqtt", "mqtts", "ws", "wss", "quic", "unix"} {
+		for _, w := range ways() {
 			for name, check := range behaviours {
-				t.Run(scheme+"/"+name, func(t *testing.T) {
+				t.Run(w.String()+"/"+name, func(t *testing.T) {
 					t.Parallel() // some wait
-					check(t, carry(t, scheme))
+					check(t, carry(t, w))
 				})
 			}
 		}
@@ -217,7 +277,7 @@ func keepAliveEnd(t *testing.T, g *carried) {
 	sub := g.subscriber("will/#")
 	var mute atomic.Bool
 	g.dial(devices.Options{KeepAlive: time.Second, Will: will("will/silent"), DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		c, err := g.network(ctx, network, address)
 		return muted{c, &mute}, err
 	}})
 	mute.Store(true)
