@@ -2,7 +2,6 @@ package fairlead
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -89,29 +88,21 @@ func checkCertificates(edge protocols.Config) error {
 		if !l.HasCertificate() {
 			continue
 		}
-		if err := checkCertificate(&l.TLS); err != nil {
+		if err := checkPair(&l.TLS); err != nil {
 			errs = append(errs, fmt.Errorf("listeners.%s.tls.%w", name, err))
+		} else if err := l.TLS.CheckFiles(); err != nil {
+			errs = append(errs, fmt.Errorf("listeners.%s.%w", name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkCertificate(c *protocols.TLSConfig) error {
+func checkPair(c *protocols.TLSConfig) error {
 	if _, err := os.ReadFile(c.KeyFile); err != nil {
 		return fmt.Errorf("key_file: %w; it must name the private key in PEM, readable by this user", err)
 	}
 	if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
 		return fmt.Errorf("cert_file: %q does not go with the key %q: %w", c.CertFile, c.KeyFile, err)
-	}
-	if c.ClientCAFile == "" {
-		return nil
-	}
-	pem, err := os.ReadFile(c.ClientCAFile)
-	if err != nil {
-		return fmt.Errorf("client_ca_file: %w", err)
-	}
-	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return fmt.Errorf("client_ca_file: %q holds no certificate in PEM", c.ClientCAFile)
 	}
 	return nil
 }

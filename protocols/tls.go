@@ -24,6 +24,14 @@ func (l *Listener) loadTLS() (*tls.Config, error) {
 	return out, err
 }
 
+// CheckFiles reads everything that c names as a listener would: certificates,
+// authorities, revocation lists, the OCSP response. The error begins with the key, as
+// in "tls.crl_files".
+func (c *TLSConfig) CheckFiles() error {
+	_, err := loadTLS(c)
+	return err
+}
+
 // loadTLS reads what c names.
 func loadTLS(c *TLSConfig) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)

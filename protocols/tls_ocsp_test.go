@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -67,6 +68,70 @@ func TestStapledResponse(t *testing.T) {
 	if err := await(t, done, "handshake"); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Another response is shown from the next handshake on; a bad one changes nothing.
+func TestStapleIsReloaded(t *testing.T) {
+	c, client, respond := stapled(t)
+	old, next := respond(ocsp.Good, time.Hour), respond(ocsp.Good, 2*time.Hour)
+	writeFile(t, c.OCSPFile, old)
+	client.NextProtos = []string{"line"}
+	cfg := DefaultConfig()
+	for _, transport := range []string{TLS, SecureWS, QUIC} {
+		cfg.Listeners[transport] = &ListenerConfig{Protocol: "line", Transport: transport, Address: "127.0.0.1:0", TLS: c}
+	}
+	s, err := NewServer(cfg, newFakeGateway().Gateway, []Adapter{newLineAdapter()}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	shows := func(want []byte) {
+		t.Helper()
+		for name, at := range s.Addresses() {
+			if got := stapleOf(t, at.String(), client, name == QUIC); !bytes.Equal(got, want) {
+				t.Errorf("%s shows a response of %d bytes, which is not the wanted one of %d", name, len(got), len(want))
+			}
+		}
+	}
+	shows(old)
+	writeFile(t, c.OCSPFile, respond(ocsp.Revoked, time.Hour))
+	if err := s.Reload(); err == nil || !strings.Contains(err.Error(), "tls.ocsp_file") {
+		t.Fatalf("a response that says revoked: %v", err)
+	}
+	shows(old)
+	writeFile(t, c.OCSPFile, next)
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	shows(next)
+}
+
+// stapleOf is what a handshake shows.
+func stapleOf(t *testing.T, address string, cfg *tls.Config, overQUIC bool) []byte {
+	t.Helper()
+	if overQUIC {
+		c, err := dialQUIC(t, address, cfg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.conn.ConnectionState().TLS.OCSPResponse
+	}
+	c, err := tls.Dial("tcp", address, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.ConnectionState().OCSPResponse
 }
 
 func TestStapleIsLeftOutPastItsTime(t *testing.T) {
