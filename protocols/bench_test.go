@@ -63,15 +63,37 @@ func (echoMachine) Input(_ *core.Turn, b []byte, a *Actions) int {
 }
 
 func benchEcho(b *testing.B, wait string, clients, pipeline int, interval time.Duration) {
-	h := startWith(b, wait, &ListenerConfig{Transport: TCP, Address: "127.0.0.1:0"}, echoAdapter{})
+	benchEchoOver(b, wait, TCP, clients, pipeline, interval)
+}
+
+// BenchmarkEchoOver is the same over transports that encrypt, all in one run.
+func BenchmarkEchoOver(b *testing.B) {
+	for _, transport := range []string{TCP, TLS, QUIC} {
+		b.Run("saturated/"+transport, func(b *testing.B) { benchEchoOver(b, "pump", transport, 100, 1, 0) })
+		b.Run("pipelined16/"+transport, func(b *testing.B) { benchEchoOver(b, "pump", transport, 100, 16, 0) })
+		b.Run("paced2k/"+transport, func(b *testing.B) { benchEchoOver(b, "pump", transport, 200, 1, 100*time.Millisecond) })
+	}
+}
+
+// loadOf is the command that makes such a load on h.
+func (h *harness) loadOf(clients, pipeline int, lasting, interval time.Duration) *exec.Cmd {
 	a := h.server.Addresses()["l"]
+	network := a.Network()
+	if t := h.server.listeners["l"].cfg.Transport; t == TLS || t == QUIC {
+		network = t
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d %s %s", loadVariable, network, a, clients, pipeline, lasting, interval))
+	return cmd
+}
+
+func benchEchoOver(b *testing.B, wait, transport string, clients, pipeline int, interval time.Duration) {
+	h := startWith(b, wait, &ListenerConfig{Transport: transport, Address: "127.0.0.1:0"}, echoAdapter{})
 	for b.Loop() {
 		before, cpu := h.calls(), cpuTime()
 		var mem [2]runtime.MemStats
 		runtime.ReadMemStats(&mem[0])
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d %d %s %s", loadVariable, a.Network(), a, clients, pipeline, time.Second, interval))
-		out, err := cmd.CombinedOutput()
+		out, err := h.loadOf(clients, pipeline, time.Second, interval).CombinedOutput()
 		if err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}

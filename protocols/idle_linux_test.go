@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"bufio"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -10,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fairlead-iot/fairlead/core"
 )
 
 // An idle connection is this struct, a wheel entry and a slot.
@@ -63,6 +66,61 @@ func measureIdle(b *testing.B, wait string, count int) {
 	}
 	s.Close()
 }
+
+// BenchmarkIdleConnectionOver is the memory of connections whose clients are another
+// process, over transports that encrypt. QUIC is measured with and without data
+// streams being possible: waiting for them has a goroutine.
+func BenchmarkIdleConnectionOver(b *testing.B) {
+	for _, c := range []struct {
+		name, transport string
+		streams         int
+	}{{"tcp", TCP, 0}, {"tls", TLS, 0}, {"quic", QUIC, 0}, {"quic of one stream", QUIC, 1}} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				measureIdleOver(b, c.transport, c.streams, 1000)
+			}
+		})
+	}
+}
+
+func measureIdleOver(b *testing.B, transport string, streams, count int) {
+	lc := &ListenerConfig{Transport: transport, Address: "127.0.0.1:0", QUIC: QUICConfig{Streams: streams}}
+	h := startWith(b, "pump", lc, dividedEcho{})
+	before := residentBytes(b)
+	cmd := h.loadOf(count, 0, 0, 0)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+		b.Fatalf("load: %q %v", line, err)
+	}
+	b.ReportMetric((residentBytes(b)-before)/float64(count), "B/conn")
+	in.Close()
+	cmd.Wait()
+	h.stop()
+}
+
+// dividedEcho lets its clients have several streams.
+type dividedEcho struct{ echoAdapter }
+
+type dividedEchoMachine struct{ echoMachine }
+
+func (dividedEcho) NewStreamMachine(*ConnInfo, core.Conn) StreamMachine { return &dividedEchoMachine{} }
+
+func (m dividedEchoMachine) InputStream(t *core.Turn, s Stream, b []byte, a *Actions) int {
+	a.Stream = s
+	return m.Input(t, b, a)
+}
+func (dividedEchoMachine) StreamEnded(*core.Turn, Stream, bool, *Actions) {}
+func (dividedEchoMachine) Owes(Stream) bool                               { return false }
 
 // dialBare connects and has one word echoed.
 func dialBare(b *testing.B, path string) int {
