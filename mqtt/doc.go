@@ -15,5 +15,6 @@
 // the output half (Output) owns the outbound aliases. What CONNECT settled is
 // written before Gateway.Resume and only read afterwards. Buffers that serve one
 // call lie in the turn's scratch, not in the machine, so an idle connection is
-// the Machine struct alone.
+// the Machine struct alone. A connection that its client divided over several streams
+// (QUIC) also keeps which stream what is under way belongs to; its halves take turns.
 package mqtt
