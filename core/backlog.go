@@ -136,7 +136,7 @@ func (g *Gateway) cellReleasedInStore(t *Turn, r cellRef, reason Reason) {
 		return
 	}
 	c.state = cellReleased
-	if s.ready {
+	if s.ready && r.seq < s.ring.send {
 		s.push(t, Delivery{Kind: DeliverRelease, PacketID: packetID(r.seq)})
 	}
 }
@@ -168,6 +168,7 @@ func (g *Gateway) beginFetch(s *Session, f *fetch) {
 
 // fetched takes a part of the backlog into the ring.
 func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, err error) {
+	may, version := g.vetFetched(t, s, f.epoch, got)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.more == nil || s.more.fetch != f {
@@ -188,7 +189,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		if last > f.target {
 			break // the tail holds it, or a later fetch brings it
 		}
-		g.restoreCell(t, s, &got[i])
+		g.restoreCell(t, s, &got[i], may[i], version)
 	}
 	switch {
 	case len(got) > 0 && last < f.target:
@@ -208,13 +209,14 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 	g.pump(t, s)
 }
 
-// restoreCell puts a stored entry into the ring, behind what is there.
-func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage) {
+// restoreCell puts a stored entry into the ring, behind what is there, unless the
+// client may not have it any more.
+func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, version uint32) {
 	if s.ring != nil && q.Seq < s.ring.end {
 		return
 	}
 	s.ring = padTo(s.ring, q.Seq)
-	c := cell{msg: q.Msg, qos: q.QoS, retain: q.Retain, state: cellQueued, dup: q.Seq < s.more.sent}
+	c := cell{msg: q.Msg, qos: q.QoS, retain: q.Retain, vetted: version, state: cellQueued, dup: q.Seq < s.more.sent}
 	if n := len(q.SubIDs); n == 1 {
 		c.subID = q.SubIDs[0]
 	} else if n > 1 {
@@ -224,6 +226,9 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage) {
 		c.state, c.msg = cellReleased, nil
 	}
 	s.ring.push(c)
+	if !may {
+		g.withhold(t, s, s.ring.at(q.Seq), q.Seq)
+	}
 }
 
 // padTo makes the ring end at seq: numbers between were acknowledged long ago.

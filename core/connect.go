@@ -100,6 +100,10 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	if grant != nil {
 		user = cmp.Or(grant.Username, c.Username)
 	}
+	if r.Will != nil && !g.mayLeaveWill(r, res.ClientID, user, grant) {
+		// Before the session is touched: who is refused changes nothing.
+		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
+	}
 	if g.peers != nil {
 		g.own(r, res, user, grant)
 		return nil, true
@@ -126,13 +130,9 @@ func (g *Gateway) own(r *ConnectRequest, res *ConnectResult, user string, grant 
 
 // enterOwned gives the client its session on this node.
 func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) (*ConnectResult, bool) {
-	s, ops, err := g.takeSession(t, r, res, user, grant)
+	ops, err := g.takeSession(t, r, res, user, grant)
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
-	}
-	if r.Will != nil && !g.authorize(t, s, res.Link.Epoch, ActionPublish, r.Will.Topic) {
-		g.leave(t, res.Link)
-		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
 	}
 	if len(ops) == 0 {
 		g.entered(t, r, res)
@@ -207,15 +207,15 @@ func (g *Gateway) expiry(asked uint32) uint32 {
 
 // takeSession finds or makes the session, ends what it replaces, and attaches
 // the connection. ops is what the store must know before the client is told.
-func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) (*Session, []Op, *Error) {
+func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) ([]Op, *Error) {
 	for {
 		old := g.clients.get(res.ClientID)
 		if old != nil && old.user != user {
-			return nil, nil, Errorf(NotAuthorized, "the client id belongs to another user")
+			return nil, Errorf(NotAuthorized, "the client id belongs to another user")
 		}
 		if old != nil && !r.CleanStart {
 			if ops, ok := g.resumeSession(t, old, r, res, grant); ok {
-				return old, ops, nil
+				return ops, nil
 			}
 		}
 		// [MQTT-3.1.2-4] Clean Start, or nothing to resume: a new session.
@@ -235,7 +235,7 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 			g.discard(t, s)
 			continue // somebody else was quicker
 		}
-		return s, ops, nil
+		return ops, nil
 	}
 }
 

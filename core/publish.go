@@ -251,6 +251,7 @@ type target struct {
 	subIDs  *[]uint32
 	subID   uint32
 	checked uint32
+	vetted  uint32 // low bits of the rules' version under which it may be delivered
 	qos     uint8
 	flags   subFlags
 }
@@ -313,9 +314,9 @@ func (tg *target) take(sub *subscription) {
 	tg.subID, tg.qos, tg.flags, tg.checked = sub.subID, sub.qos, sub.flags, sub.checked
 }
 
-// choose lets the group pick its receiver.
-func (tg *target) choose(g *Gateway, m *Message, not *Session) bool {
-	mb, ok := tg.group.pick(g, m, not)
+// choose lets the group pick its receiver among those not passed.
+func (tg *target) choose(g *Gateway, m *Message, passed []*Session) bool {
+	mb, ok := tg.group.pick(g, m, passed)
 	if ok {
 		tg.session = mb.session
 		tg.take(&mb.sub)
@@ -361,12 +362,32 @@ func (tg *target) merge(o *target) {
 // deliver gives m to one receiver, or names why not.
 func (g *Gateway) deliver(t *Turn, m *Message, tg *target) {
 	reason := g.deliverTo(t, m, tg)
-	if reason == SessionEnded && tg.group != nil && tg.choose(g, m, tg.session) {
-		reason = g.deliverTo(t, m, tg) // it ended while it was chosen: the next one
+	if tg.group != nil && passesOn(reason) {
+		reason = g.deliverToAnother(t, m, tg, reason)
 	}
 	if reason != Success {
 		g.drop(t, m, tg.session.id, reason)
 	}
+}
+
+// passesOn says that a shared group's message goes to another member: the one that
+// was chosen ended meanwhile, or may not have it.
+func passesOn(r Reason) bool { return r == SessionEnded || r == DeliverNotAuthorized }
+
+// maxPasses bounds how many members of a shared group a message is offered to.
+const maxPasses = 16
+
+// deliverToAnother offers m to further members, and gives the last one's reason.
+func (g *Gateway) deliverToAnother(t *Turn, m *Message, tg *target, r Reason) Reason {
+	passed := make([]*Session, 0, maxPasses)
+	for passesOn(r) && len(passed) < maxPasses {
+		passed = append(passed, tg.session)
+		if !tg.choose(g, m, passed) {
+			break
+		}
+		r = g.deliverTo(t, m, tg)
+	}
+	return r
 }
 
 func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
@@ -399,7 +420,8 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 // mayDeliver checks a delivery where its subscription does not settle it.
 func (g *Gateway) mayDeliver(t *Turn, m *Message, tg *target) bool {
 	s := tg.session
-	if tg.flags&subCovered != 0 && tg.checked == uint32(g.chain.version()) && !s.recheck.Load() {
+	tg.vetted = uint32(g.chain.version())
+	if tg.flags&subCovered != 0 && tg.checked == tg.vetted && !s.recheck.Load() {
 		return true
 	}
 	s.mu.Lock()

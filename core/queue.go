@@ -8,7 +8,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 		return QueueFull
 	}
 	s.pending++
-	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), state: cellQueued}
+	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), vetted: tg.vetted, state: cellQueued}
 	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
@@ -53,7 +53,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 	window := g.window(s)
 	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow {
 		c, seq := r.at(r.send), r.send
-		if c.state == cellCommitting {
+		if c.state == cellCommitting || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
 		}
 		r.send++
@@ -63,6 +63,8 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 		case cellReleased: // of a former connection [MQTT-4.4.0-1]
 			r.inflight++
 			s.push(t, Delivery{Kind: DeliverRelease, PacketID: packetID(seq)})
+		case cellReleasing: // its release follows its commit
+			r.inflight++
 		}
 	}
 	g.settle(t, s)

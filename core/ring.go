@@ -18,6 +18,7 @@ type cell struct {
 	msg    *Message // nil from cellReleasing on
 	subIDs *[]uint32
 	subID  uint32
+	vetted uint32 // low bits of the rules' version under which it may be delivered
 	state  cellState
 	qos    uint8
 	retain bool

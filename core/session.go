@@ -74,6 +74,8 @@ type rare struct {
 	committing int    // changes of its queue whose commit is under way
 	generation uint32 // of fetches: tells changes before one from those after
 	fetch      *fetch // being brought back from the store, or nil
+
+	vetting bool // what waits is being asked about anew, see vet.go
 }
 
 // ID is the session's ClientID.

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	"github.com/fairlead-iot/fairlead/core/route"
@@ -234,8 +235,8 @@ func parseStrategy(s string) (strategy, error) {
 
 // pick chooses who gets m: the strategy's choice if it has credit, else the next
 // that has; a member without free window only when none has, one that is offline
-// only when none is connected. not is passed over (it just ended).
-func (gr *group) pick(g *Gateway, m *Message, not *Session) (member, bool) {
+// only when none is connected. Those passed are not chosen.
+func (gr *group) pick(g *Gateway, m *Message, passed []*Session) (member, bool) {
 	gr.mu.Lock()
 	defer gr.mu.Unlock()
 	n := len(gr.members)
@@ -247,7 +248,7 @@ func (gr *group) pick(g *Gateway, m *Message, not *Session) (member, bool) {
 	for i := range n {
 		k := (first + i) % n
 		s := gr.members[k].session
-		if s == not {
+		if slices.Contains(passed, s) {
 			continue
 		}
 		if c := s.credit.Load(); c > best {

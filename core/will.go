@@ -1,5 +1,12 @@
 package core
 
+// mayLeaveWill says whether who is about to connect may publish its Will now; it is
+// asked again when the Will is sent.
+func (g *Gateway) mayLeaveWill(r *ConnectRequest, clientID, user string, grant *Grant) bool {
+	id := Identity{ClientID: clientID, Username: user, Listener: r.Listener, Peer: r.Conn.Peer().Addr(), Grant: grant}
+	return g.chain.decide(&id, ActionPublish, r.Will.Topic)
+}
+
 // publishWill publishes w as id, if id still may. [MQTT-3.1.2-8]
 func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
 	m := &Message{

@@ -126,7 +126,13 @@ func (c *Client) Peer() netip.AddrPort { return c.addr }
 // Connect connects a client; change may alter the request.
 func (g *Gateway) Connect(id string, change func(*core.ConnectRequest)) *Client {
 	g.t.Helper()
-	c := &Client{g: g, addr: netip.MustParseAddrPort("127.0.0.1:1000")}
+	return g.ConnectFrom(netip.MustParseAddrPort("127.0.0.1:1000"), id, change)
+}
+
+// ConnectFrom is Connect from another address.
+func (g *Gateway) ConnectFrom(from netip.AddrPort, id string, change func(*core.ConnectRequest)) *Client {
+	g.t.Helper()
+	c := &Client{g: g, addr: from}
 	c.cond = sync.NewCond(&c.mu)
 	r := &core.ConnectRequest{Conn: c, Protocol: "mqtt", Version: 5, Listener: "mqtt", CleanStart: true,
 		Credentials: core.Credentials{ClientID: id, Listener: "mqtt", Peer: c.addr}}
