@@ -14,6 +14,7 @@ import (
 // may wake the output half from its own.
 type end struct {
 	st    *stage
+	peer  netip.AddrPort
 	m     *Machine
 	inbuf []byte // sent and not taken by the machine
 
@@ -31,13 +32,13 @@ type end struct {
 }
 
 func newEnd(st *stage) *end {
-	e := &end{st: st, heard: time.Now()}
+	e := &end{st: st, peer: netip.MustParseAddrPort("127.0.0.1:4000"), heard: time.Now()}
 	e.m = New(st.mqtt, st.gw.Gateway).NewMachine(&protocols.ConnInfo{Peer: e.Peer()}, e).(*Machine)
 	return e
 }
 
 // Peer implements core.Conn.
-func (e *end) Peer() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:4000") }
+func (e *end) Peer() netip.AddrPort { return e.peer }
 
 // Wake implements core.Conn.
 func (e *end) Wake(t *core.Turn) {
