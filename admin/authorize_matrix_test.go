@@ -33,6 +33,8 @@ func askers() []asker {
 		{"right, from elsewhere", from("192.0.2.7:5000"), true, true},
 		{"none, from this machine", without(func(*http.Request) {}), false, true},
 		{"none, from this machine by IPv6", without(from("[::1]:5000")), false, true},
+		{"none, from this machine, without a port", without(func(r *http.Request) { r.Host = "127.0.0.1" }), false, true},
+		{"none, from this machine, by its name", without(func(r *http.Request) { r.Host = "localhost:18083" }), false, true},
 		{"none, from elsewhere", without(from("192.0.2.7:5000")), false, false},
 		{"none, from no address", without(from("@")), false, false},
 		{"none, by a proxy on this machine", without(header("X-Forwarded-For", "192.0.2.7")), false, false},
@@ -105,6 +107,10 @@ func askPage(t *testing.T, pattern string, change func(*http.Request), shown boo
 	}
 	if w.Code != http.StatusUnauthorized || checkProblem(t, w).Code != "unauthorized" || w.Header().Get("WWW-Authenticate") == "" {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if given := ask(newTestServer(f, nil), method, path, change).Body.String(); strings.Contains(given, "wrong") != strings.Contains(t.Name(), "wrong") &&
+		!strings.Contains(t.Name(), "empty") {
+		t.Errorf("it does not say what is the matter: %s", given)
 	}
 	if strings.Contains(w.Body.String(), "planted") || strings.Contains(w.Body.String(), "fairlead_") || len(f.kicked) > 0 {
 		t.Errorf("it leaks or acts: %s, kicked %v", w.Body, f.kicked)

@@ -40,6 +40,9 @@ func TestRetainedBytes(t *testing.T) {
 			t.Errorf("%d and %d refused, want 2; %d retained, want 1", n.Reasons[core.RetainedLimit], n.Get(core.MessagesRefused), n.Retained)
 		}
 
+		a.Publish(pub("plain", strings.Repeat("x", 500), 1, 8)) // the bound is for what is kept
+		expect(t, a, "[ack 8"+good)
+
 		store.Crash() // the bound is lowered below what is held
 		g = coretest.Start(t, store, bounds(1))
 		a = g.Connect("a", nil)

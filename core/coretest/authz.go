@@ -171,6 +171,7 @@ type authzWorld struct {
 	allow  bool
 	rights *Rights
 	users  *Users
+	door   *doorman
 	store  *MemStore
 	life   *storeLife
 	gw     *Gateway
@@ -179,7 +180,7 @@ type authzWorld struct {
 }
 
 func newAuthzWorld(t *testing.T, row *authzRow, p Protocol, allow bool) *authzWorld {
-	return &authzWorld{t: t, p: p, row: row, allow: allow, rights: &Rights{}, users: &Users{}, store: NewMemStore()}
+	return &authzWorld{t: t, p: p, row: row, allow: allow, rights: &Rights{}, users: &Users{}, door: &doorman{}, store: NewMemStore()}
 }
 
 func (w *authzWorld) play() {
@@ -193,7 +194,7 @@ func (w *authzWorld) start() {
 	w.life = &storeLife{Store: w.store}
 	w.named = map[string]int{}
 	w.gw = Start(w.t, w.store, func(o *core.Options) {
-		o.Store, o.Authorizers, o.Authenticators = w.life, []core.Authorizer{w.rights}, []core.Authenticator{w.users}
+		o.Store, o.Authorizers, o.Authenticators = w.life, []core.Authorizer{w.rights}, []core.Authenticator{w.users, w.door}
 		if w.row.set != nil {
 			w.row.set(o)
 		}
@@ -295,7 +296,11 @@ type authzPeer struct {
 	w *authzWorld
 }
 
-var home = netip.MustParseAddrPort("127.0.0.1:4000")
+// Where clients come from, and where some come from later.
+var (
+	home = netip.MustParseAddrPort("127.0.0.1:4000")
+	away = netip.MustParseAddrPort("192.0.2.9:9")
+)
 
 func (w *authzWorld) dial() *authzPeer { return &authzPeer{w.site.Dial(home), w} }
 

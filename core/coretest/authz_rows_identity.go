@@ -1,6 +1,8 @@
 package coretest
 
 import (
+	"context"
+
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -35,6 +37,18 @@ func identityRows() []authzRow {
 			w.rights.Allow(id, core.ActionPublish, "a")
 			w.login(Login{ClientID: id}, core.NotAuthorized)
 		}},
+		{path: "connect without credentials, where a source denies", run: func(w *authzWorld) {
+			w.door.shut = !w.allow
+			w.rights.Allow("c1", core.ActionPublish, "a")
+			w.login(Login{ClientID: "c1"}, core.BadCredentials)
+		}},
+		{path: "connect with a user name that nobody can check", needs: needs, set: func(o *core.Options) {
+			o.Authenticators, o.Anonymous = nil, func(c *core.Credentials) bool { return c.ClientID == "w1" || c.ClientID == "c2" }
+		}, run: func(w *authzWorld) {
+			id := map[bool]string{true: "c2", false: "c1"}[w.allow]
+			w.rights.Allow(id, core.ActionPublish, "a")
+			w.login(Login{ClientID: id, Username: "u", Password: "x"}, core.BadCredentials)
+		}},
 		{path: "a user name that nobody has checked gives no rights", needs: needs, set: func(o *core.Options) { o.Authenticators = nil }, run: func(w *authzWorld) {
 			w.rights.Allow("user u", core.ActionPublish, "a")
 			w.grant("c1", core.ActionPublish, "a")
@@ -60,6 +74,31 @@ func identityRows() []authzRow {
 		{path: "everything, of a superuser", needs: needs, run: superuser},
 		{path: "deliver to a session whose user is no superuser any more", needs: kept, run: demoted},
 		{path: "resume: the queue of a user who is no superuser any more", needs: kept, run: queueOfDemoted},
+		{path: "deliver to a session whose user was granted other rules", needs: kept, run: func(w *authzWorld) {
+			regranted(w, core.Grant{ACL: "one"}, core.Grant{ACL: map[bool]string{true: "one", false: "two"}[w.allow]})
+		}},
+		{path: "deliver to a session whose user has no rules any more", needs: kept, run: func(w *authzWorld) {
+			regranted(w, core.Grant{ACL: "one"}, map[bool]core.Grant{true: {ACL: "one"}, false: {}}[w.allow])
+		}},
+		{path: "deliver to a session whose user was granted rules", needs: kept, run: func(w *authzWorld) {
+			if w.allow {
+				w.rights.Allow("acl two", core.ActionSubscribe, "a")
+			}
+			w.rights.Allow("acl <nil>", core.ActionSubscribe, "a")
+			regranted(w, core.Grant{}, core.Grant{ACL: "two"})
+		}},
+		{path: "deliver to a session of nobody who is trusted no more", needs: []Feature{Resumes}, run: distrusted},
+		{path: "deliver to a user a part that is denied", needs: needs, run: func(w *authzWorld) {
+			w.users.Put("u", User{Password: "good"})
+			w.rights.Allow("user u", core.ActionSubscribe, "a/#")
+			w.withhold("user u", "a/b")
+			c, p := w.dial(), w.publisher()
+			c.Connect(Login{ClientID: "c1", Username: "u", Password: "good"}, core.Success, false)
+			c.Subscribe("a/#", 1, core.Success)
+			p.Publish(Post{Topic: "a/b", Payload: "1", QoS: 1}, core.Success)
+			c.should("a/b=1")
+			w.refused(1, core.DeliverNotAuthorized, "c1", "a/b")
+		}},
 	}
 }
 
@@ -160,9 +199,61 @@ func (w *authzWorld) demote() Login {
 }
 
 func demoted(w *authzWorld) {
+	p := w.publisher() // no change of the rules comes between
 	l, c := w.demote(), w.dial()
 	c.Connect(l, core.Success, true)
-	w.publisher().Publish(Post{Topic: "a", Payload: "1", QoS: 1}, core.Success)
+	p.Publish(Post{Topic: "a", Payload: "1", QoS: 1}, core.Success)
+	c.should("a=1")
+	w.refused(1, core.DeliverNotAuthorized, "c1", "a")
+}
+
+// regranted: the same user connects again with another grant.
+func regranted(w *authzWorld, before, after core.Grant) {
+	w.rights.Allow("acl one", core.ActionSubscribe, "a")
+	p := w.publisher()
+	w.users.Put("u", User{Password: "good", Grant: before})
+	l := Login{ClientID: "c1", Username: "u", Password: "good", Kept: true}
+	c := w.dial()
+	c.Connect(l, core.Success, false)
+	c.Subscribe("a", 1, core.Success)
+	c.Lose()
+	w.users.Put("u", User{Password: "good", Grant: after})
+	c = w.dial()
+	c.Connect(l, core.Success, true)
+	p.Publish(Post{Topic: "a", Payload: "1", QoS: 1}, core.Success)
+	c.should("a=1")
+	w.refused(1, core.DeliverNotAuthorized, "c1", "a")
+}
+
+// doorman knows c1, which sends no name: he turns it away, or lets it do everything, or
+// says nothing. A row changes his mind between two connects.
+type doorman struct{ shut, trusts bool }
+
+// Name implements core.Authenticator.
+func (*doorman) Name() string { return "doorman" }
+
+// Authenticate implements core.Authenticator.
+func (d *doorman) Authenticate(_ context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
+	switch {
+	case c.ClientID == "c1" && d.shut:
+		return core.Deny, nil, nil
+	case c.ClientID == "c1" && d.trusts:
+		return core.Allow, &core.Grant{Superuser: true}, nil
+	}
+	return core.Ignore, nil, nil
+}
+
+// distrusted: a client without a name was granted everything once, and comes back to
+// nothing.
+func distrusted(w *authzWorld) {
+	p := w.publisher()
+	w.door.trusts = true
+	c := w.kept("c1", false)
+	c.Subscribe("a", 1, core.Success)
+	c.Lose()
+	w.door.trusts = w.allow
+	c = w.kept("c1", true)
+	p.Publish(Post{Topic: "a", Payload: "1", QoS: 1}, core.Success)
 	c.should("a=1")
 	w.refused(1, core.DeliverNotAuthorized, "c1", "a")
 }
@@ -210,6 +301,14 @@ func sourceRows() []authzRow {
 			p.Publish(Post{Topic: "a", Payload: "1", QoS: 1}, core.Success)
 			c.should("a=1")
 			w.refused(1, core.DeliverNotAuthorized, "c1", "a")
+		}},
+		{path: "subscribe where an earlier source has nothing to say", set: before, run: func(w *authzWorld) {
+			w.grant("c1", core.ActionSubscribe, "b")
+			c, p := w.client("c1"), w.publisher()
+			c.Subscribe("b", 1, w.want(core.NotAuthorized))
+			p.Publish(Post{Topic: "b", Payload: "1", QoS: 1}, core.Success)
+			c.should("b=1")
+			w.refused(1, core.NotAuthorized, "c1", "subscribe b")
 		}},
 		{path: "publish while the rules cannot be read", run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionPublish, "a")

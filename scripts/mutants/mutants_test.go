@@ -71,10 +71,10 @@ func (s *subject) run(t *testing.T) {
 	matrix, rest := 0, 0
 	all(p.mutants, func(m *mutant) {
 		by := "the matrix"
-		_, killed := trial(t, bin, p.dir, m.number, s.matrix)
+		out, killed := trial(t, bin, p.dir, m.number, s.matrix)
 		if !killed && s.rest != "" {
 			by = "other tests"
-			_, killed = trial(t, bin, p.dir, m.number, s.rest)
+			out, killed = trial(t, bin, p.dir, m.number, s.rest)
 		}
 		mu.Lock()
 		defer mu.Unlock()
@@ -92,7 +92,7 @@ func (s *subject) run(t *testing.T) {
 		if excused {
 			harmless[m.key] = true
 		}
-		t.Logf("%s: seen by %s", m.about, map[bool]string{true: by, false: "nobody"}[killed || excused])
+		t.Logf("%s: seen by %s%s", m.about, map[bool]string{true: by, false: "nobody"}[killed || excused], failure(out))
 	})
 	for h, found := range harmless {
 		if !found {
@@ -157,6 +157,18 @@ func trial(t *testing.T, bin, dir string, number int, tests string) (out []byte,
 		t.Errorf("no test is called %s", tests)
 	}
 	return out, err != nil
+}
+
+// failure is the innermost test that failed.
+func failure(out []byte) (name string) {
+	for line := range strings.Lines(string(out)) {
+		if _, rest, found := strings.Cut(line, "--- FAIL: "); found {
+			name = ", " + strings.TrimSpace(rest)
+		} else if strings.HasPrefix(line, "panic: ") && name == "" {
+			name = ", " + strings.TrimSpace(line)
+		}
+	}
+	return name
 }
 
 // all calls fn for each mutant, some at once.

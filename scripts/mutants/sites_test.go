@@ -25,7 +25,7 @@ type mutant struct {
 
 // A decider answers whether something is allowed.
 var decider = regexp.MustCompile(`^(may[A-Z]\w*|authorize|decide|[cC]overs|stillVetted|administrator|local|localHost|sameRights|` +
-	`anonymous|Authorize|Authenticate|ofThisMachine)$`)
+	`anonymous|Authorize|Authenticate|authenticateWith|ofThisMachine)$`)
 
 // refusals are the reasons that say who somebody is, or is not.
 var refusals = []string{"NotAuthorized", "BadCredentials", "BadAuthenticationMethod", "AuthUnavailable", "Banned",
