@@ -32,26 +32,29 @@ func TestAuthorizationDecisionsAreNotMixedUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g := coretest.Start(t, nil, func(o *core.Options) { o.Authorizers = []core.Authorizer{oddTopics{}} })
 		const clients, topics = 2500, 5000
-		check := func(c *coretest.Client, client, topic int) {
-			want := even(client, topic)
-			id := uint16(1)
-			c.Publish(pub(fmt.Sprintf("t%d", topic), "", 1, id))
-			ds := c.Now()
-			if len(ds) != 1 || (ds[0].Reason != core.NotAuthorized) != want {
-				t.Fatalf("client %d, topic %d: %v, want allowed %v", client, topic, ds, want)
-			}
-			if why := c.Subscribe(0, fmt.Sprintf("t%d", topic)); (why != core.NotAuthorized) == want {
-				t.Fatalf("client %d subscribes topic %d: %s", client, topic, why)
+		publish := func(c *coretest.Client, client, topic int) {
+			c.Publish(pub(fmt.Sprintf("t%d", topic), "", 1, 1))
+			if ds := c.Now(); len(ds) != 1 || (ds[0].Reason != core.NotAuthorized) != even(client, topic) {
+				t.Fatalf("client %d publishes to topic %d: %v", client, topic, ds)
 			}
 		}
-		for i := range clients {
-			c := g.Connect(fmt.Sprintf("c%d", i), nil)
-			check(c, i, 7)
-			if i == 0 {
-				for topic := range topics {
-					check(c, i, topic)
-					c.Unsubscribe(fmt.Sprintf("t%d", topic))
-				}
+		subscribe := func(c *coretest.Client, client, topic int) {
+			name := fmt.Sprintf("t%d", topic)
+			if why := c.Subscribe(0, name); (why == core.NotAuthorized) != even(client, topic) {
+				t.Fatalf("client %d subscribes topic %d: %s", client, topic, why)
+			}
+			c.Unsubscribe(name)
+		}
+		cs := make([]*coretest.Client, clients)
+		for i := range cs {
+			cs[i] = g.Connect(fmt.Sprintf("c%d", i), nil)
+		}
+		for _, ask := range []func(*coretest.Client, int, int){publish, subscribe} {
+			for i, c := range cs {
+				ask(c, i, 7)
+			}
+			for topic := range topics {
+				ask(cs[0], 0, topic)
 			}
 		}
 	})
