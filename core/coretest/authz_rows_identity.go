@@ -9,7 +9,6 @@ import (
 // identityRows are about who may connect, and as whom.
 func identityRows() []authzRow {
 	needs := []Feature{Passwords}
-	kept := []Feature{Passwords, Resumes}
 	return []authzRow{
 		{path: "connect with a password", needs: needs, run: func(w *authzWorld) {
 			w.users.Put("u", User{Password: "good"})
@@ -66,6 +65,14 @@ func identityRows() []authzRow {
 			w.rights.Allow("user u", core.ActionPublish, "a")
 			w.login(Login{ClientID: "c1", Username: "u", Password: "good"}, core.ClientIDNotValid)
 		}},
+	}
+}
+
+// ownerRows are about whose session it is, and what its user may have afterwards.
+func ownerRows() []authzRow {
+	needs := []Feature{Passwords}
+	kept := []Feature{Passwords, Resumes}
+	return []authzRow{
 		{path: "take over a connection", needs: needs, run: func(w *authzWorld) { takeConnection(w, false) }},
 		{path: "take over the connection of a kept session", needs: kept, run: func(w *authzWorld) { takeConnection(w, true) }},
 		{path: "take over a session that is away", needs: kept, run: func(w *authzWorld) { takeSession(w, func() {}, "v") }},
