@@ -65,3 +65,22 @@ func TestTakeoverIsExplained(t *testing.T) {
 		}
 	})
 }
+
+// TestOneGroupTwice: a session that is in a shared group by two kinds of filters
+// leaves it one by one.
+func TestOneGroupTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		c, p := g.Connect("c", nil), g.Connect("p", nil)
+		c.Subscribe(0, "$share/a/f", "$local/$share/a/f")
+		c.Unsubscribe("$share/a/f")
+		p.Publish(core.Publish{Topic: "f", Payload: []byte("x")})
+		if n := len(c.Now()); n != 1 {
+			t.Errorf("%d messages to the subscription that is left", n)
+		}
+		c.Disconnect(core.NormalDisconnect)
+		if n := g.Stats().Subscriptions; n != 0 {
+			t.Errorf("%d subscriptions are left", n)
+		}
+	})
+}

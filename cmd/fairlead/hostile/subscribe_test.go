@@ -20,7 +20,8 @@ func TestSubscribing(t *testing.T) {
 		{name: "deep wildcards", does: "subscribes to + in 1 to 128 levels, with and without #, and publishes to 128 levels", holds: "one delivery each", wage: deepWildcards},
 		{name: "subscription churn", does: "subscribes and unsubscribes 200 filters without end", holds: "nothing is left of it", wage: churn},
 		{name: "shared group churn", does: "joins and leaves ever new shared groups", holds: "nothing is left of them", wage: groupChurn},
-		{name: "repeated subscriptions", does: "holds 20,000 subscriptions and repeats the first thousand without end", holds: "the innocent are served", wage: repeated, needs: "core/subscribe.go: find walks all subscriptions of the session under every reader lock"},
+		{name: "repeated subscriptions", does: "holds 20,000 subscriptions and repeats the first thousand without end", holds: "the innocent are served", wage: repeated},
+		{name: "one shared group twice", does: "enters a shared group with and without $local/ and $fastlane/, leaves it one by one, and breaks off", holds: "nothing is left of it", wage: groupTwice},
 	})
 }
 
@@ -150,6 +151,20 @@ func groupChurn(t *testing.T, at *arena) {
 	if after := at.metrics(t)["fairlead_subscriptions"]; after != before {
 		t.Errorf("%v subscriptions, before the churn %v", after, before)
 	}
+}
+
+// groupTwice leaves a group that stays a member's by another prefix.
+func groupTwice(t *testing.T, at *arena) {
+	before := at.metrics(t)["fairlead_subscriptions"]
+	all := []string{"$share/g/hostile/x", "$local/$share/g/hostile/x", "$fastlane/$share/g/hostile/x"}
+	for i := range all {
+		p := connect(t, at.mqtt, fmt.Sprint("attacker-", i))
+		p.subscribed(t, subscribe(1, 0, all...))
+		p.unsubscribed(t, all[i:i+1])
+		p.unsubscribed(t, all[i:i+1])
+		p.Close()
+	}
+	eventually(t, "the end of the subscriptions", func() bool { return at.metrics(t)["fairlead_subscriptions"] == before })
 }
 
 func repeated(t *testing.T, at *arena) {
