@@ -20,7 +20,7 @@ type Config struct {
 	MaxQueuedBytes int    `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
 	MaxOutgoing    int    `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
 	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
-	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
+	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table, a few for each wildcard filter that it reaches, none for the subscribers of one filter; filters that are reached later are dropped as match_work_limit; a topic of 8 levels cannot reach 2,000"`
 	MaxRetained    int    `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
 
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
@@ -55,7 +55,7 @@ func DefaultConfig() Config {
 		MaxQueued:         100_000,
 		MaxQueuedBytes:    16 << 20,
 		MaxOutgoing:       10_000,
-		MaxMatchWork:      1_000_000,
+		MaxMatchWork:      20_000,
 		MaxRetained:       10_000_000,
 		MaxRetainedBytes:  4 << 30,
 		MaxSessions:       20_000_000,

@@ -204,6 +204,7 @@ func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
 // deliverTargets delivers m to what match found.
 func (g *Gateway) deliverTargets(t *Turn, m *Message) {
 	t.Count(Matched, uint64(len(t.targets)))
+	t.Spend(len(t.targets))
 	targets := t.targets
 	for i := range targets {
 		g.deliver(t, m, &targets[i])
@@ -268,6 +269,7 @@ func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
 	entries, truncated := 0, false
 	t.reader.Match(m.Topic, func(ms *route.Matches) {
 		entries, truncated = ms.Entries(), ms.Truncated
+		t.Spend(workPublish + entries + ms.Work/workSteps)
 		for i := range entries {
 			nodes |= ms.Nodes(i)
 			it := route.Iter{}

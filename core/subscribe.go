@@ -14,6 +14,7 @@ import (
 func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
 	s := l.Session
 	t.granted, t.answers = t.granted[:0], t.answers[:0]
+	t.Spend(workFilter * len(r.Filters))
 	w := subscribing{g: g, link: l, r: r}
 	for i := range r.Filters {
 		qos, reason := w.check(t, i)
@@ -261,6 +262,7 @@ func (w *subscribing) undo() {
 func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (reasons []Reason, pending bool) {
 	s := l.Session
 	t.answers = t.answers[:0]
+	t.Spend(workFilter * len(filters))
 	var ops []Op
 	for _, f := range filters {
 		t.Count(Unsubscribes, 1)

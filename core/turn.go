@@ -16,6 +16,7 @@ type Turn struct {
 	g       *Gateway
 	reader  *route.Reader
 	now     int64
+	spent   int // of the share of the connection that is served now
 	touched []Conn
 	targets []target
 	commit  *commit // what this turn wants the store to keep, nil for nothing
@@ -78,6 +79,31 @@ func (t *Turn) Begin(now time.Time) { t.now = now.UnixMilli() }
 
 // Now is the turn's clock in Unix milliseconds.
 func (t *Turn) Now() int64 { return t.now }
+
+// turnShare is how much work one connection may cause before others are served:
+// about half a millisecond. A unit is about what a delivery costs; see workPublish
+// and its like for the rest.
+const turnShare = 4096
+
+// What else costs, in units.
+const (
+	workPublish = 3 // beside its matches and deliveries
+	workSteps   = 2 // steps of a match that make a unit
+	workFilter  = 8 // of a SUBSCRIBE or UNSUBSCRIBE
+)
+
+// Allot begins the share of one connection: an adapter calls it before it works
+// off what the connection sent.
+func (t *Turn) Allot() { t.spent = 0 }
+
+// Spend counts n units of work.
+func (t *Turn) Spend(n int) { t.spent += n }
+
+// Spent says that the connection has had its share. An adapter then leaves whole
+// packets where they are and asks for them again, see Actions.Again at the edge: a
+// share is bounded in work because a read of 64 KiB may hold thousands of messages
+// that each go to thousands.
+func (t *Turn) Spent() bool { return t.spent >= turnShare }
 
 // Count adds n to a counter.
 func (t *Turn) Count(c Counter, n uint64) { t.counters.add(c, n) }

@@ -27,6 +27,7 @@ type conn struct {
 	accepted  bool
 	paused    bool // the machine waits for Complete
 	stalled   bool // the client does not read, so nothing is read from it
+	again     bool // in loop.again: what is held comes first, nothing more is read
 	dirty     bool // in loop.dirty
 	goodbye   bool // something was said last: wait until the client has it
 	counted   bool // its address is counted
@@ -136,8 +137,8 @@ func (l *loop) readable(c *conn, events uint32) {
 		l.discard(c, events)
 		return
 	}
-	if c.phase != phaseOpen {
-		return
+	if c.phase != phaseOpen || c.again {
+		return // with again: epoll says it once more afterwards
 	}
 	if c.paused || c.stalled {
 		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -206,7 +207,7 @@ func (l *loop) feed(c *conn, b []byte) {
 	c.in = l.pools.helds.replace(c.in, b[used:])
 	l.apply(c)
 	// The machine knows the limit in its protocol's words; this is the backstop.
-	if c.in != nil && c.phase == phaseOpen && !c.paused && len(c.in.b) > c.listener.heldLimit(c.accepted) {
+	if c.in != nil && c.phase == phaseOpen && !c.paused && !c.again && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		l.refuse(c, core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }
@@ -233,6 +234,10 @@ func (l *loop) apply(c *conn) {
 	if a.Pause {
 		c.paused = true
 	}
+	if a.Again && !c.again && !a.Close {
+		c.again = true
+		l.again = append(l.again, c)
+	}
 	if a.Close {
 		l.end(c, a.Reason, said)
 	}
@@ -255,6 +260,25 @@ func (l *loop) mark(c *conn) {
 		c.dirty = true
 		l.dirty = append(l.dirty, c)
 	}
+}
+
+// feedAgain goes on with the first n connections of those that have had their share:
+// the ones of an earlier turn.
+func (l *loop) feedAgain(n int) {
+	for i := range n {
+		c := l.again[i]
+		c.again = false
+		if c.phase != phaseOpen || c.paused || c.stalled || c.in == nil {
+			continue // whoever ends that state goes on
+		}
+		if c.accepted {
+			l.wheel.touch(c.slot)
+		}
+		l.feed(c, c.in.b)
+	}
+	rest := copy(l.again, l.again[n:])
+	clear(l.again[rest:])
+	l.again = l.again[:rest]
 }
 
 // complete gives the machine a late result, then goes on with its input.

@@ -47,6 +47,7 @@ type loop struct {
 	act   Actions
 	now   time.Time
 	dirty []*conn // have replies of their machine to be written
+	again []*conn // have had their share; what they sent goes on in the next turn
 	eof   []*conn // said that nothing more comes; closed once the turn's output is written
 	over  []*conn // ended by machine or edge, to be closed once their output is written
 	more  bool    // work is left for the next turn: do not wait
@@ -167,10 +168,12 @@ func (l *loop) intake(now time.Time, n int) {
 	l.now = now
 	l.tick = uint32(now.Sub(l.born)/tickLength) + 1
 	l.wheel.clock = l.tick
+	again := len(l.again)
 	for i := range n {
 		l.event(&l.events[i])
 	}
 	l.runPosted()
+	l.feedAgain(again)
 	// Timers after input: what waited in the kernel while the loop was busy is
 	// activity.
 	l.expire(l.wheel.advance(l.tick))
@@ -250,7 +253,7 @@ func (l *loop) conclude() (more bool) {
 	l.free = append(l.free, l.freed...)
 	l.freed = l.freed[:0]
 	l.count()
-	return more
+	return more || len(l.again) > 0
 }
 
 func (l *loop) count() {

@@ -55,11 +55,17 @@ func total(segs [][]byte) (n int) {
 }
 
 // inlet is where one byte stream comes in: what the machine has not taken yet.
-type inlet struct{ in *held }
+type inlet struct {
+	in    *held
+	unfed bool // whole packets are held: they come first, nothing more is read
+}
 
 // readOnce reads once and hands over what is there now. A buffer is held only
 // meanwhile.
 func (i *inlet) readOnce(p *helds, s stream, feed func([]byte) error) error {
+	if i.unfed && i.in != nil {
+		return feed(i.in.b)
+	}
 	front := 0
 	if i.in != nil {
 		front = len(i.in.b)

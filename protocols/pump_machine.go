@@ -10,14 +10,16 @@ import (
 // feed gives b to the machine and keeps what it does not take. input is held, as
 // in all of this file but for what says otherwise.
 func (c *pumpConn) feed(b []byte) {
+	c.unfed = false
 	if c.machine == nil || c.over() {
 		return
 	}
 	c.act.Reset()
 	used := c.machine.Input(c.turn, b, &c.act)
 	c.in = c.engine.pools.helds.replace(c.in, b[used:])
+	c.unfed = c.act.Again
 	c.apply()
-	if c.in != nil && !c.over() && !c.paused && len(c.in.b) > c.listener.heldLimit(c.accepted) {
+	if c.in != nil && !c.over() && !c.paused && !c.unfed && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }

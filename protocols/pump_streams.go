@@ -164,19 +164,21 @@ func (d *dataStream) take(b []byte) error {
 // feed gives b to the machine and keeps what it does not take. input is held.
 func (d *dataStream) feed(b []byte) {
 	c := d.conn
+	d.unfed = false
 	if d.ended || c.over() {
 		return
 	}
 	c.act.Reset()
 	used := c.data.machine.InputStream(c.turn, d.id, b, &c.act)
 	d.in = c.engine.pools.helds.replace(d.in, b[used:])
+	d.unfed = c.act.Again
 	over := c.act.EndStream
 	c.apply()
 	switch {
 	case over:
 		d.ended = true
 		d.socket.Conn.(*quicData).refuse()
-	case d.in != nil && !c.over() && !c.paused && len(d.in.b) > c.listener.heldLimit(true):
+	case d.in != nil && !c.over() && !c.paused && !d.unfed && len(d.in.b) > c.listener.heldLimit(true):
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }
