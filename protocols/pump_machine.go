@@ -176,8 +176,8 @@ func (c *pumpConn) lost(err error) {
 	switch {
 	case errors.As(err, &why):
 		c.listener.refuse(c.engine.gateway, c.turn, why.reason, c.peer, why.detail)
-		// TLS and WebSocket have said why in their own words.
-		c.end(why.reason, c.listener.secure() || c.listener.cfg.Transport == WebSocket)
+		// TLS and WebSocket have said why in their own words, where they got that far.
+		c.end(why.reason, c.counted && (c.listener.secure() || c.listener.cfg.Transport == WebSocket))
 	case c.machine == nil:
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)
