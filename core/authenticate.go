@@ -102,7 +102,7 @@ func (g *Gateway) authenticateStep(t *Turn, a *Authentication, data []byte) (res
 		return a.refuse(t, Errorf(NotAuthorized, "an authentication that takes longer than %s", cfg.AuthExchangeTime)), false
 	}
 	w := &authStep{a: a, data: bytes.Clone(data)} // the adapter's bytes are gone when this call returns
-	if !g.auths.submit(w.run) {
+	if !g.auths.submit(a.conn.Peer().Addr(), w.run) {
 		return a.refuse(t, Errorf(ServerBusy, "too many authentications wait")), false
 	}
 	return nil, true
@@ -116,6 +116,10 @@ type authStep struct {
 
 func (w *authStep) run(ctx context.Context) {
 	g := w.a.g
+	if r := w.a.request; r != nil && r.abandoned.Load() {
+		g.done.call(func(t *Turn) { w.a.complete(t, w.a.refuse(t, leftEarly())) })
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.AuthTimeout)
 	defer cancel()
 	step, err := w.a.exchange.Step(ctx, w.data)

@@ -1,6 +1,9 @@
 package core
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // A durable session's queue lives in the store; the ring in memory is its front.
 // While the session is disconnected there is no ring. When it resumes, or when
@@ -160,7 +163,7 @@ func (g *Gateway) fetchMore(t *Turn, s *Session) {
 
 func (g *Gateway) beginFetch(s *Session, f *fetch) {
 	id, from := s.id, s.more.stored
-	g.fetches.submit(func(ctx context.Context) {
+	g.fetches.submit(netip.Addr{}, func(ctx context.Context) {
 		got, err := g.store.Fetch(ctx, id, from, fetchMost, fetchBytes, nil)
 		g.done.call(func(t *Turn) { g.fetched(t, s, f, got, err) })
 	})

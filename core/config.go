@@ -39,6 +39,8 @@ type Config struct {
 	AuthWorkers      int           `toml:"auth_workers" doc:"authentications under way at once; argon2id costs 19 MiB and 20 ms each"`
 	AuthBacklog      int           `toml:"auth_backlog" doc:"authentications that may wait for a worker; more are refused as server_busy"`
 
+	AuthBacklogPerAddress int `toml:"auth_backlog_per_address" doc:"of them, those of one address (IPv6: of one /64); addresses have their turns one after the other, so that one that guesses passwords waits behind itself; 0 means no limit of its own"`
+
 	AuthExchangeSteps int `toml:"auth_exchange_steps" doc:"steps of one such authentication; SCRAM takes two or three"`
 	AuthExchangeBytes int `toml:"auth_exchange_bytes" unit:"bytes" doc:"bytes of Authentication Data in one step; nobody is known yet, so nobody may have much kept"`
 }
@@ -68,6 +70,8 @@ func DefaultConfig() Config {
 		AuthBacklog:       10_000,
 		AuthExchangeSteps: 8,
 		AuthExchangeBytes: 4096,
+
+		AuthBacklogPerAddress: 1000,
 	}
 }
 
@@ -95,6 +99,7 @@ func (c *Config) Validate() error {
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
 	in("auth_workers", c.AuthWorkers, 1, 1024)
 	in("auth_backlog", c.AuthBacklog, 0, 10_000_000)
+	in("auth_backlog_per_address", c.AuthBacklogPerAddress, 0, 10_000_000)
 	in("auth_exchange_steps", c.AuthExchangeSteps, 1, 100)
 	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {

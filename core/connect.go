@@ -26,13 +26,25 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 	if g.chain.immediate(&r.Credentials) {
 		return g.admit(t, r)
 	}
+	if grant := g.chain.recall(&r.Credentials); grant != nil {
+		r.Credentials.Password = nil // the adapter's bytes; nobody needs them any more
+		return g.enter(t, r, grant)
+	}
 	a := &admission{g: g, r: r}
 	// The adapter's bytes are gone when this call returns.
 	r.Credentials.Password = append([]byte(nil), r.Credentials.Password...)
-	if !g.auths.submit(a.run) {
+	if !g.auths.submit(r.Conn.Peer().Addr(), a.run) {
 		return g.refuseConnect(t, r, Errorf(ServerBusy, "too many authentications wait")), false
 	}
 	return nil, true
+}
+
+// Abandon says that the client of a Connect that is pending has left: what was not
+// begun for it need not be done. OpConnect comes all the same. Any goroutine.
+func (r *ConnectRequest) Abandon() { r.abandoned.Store(true) }
+
+func leftEarly() *Error {
+	return Errorf(ConnectionLost, "the client left before its credentials were looked at")
 }
 
 func (g *Gateway) checkConnect(r *ConnectRequest) *Error {
@@ -56,6 +68,12 @@ type admission struct {
 }
 
 func (a *admission) run(ctx context.Context) {
+	if a.r.abandoned.Load() {
+		a.g.done.call(func(t *Turn) {
+			t.complete(a.r.Conn, Completion{Op: OpConnect, Connect: a.g.refuseConnect(t, a.r, leftEarly())})
+		})
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, a.g.cfg.AuthTimeout)
 	defer cancel()
 	grant, err := a.g.chain.authenticate(ctx, &a.r.Credentials)

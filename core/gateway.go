@@ -85,8 +85,8 @@ func New(o Options) *Gateway {
 	g.retained.init(&g.cfg)
 	g.timers.init()
 	g.done.init()
-	g.auths.init(o.Config.AuthBacklog)
-	g.fetches.init(0)
+	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)
+	g.fetches.init(0, 0)
 	// Message identifiers of different runs must differ: the store keeps bodies by them.
 	g.nextMessage.Store(uint64(time.Now().UnixMicro())<<8 | uint64(rand.N(256)))
 	return g

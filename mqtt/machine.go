@@ -268,6 +268,9 @@ func (m *Machine) Closed(t *core.Turn, r core.Reason) {
 	if m.waiting == forConnect {
 		// Core still decides: what it answers has to be undone then.
 		m.rare.closed = true
+		if m.rare.request != nil {
+			m.rare.request.Abandon()
+		}
 	}
 	m.state = ended
 	m.leave(t)
