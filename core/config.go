@@ -55,7 +55,7 @@ func DefaultConfig() Config {
 		ReceiveMaximum:    1024,
 		MaxInflight:       1024,
 		MaxQueued:         100_000,
-		MaxQueuedBytes:    16 << 20,
+		MaxQueuedBytes:    8 << 20,
 		MaxOutgoing:       10_000,
 		MaxMatchWork:      20_000,
 		MaxRetained:       10_000_000,
