@@ -3,6 +3,8 @@ package core_test
 import (
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -83,4 +85,55 @@ func TestOneGroupTwice(t *testing.T) {
 			t.Errorf("%d subscriptions are left", n)
 		}
 	})
+}
+
+// TestQueueCountsWhatItHolds: what waits for one session is bounded by what it really
+// holds, in whatever part of a message it stands, and for both kinds of queues
+// together.
+func TestQueueCountsWhatItHolds(t *testing.T) {
+	const bound = 1 << 20
+	text := strings.Repeat("p", 120)
+	for _, c := range []struct {
+		name string
+		p    core.Publish
+	}{
+		{"payload", core.Publish{Payload: make([]byte, 10_000)}},
+		{"small", core.Publish{Payload: []byte("x")}},
+		{"properties", core.Publish{Payload: []byte("x"), Properties: &core.Properties{User: slices.Repeat([]core.UserProperty{{Name: "k", Value: text}}, 60)}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := coretest.Start(t, nil, func(o *core.Options) { o.Config.MaxQueuedBytes = bound })
+				b := g.Connect("b", func(r *core.ConnectRequest) { r.ReceiveMaximum = 1 })
+				b.Block(true)
+				b.Subscribe(1, "q")
+				a := g.Connect("a", nil)
+				before := heap()
+				for i := range 20_000 {
+					p := c.p
+					p.Topic, p.Payload = "q", slices.Clone(p.Payload)
+					if p.Properties != nil {
+						p.Properties = &core.Properties{User: slices.Clone(p.Properties.User)}
+						for k := range p.Properties.User { // as a packet's own
+							p.Properties.User[k].Value = strings.Clone(text)
+						}
+					}
+					if p.QoS = uint8(i % 2); p.QoS > 0 {
+						p.PacketID = uint16(i%1000) + 1
+					}
+					a.Publish(p)
+					if i%200 == 0 {
+						synctest.Wait()
+						a.Now()
+					}
+				}
+				grown := heap() - before
+				t.Logf("%d KiB", grown>>10)
+				if grown > 2*bound {
+					t.Errorf("%d KiB wait where %d are allowed", grown>>10, bound>>10)
+				}
+				runtime.KeepAlive(b)
+			})
+		})
+	}
 }

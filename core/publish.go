@@ -409,7 +409,7 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	switch {
 	case s.conn == nil:
 		return OfflineQoS0
-	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.box.bytes > g.cfg.MaxQueuedBytes):
+	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.held() > g.cfg.MaxQueuedBytes):
 		return OutgoingFull
 	}
 	if tg.flags&subFastlane != 0 {

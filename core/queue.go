@@ -9,7 +9,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	}
 	s.pending++
 	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), vetted: tg.vetted, state: cellQueued}
-	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
+	full := s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
 	}
@@ -24,6 +24,17 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	s.seq++
 	g.pump(t, s)
 	return Success
+}
+
+// held is how many bytes of messages wait for s in memory.
+func (s *Session) held() (n int) {
+	if s.ring != nil {
+		n = s.ring.bytes
+	}
+	if s.box != nil {
+		n += s.box.bytes
+	}
+	return n
 }
 
 // waiting is how many messages wait to be sent the first time (for a backlog in
