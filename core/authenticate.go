@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 )
 
@@ -187,7 +188,7 @@ func (a *Authentication) refuse(t *Turn, err *Error) *ConnectResult {
 	}
 	detail := err.Detail
 	if err.Err != nil {
-		a.g.log.Warn("re-authentication refused", "client_id", a.client.ClientID, "listener", a.client.Listener, "reason", err.Reason.String(), "err", err)
+		a.g.complain.renewals.log(a.g.log, slog.LevelWarn, t.now, "re-authentication refused", "client_id", a.client.ClientID, "listener", a.client.Listener, "reason", err.Reason.String(), "err", err)
 		detail += ": " + err.Err.Error()
 	}
 	t.Count(ReauthenticationsRefused, 1)

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 )
 
@@ -182,7 +183,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		return
 	}
 	if err != nil {
-		g.log.Error("store: queue not read; the client is disconnected and keeps its queue", "client_id", s.id, "err", err)
+		g.complain.fetches.log(g.log, slog.LevelError, t.now, "store: queue not read; the client is disconnected and keeps its queue", "client_id", s.id, "err", err)
 		t.closeLater(s.conn, storeReason(err))
 		return
 	}

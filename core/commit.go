@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 )
 
@@ -154,7 +155,7 @@ func (c *commit) finish(t *Turn) {
 		t.g.log.Debug("store: a session moved on before its record was stored", "operations", len(c.batch.Ops))
 	} else if reason != Success {
 		t.Count(StoreFailures, 1)
-		t.g.log.Error("store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
+		t.g.complain.commits.log(t.g.log, slog.LevelError, t.now, "store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
 	}
 	for _, r := range c.cells {
 		t.g.changeCommitted(t, r, reason)

@@ -26,7 +26,9 @@ type Config struct {
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
 
-	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
+	MaxSessions        int `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
+	MaxSessionsPerUser int `toml:"max_sessions_per_user" doc:"sessions, connected or not, of one user name that was proven; beyond it a connect is refused as quota_exceeded, but for clients that have one; 0 means no limit, as fleets often share a name; anonymous clients are not counted"`
+
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
 
@@ -96,6 +98,7 @@ func (c *Config) Validate() error {
 	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
 	in("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<40)
 	in("max_sessions", c.MaxSessions, 1, 1<<30)
+	in("max_sessions_per_user", c.MaxSessionsPerUser, 0, 1<<30)
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
 	in("auth_workers", c.AuthWorkers, 1, 1024)
 	in("auth_backlog", c.AuthBacklog, 0, 10_000_000)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"math"
 	"runtime"
 	"time"
@@ -190,7 +191,7 @@ func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *Connect
 	t.Count(ConnectsRefused, 1)
 	detail := err.Detail
 	if err.Err != nil {
-		g.log.Warn("connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
+		g.complain.connects.log(g.log, slog.LevelWarn, t.now, "connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
 		detail += ": " + err.Err.Error()
 	}
 	g.Refuse(t, Refusal{Reason: err.Reason, Listener: r.Listener, Peer: peerString(r.Conn), ClientID: r.Credentials.ClientID, Detail: detail})
@@ -236,6 +237,9 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 				return ops, nil
 			}
 		}
+		if old == nil && !g.clients.users.add(user, false) {
+			return nil, nil, Errorf(QuotaExceeded, "no more than %d sessions of one user are allowed", g.cfg.MaxSessionsPerUser)
+		}
 		// [MQTT-3.1.2-4] Clean Start, or nothing to resume: a new session.
 		s := &Session{id: res.ClientID, user: user}
 		var ops []Op
@@ -251,6 +255,9 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 		ops = append(ops, g.begin(t, s, r, res, grant)...)
 		if !g.clients.swap(res.ClientID, old, s) {
 			g.discard(t, s)
+			if old == nil {
+				g.clients.users.remove(user)
+			}
 			continue // somebody else was quicker
 		}
 		return ops, nil

@@ -151,6 +151,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	g.dropMany(t, s.id, SessionEnded, uint64(left))
 	if !replaced {
 		g.clients.swap(s.id, s, nil)
+		g.clients.users.remove(s.user)
 	}
 	g.subs.leave(g.routes, s, g.peers)
 	if g.peers != nil {

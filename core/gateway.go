@@ -51,6 +51,7 @@ type Gateway struct {
 	retained retainedStore
 	timers   timerQueue
 	done     completer
+	complain complaints
 
 	nextMessage atomic.Uint64
 	nextRecord  atomic.Uint64
@@ -81,7 +82,7 @@ func New(o Options) *Gateway {
 	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, methods: o.Exchangers, anonymous: o.Anonymous, plain: &Grant{}}
 	g.sinks = newSinkSet(o.Sinks)
 	g.subs.init(o.Config.SharedStrategy)
-	g.clients.init()
+	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
 	g.timers.init()
 	g.done.init()

@@ -1,12 +1,15 @@
 package core_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -136,4 +139,87 @@ func TestQueueCountsWhatItHolds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSessionsOfOneUser: a user beyond its sessions gets no further one until one
+// ends; its own and other users' clients come and go.
+func TestSessionsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, func(o *core.Options) {
+			o.Config.MaxSessionsPerUser = 3
+			o.Authenticators = []core.Authenticator{&slowSource{}}
+		})
+		enter := func(id, user string, expiry uint32) core.Reason {
+			c := &guessConn{from: "10.0.0.1", answer: make(chan *core.ConnectResult, 1)}
+			r := &core.ConnectRequest{Conn: c, Protocol: "mqtt", Version: 5, Expiry: expiry,
+				Credentials: core.Credentials{ClientID: id, Username: user, HasUsername: true, Password: []byte("right"), HasPassword: true}}
+			g.T.Begin(time.Now())
+			if res, pending := g.Gateway.Connect(g.T, r); !pending {
+				c.answer <- res
+			}
+			g.T.End()
+			res := <-c.answer
+			if res.Reason == core.Success {
+				g.Disconnect(g.T, res.Link, core.ConnectionLost, nil)
+				g.T.End()
+			}
+			synctest.Wait()
+			return res.Reason
+		}
+		for i := range 3 {
+			if r := enter(fmt.Sprint("a", i), "alice", 10); r != core.Success {
+				t.Fatalf("session %d: %v", i, r)
+			}
+		}
+		if r := enter("a3", "alice", 10); r != core.QuotaExceeded {
+			t.Errorf("one too many: %v", r)
+		}
+		if r := enter("a2", "alice", 10); r != core.Success {
+			t.Errorf("one that is known: %v", r)
+		}
+		if r := enter("b", "bob", 10); r != core.Success {
+			t.Errorf("another user: %v", r)
+		}
+		time.Sleep(time.Minute)
+		for i := range 10 {
+			if r := enter(fmt.Sprint("c", i), "alice", 0); r != core.Success {
+				t.Errorf("clean session %d when all others have ended: %v", i, r)
+			}
+		}
+	})
+}
+
+// TestStoreFaultsAreLoggedSeldom: a store that refuses everything does not fill the
+// disk by its log as well.
+func TestStoreFaultsAreLoggedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Log = slog.New(slog.NewTextHandler(&text, nil)) })
+		b := g.Connect("b", durable)
+		b.Subscribe(1, "x")
+		b.Disconnect(core.ConnectionLost)
+		a := g.Connect("a", nil)
+		g.Store.Fail(core.ErrStoreFull)
+		for i := range 5000 {
+			a.Publish(pub("x", "v", 1, uint16(i%1000)+1))
+			synctest.Wait()
+			a.Now()
+			time.Sleep(time.Millisecond)
+		}
+		for i := range 1000 {
+			if r := g.Connect(fmt.Sprint("c", i), durable).Result.Reason; r != core.StoreFull {
+				t.Fatalf("a connect: %v", r)
+			}
+		}
+		g.Store.Fail(nil)
+		lines := strings.Count(text.String(), "\n")
+		if lines > 20 {
+			t.Errorf("%d lines in five seconds of refusals", lines)
+		}
+		for _, want := range []string{"store: commit failed", "connect refused", "left_out_before="} {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("%q is not in\n%s", want, text.String())
+			}
+		}
+	})
 }

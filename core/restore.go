@@ -62,6 +62,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	if !g.clients.swap(s.id, nil, s) {
 		return fmt.Errorf("session %q is stored twice", s.id)
 	}
+	g.clients.users.add(s.user, true)
 	t.Count(SessionsRestored, 1)
 	g.subs.enter(g.routes, s)
 	s.noteCredit(g.cfg.MaxInflight)
