@@ -84,7 +84,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		g.record(t, close, s.id, nil)
 	}
 	if s.more != nil {
-		s.more.cursors = nil
+		s.more.replays = replays{}
 		s.more.fetch = nil
 		if len(s.more.acks.slots) > 0 { // nobody is left to answer
 			s.more.acks = ackQueue{first: s.more.acks.first + uint64(len(s.more.acks.slots))}

@@ -138,7 +138,7 @@ func (g *Gateway) Acknowledge(t *Turn, l Link, k AckKind, id uint16, r Reason) {
 	if l.live() {
 		g.takeAck(t, s, k, id, r)
 	}
-	hungry := s.more != nil && len(s.more.cursors) > 0
+	hungry := s.hungry()
 	s.mu.Unlock()
 	if hungry {
 		g.feedRetained(t, s)

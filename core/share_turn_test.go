@@ -54,3 +54,28 @@ func TestShares(t *testing.T) {
 		}
 	})
 }
+
+// TestReplaysTakeTurns: a replay that finds nothing among much is looked through in
+// slices, and ends.
+func TestReplaysTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		p := g.Connect("p", nil)
+		for i := range 20_000 {
+			p.Publish(core.Publish{Topic: fmt.Sprint(i, "/x"), Payload: []byte("x"), Retain: true})
+		}
+		c := connectSink(g, "c", 0)
+		g.T.End()
+		g.Gateway.Subscribe(g.T, c.link, &core.SubscribeRequest{Filters: []core.FilterRequest{{Filter: "+/y"}, {Filter: "7/x"}, {Filter: "+/z"}}})
+		slices := 1
+		for g.T.Flush(1) {
+			slices++
+		}
+		if slices < 2*20_000/2048 {
+			t.Errorf("two looks through 20,000 retained messages were cut into %d slices", slices)
+		}
+		if c.n != 1 {
+			t.Errorf("%d retained messages came, want 1", c.n)
+		}
+	})
+}
