@@ -184,12 +184,14 @@ func (l *loop) read(c *conn) (int, error) {
 	if front > readSize {
 		c.in.b = c.in.b[:front+n]
 		l.feed(c, c.in.b)
+		l.doze(c)
 		return n, nil
 	}
 	if front > 0 {
 		copy(l.buf, c.in.b)
 	}
 	l.feed(c, l.buf[:front+n])
+	l.doze(c)
 	return n, nil
 }
 
