@@ -14,14 +14,20 @@ import (
 // TestPasswords are the attacks on the identity sources.
 func TestPasswords(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "users")
-	cmd := exec.Command(command(t), "passwd", file, "alice")
-	cmd.Stdin = strings.NewReader("correct horse\n")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, user := range []string{"alice", "mallory"} {
+		cmd := exec.Command(command(t), "passwd", file, user)
+		cmd.Stdin = strings.NewReader("correct horse\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
+	users := []string{"auth.passwd_file=" + file}
 	run(t, []attack{
-		{name: "password guessing", does: "tries 300 wrong passwords of one user at once, each on its own socket", holds: "0x86, bad_credentials; who knows the password comes in meanwhile", settings: []string{"auth.passwd_file=" + file},
+		{name: "password guessing", does: "tries 300 wrong passwords of one user at once, each on its own socket", holds: "0x86, bad_credentials; who knows the password comes in meanwhile", settings: users,
 			wage: guessing, reasons: []string{"bad_credentials"}, ceiling: target},
+		{name: "passwords of 60 KiB", does: "tries wrong passwords of 60 KiB", holds: "0x86, bad_credentials, and no hash is made", settings: users, wage: longPasswords, reasons: []string{"bad_credentials"}},
+		{name: "takeover across users", does: "connects as another user under a victim's client id", holds: "0x87, not_authorized; the victim stays", settings: users, wage: foreignTakeover, reasons: []string{"not_authorized"}},
+		{name: "sessions of one user", does: "leaves sessions that never expire, under ever new ids of one user", holds: "0x97, quota_exceeded", settings: append([]string{"core.max_sessions_per_user=100"}, users...), wage: userSessions, reasons: []string{"quota_exceeded"}},
 	})
 }
 
@@ -59,6 +65,43 @@ func guessing(t *testing.T, at *arena) {
 		t.Errorf("a wrong password is answered with %#x", byte(code))
 	}
 	eventually(t, "the first refusal", func() bool { return at.reason(t, "bad_credentials") > 0 })
+}
+
+// longPasswords: a thousand hashes would take longer than patience.
+func longPasswords(t *testing.T, at *arena) {
+	for i := range size(200, 2000) {
+		p := dial(t, at.mqtt)
+		wantCode(t, "CONNACK", p.hello(t, "attacker", as("alice", strings.Repeat("x", 60_000)+fmt.Sprint(i))), packet.ReasonBadUserNameOrPassword)
+		p.Close()
+	}
+}
+
+func foreignTakeover(t *testing.T, at *arena) {
+	victim := connect(t, at.mqtt, "victim", as("alice", "correct horse"), durable)
+	for range size(200, 10_000) {
+		p := dial(t, at.mqtt)
+		wantCode(t, "CONNACK", p.hello(t, "victim", as("mallory", "correct horse")), packet.ReasonNotAuthorized)
+		p.Close()
+	}
+	at.settled(t, victim)
+}
+
+func userSessions(t *testing.T, at *arena) {
+	in := 0
+	for i := range 200 {
+		p := dial(t, at.mqtt)
+		switch code := p.hello(t, fmt.Sprint("attacker-", i), as("mallory", "correct horse"), durable); code {
+		case packet.ReasonSuccess:
+			in++
+		default:
+			wantCode(t, "CONNACK", code, packet.ReasonQuotaExceeded)
+		}
+		p.Close()
+	}
+	if in != 100 {
+		t.Errorf("%d sessions of one user, allowed are 100", in)
+	}
+	wantCode(t, "another user", dial(t, at.mqtt).hello(t, "alice", as("alice", "correct horse"), durable), packet.ReasonSuccess)
 }
 
 // answer reads the CONNACK, or tells that the connection ended without.
