@@ -24,20 +24,22 @@ func BenchmarkHugeFanOut(b *testing.B) {
 				}
 			}
 			g.T.End()
-			var longest, slice time.Duration
+			var publishing, flushing time.Duration
+			slices := 0
 			b.ResetTimer()
 			for range b.N {
 				begun := time.Now()
 				g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "all/x", Payload: make([]byte, 64)})
-				longest = max(longest, time.Since(begun))
+				publishing += time.Since(begun)
 				for more := true; more; {
 					begun = time.Now()
 					more = g.T.Flush(256)
-					slice = max(slice, time.Since(begun))
+					flushing += time.Since(begun)
+					slices++
 				}
 			}
-			b.ReportMetric(float64(longest.Microseconds()), "µs/publish-worst")
-			b.ReportMetric(float64(slice.Microseconds()), "µs/slice-worst")
+			b.ReportMetric(float64(publishing.Microseconds())/float64(b.N), "µs/publish")
+			b.ReportMetric(float64(flushing.Microseconds())/float64(slices), "µs/slice")
 		})
 	}
 }

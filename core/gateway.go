@@ -51,6 +51,8 @@ type Gateway struct {
 	retained retainedStore
 	timers   timerQueue
 	done     completer
+	fans     fans
+	fanCount atomic.Int32
 	complain complaints
 
 	nextMessage atomic.Uint64

@@ -21,7 +21,7 @@ func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) 
 			return false, nil
 		}
 		g.dispatch(t, g.message(t, s, p))
-		return false, nil
+		return t.awaitFan(l), nil
 	}
 	t.Count(MessagesQoS0+Counter(p.QoS), 1)
 	return g.publishAcknowledged(t, l, p)
@@ -48,6 +48,7 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, 
 	} else {
 		g.refusePublish(t, s, p, d.Reason)
 	}
+	t.awaitFan(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var wait *commit // nothing but what this message needs
@@ -199,18 +200,6 @@ func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
 	}
 	g.deliverTargets(t, m)
 	return true
-}
-
-// deliverTargets delivers m to what match found.
-func (g *Gateway) deliverTargets(t *Turn, m *Message) {
-	t.Count(Matched, uint64(len(t.targets)))
-	t.Spend(len(t.targets))
-	targets := t.targets
-	for i := range targets {
-		g.deliver(t, m, &targets[i])
-		targets[i].session, targets[i].group, targets[i].subIDs = nil, nil, nil
-	}
-	t.targets = targets[:0]
 }
 
 // forward hands m to the cluster; the publisher's answer waits for it.

@@ -19,6 +19,8 @@ type Turn struct {
 	spent   int // of the share of the connection that is served now
 	touched []Conn
 	targets []target
+	fan     *fan    // that the latest publish began, or nil
+	fans    []*fan  // to go on with
 	commit  *commit // what this turn wants the store to keep, nil for nothing
 	granted []uint8
 	answers []Reason
@@ -165,6 +167,10 @@ func (t *Turn) Flush(max int) (more bool) {
 		t.late[i] = lateCompletion{}
 	}
 	t.late = t.late[:0]
+	more = len(t.fans) > 0
+	if more && len(t.touched) < max {
+		more = t.g.fanOut(t)
+	}
 	n := min(max, len(t.touched))
 	for i := 0; i < n; i++ {
 		// Wake may touch further connections (a session fed from its queue).
@@ -180,7 +186,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	}
 	t.publish()
 	// What a Wake left to commit or to hand over is work as well.
-	return rest > 0 || t.commit != nil || len(t.late) > 0
+	return more || rest > 0 || t.commit != nil || len(t.late) > 0
 }
 
 // End flushes everything.
