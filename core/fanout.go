@@ -76,7 +76,7 @@ func (g *Gateway) spread(t *Turn, f *fan) {
 	t.targets = nil // f's from now on
 	f.rest = targets[:0]
 	for i := range targets {
-		if tg := &targets[i]; i < fanSlice || tg.group != nil || tg.session.isDurable() {
+		if tg := &targets[i]; i < fanSlice || tg.group != nil || tg.flags&subDurable != 0 {
 			g.deliver(t, f.m, tg)
 			continue
 		}

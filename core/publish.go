@@ -319,7 +319,10 @@ func (tg *target) choose(g *Gateway, m *Message, passed []*Session) bool {
 // highest QoS, all Subscription Identifiers. [MQTT-3.3.4-2] [MQTT-3.3.4-3]
 // Shared and fastlane subscriptions stay deliveries of their own.
 func (t *Turn) mergeTargets() {
-	slices.SortStableFunc(t.targets, func(a, b target) int { return int(a.session.index) - int(b.session.index) })
+	bySession := func(a, b target) int { return int(a.session.index) - int(b.session.index) }
+	if !slices.IsSortedFunc(t.targets, bySession) { // they are where one client has them all
+		slices.SortStableFunc(t.targets, bySession)
+	}
 	out := t.targets[:1]
 	for i := 1; i < len(t.targets); i++ {
 		last, tg := &out[len(out)-1], t.targets[i]

@@ -34,7 +34,8 @@ const (
 	subLocal
 	subCovered // every topic it matches may be delivered: no check per message
 	subExclusive
-	subPaced // of a replay: it takes its own measure, and none of it is dropped for want of room
+	subDurable // its session is durable, which never changes
+	subPaced   // of a replay: it takes its own measure, and none of it is dropped for want of room
 )
 
 // groupTag marks a value of the route table as the number of a shared group.

@@ -59,6 +59,7 @@ type accepted struct {
 	parsed  topic.Subscription
 	qos     uint8
 	covered bool
+	durable bool // its session is
 	version uint64
 	index   int    // in the SUBSCRIBE
 	fresh   bool   // it did not exist before
@@ -79,14 +80,15 @@ func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason) {
 		return 0, ProtocolError // [MQTT-3.8.3-4]
 	}
 	qos = f.QoS
+	durable := s.isDurable()
 	if p.Fastlane {
 		// A fastlane subscription passes the session by: it cannot be kept.
-		if s.isDurable() {
+		if durable {
 			return 0, FastlaneNeedsCleanSession
 		}
 		qos = 0
 	}
-	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable}
 	if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 		return 0, NotAuthorized
 	}
@@ -187,6 +189,7 @@ func (a *accepted) flags() (f subFlags) {
 	set(a.request.NoLocal, subNoLocal)
 	set(a.request.RetainAsPublished, subRetainAsPublished)
 	set(a.covered, subCovered)
+	set(a.durable, subDurable)
 	return f | prefixes(&a.parsed)
 }
 
