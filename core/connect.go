@@ -238,7 +238,7 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 			}
 		}
 		if old == nil && !g.clients.users.add(user, false) {
-			return nil, nil, Errorf(QuotaExceeded, "no more than %d sessions of one user are allowed", g.cfg.MaxSessionsPerUser)
+			return nil, Errorf(QuotaExceeded, "no more than %d sessions of one user are allowed", g.cfg.MaxSessionsPerUser)
 		}
 		// [MQTT-3.1.2-4] Clean Start, or nothing to resume: a new session.
 		s := &Session{id: res.ClientID, user: user}
