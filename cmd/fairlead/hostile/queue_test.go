@@ -27,6 +27,7 @@ func TestQueues(t *testing.T) {
 		{name: "retained flood", does: "sets ever new retained messages", holds: "0x97, retained_limit", settings: []string{"core.max_retained=1000"}, wage: retainedFlood, reasons: []string{"retained_limit"}},
 		{name: "retained bytes", does: "sets retained messages of 60 KiB", holds: "a bound in bytes", settings: []string{"core.max_retained_bytes=8MiB"}, wage: retainedBytes},
 		{name: "retained replays", does: "subscribes again and again to what is retained and acknowledges nothing", holds: "one replay for each subscription", wage: retainedReplays},
+		{name: "replays of nothing", does: "subscribes to a thousand filters of which none matches what is retained in plenty", holds: "a slice of the search a turn", wage: emptyReplays},
 	})
 }
 
@@ -104,6 +105,29 @@ func retainedBytes(t *testing.T, at *arena) {
 			t.Fatal(err)
 		}
 	}
+	at.settled(t, p)
+}
+
+// emptyReplays has everything that is retained looked through a thousand times.
+func emptyReplays(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	for i := range size(20, 100) {
+		var all []byte
+		for k := range 1000 {
+			all = append(all, bytesOf(retained(fmt.Sprint("hostile/", i*1000+k, "/x"), 0, []byte("x")))...)
+		}
+		if err := p.raw(all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at.settled(t, p)
+	at.innocents.mark() // only the searching counts
+	var none []string
+	for i := range 1000 {
+		none = append(none, fmt.Sprint("hostile/+/", i))
+	}
+	p.subscribed(t, subscribe(1, 0, none...))
+	at.innocents.await(t, size(100, 2000))
 	at.settled(t, p)
 }
 
