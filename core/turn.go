@@ -12,6 +12,9 @@ import (
 type Turn struct {
 	// Adapter is scratch for the adapter that runs on this turn; core ignores it.
 	Adapter any
+	// Outbox is the edge's: what the connections that Flush woke leave in it is sent
+	// together once all of them had their turn. nil for none.
+	Outbox Outbox
 
 	g       *Gateway
 	reader  *route.Reader
@@ -34,6 +37,13 @@ type Turn struct {
 	allow   decisionCache
 	explain explainRing
 	counters
+}
+
+// Outbox collects what connections send in one Flush, so that many share a system
+// call. It belongs to its turn's goroutine.
+type Outbox interface {
+	// Send sends what was left, without blocking.
+	Send(t *Turn)
 }
 
 // scratchSize is the size of a turn's output scratch: about what one write
@@ -110,6 +120,10 @@ func (t *Turn) Spent() bool { return t.spent >= turnShare }
 // Count adds n to a counter.
 func (t *Turn) Count(c Counter, n uint64) { t.counters.add(c, n) }
 
+// CountReason counts n events by their reason without a record that explains them:
+// for floods, of which some are explained by Gateway.Refuse.
+func (t *Turn) CountReason(r Reason, n uint64) { t.counters.reasons.add(int(r), n) }
+
 // Scratch is a buffer of 64 KiB capacity and length 0 for output that is encoded
 // and written within the call; the next user of the turn overwrites it.
 func (t *Turn) Scratch() []byte {
@@ -177,6 +191,9 @@ func (t *Turn) Flush(max int) (more bool) {
 		c := t.touched[i]
 		t.touched[i] = nil
 		c.Wake(t)
+	}
+	if t.Outbox != nil {
+		t.Outbox.Send(t)
 	}
 	rest := copy(t.touched, t.touched[n:])
 	clear(t.touched[rest:])

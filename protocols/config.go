@@ -13,6 +13,8 @@ const (
 	SecureWS  = "wss"
 	Unix      = "unix"
 	QUIC      = "quic"
+	UDP       = "udp"
+	DTLS      = "dtls"
 )
 
 // Config is the edge's part of the configuration: the event loops and every
@@ -37,6 +39,7 @@ type ListenerConfig struct {
 	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss and quic"`
 
 	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
+	UDP  UDPConfig  `toml:"udp" doc:"groups and bounds of udp and dtls"`
 
 	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
@@ -95,6 +98,14 @@ type QUICConfig struct {
 	RetryAbove  int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
 }
 
+// UDPConfig is what only listeners of datagrams have. Of the listener's settings,
+// max_unauthenticated and connect_timeout bound what peers may hold that nobody knows,
+// accept_rate the new ones a second; there is no backlog, so the others are dropped
+// and repeat.
+type UDPConfig struct {
+	AnswerRate int `toml:"answer_rate" unit:"datagrams/s" doc:"answers a second to one address (IPv6: one /64) that has no connection, such as a gateway's name or a challenge; 200 when 0"`
+}
+
 // Defaults of the fields of ListenerConfig.
 const (
 	defaultPath               = "/mqtt"
@@ -112,6 +123,7 @@ const (
 	defaultQUICWindow         = 256 << 10
 	defaultRetryAbove         = 256
 	defaultQUICStreams        = 16
+	defaultAnswerRate         = 200
 	maxLoops                  = 64
 )
 
@@ -157,8 +169,12 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orText(&d.QUIC.Retry, "auto")
 	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
 	orInt(&d.QUIC.Streams, defaultQUICStreams)
+	orInt(&d.UDP.AnswerRate, defaultAnswerRate)
 	return d
 }
+
+// Datagrams tells whether the transport carries datagrams.
+func (c *ListenerConfig) Datagrams() bool { return c.Transport == UDP || c.Transport == DTLS }
 
 // HasCertificate tells whether the transport needs one: TLS is part of it.
 func (c *ListenerConfig) HasCertificate() bool {

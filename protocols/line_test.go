@@ -245,6 +245,14 @@ func startWith(t testing.TB, wait string, lc *ListenerConfig, adapter Adapter) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.run(s)
+	return h
+}
+
+// run serves until the test ends.
+func (h *harness) run(s *Server) {
+	t := h.t
+	t.Helper()
 	if err := s.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +267,6 @@ func startWith(t testing.TB, wait string, lc *ListenerConfig, adapter Adapter) *
 		}
 	})
 	t.Cleanup(h.stop)
-	return h
 }
 
 // await receives from c or fails the test.

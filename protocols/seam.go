@@ -124,9 +124,12 @@ type Out struct {
 
 	refs  []ref
 	size  int   // bytes referenced
-	ends  []int // of datagrams in Buf
+	ends  []cut // of datagrams
 	marks []mark
 }
+
+// cut is where a datagram ends: behind so much of Buf and so many references.
+type cut struct{ buf, refs int }
 
 // ref is a referenced slice that goes out after Buf[:at].
 type ref struct {

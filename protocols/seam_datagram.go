@@ -37,4 +37,4 @@ func (a *Actions) EndDatagram() { a.ends = append(a.ends, len(a.Out)) }
 
 // EndDatagram says that what was put into o since the last call is one datagram.
 // A machine looks at Len and Limit after each.
-func (o *Out) EndDatagram() { o.ends = append(o.ends, len(o.Buf)) }
+func (o *Out) EndDatagram() { o.ends = append(o.ends, cut{len(o.Buf), len(o.refs)}) }
