@@ -40,6 +40,7 @@ type ListenerConfig struct {
 
 	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
 	UDP  UDPConfig  `toml:"udp" doc:"groups and bounds of udp and dtls"`
+	DTLS DTLSConfig `toml:"dtls" doc:"keys of dtls"`
 
 	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
@@ -104,6 +105,17 @@ type QUICConfig struct {
 // and repeat.
 type UDPConfig struct {
 	AnswerRate int `toml:"answer_rate" unit:"datagrams/s" doc:"answers a second to one address (IPv6: one /64) that has no connection, such as a gateway's name or a challenge; 200 when 0"`
+}
+
+// DTLSConfig is what only listeners of DTLS have; they need psk_file, or tls.cert_file
+// and tls.key_file, or both.
+type DTLSConfig struct {
+	PSKFile        string `toml:"psk_file" doc:"file of lines identity:key, the key in hexadecimal (8 to 64 bytes); read again on SIGHUP"`
+	NoConnectionID bool   `toml:"no_connection_id" doc:"true offers no connection id (RFC 9146), by which a client keeps its connection when its address changes"`
+
+	// PSK, if it is set, gives the keys that psk_file does not hold; nil for unknown
+	// identities. Any goroutine; it should not block.
+	PSK func(identity string) []byte `toml:"-"`
 }
 
 // Defaults of the fields of ListenerConfig.
@@ -176,9 +188,10 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 // Datagrams tells whether the transport carries datagrams.
 func (c *ListenerConfig) Datagrams() bool { return c.Transport == UDP || c.Transport == DTLS }
 
-// HasCertificate tells whether the transport needs one: TLS is part of it.
+// HasCertificate tells whether the transport needs one: TLS is part of it. DTLS has one
+// where its clients need not have shared keys.
 func (c *ListenerConfig) HasCertificate() bool {
-	return c.Transport == TLS || c.Transport == SecureWS || c.Transport == QUIC
+	return c.Transport == TLS || c.Transport == SecureWS || c.Transport == QUIC || c.Transport == DTLS && c.TLS.CertFile != ""
 }
 
 // IsEnabled tells whether the listener is to be opened.

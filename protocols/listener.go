@@ -18,6 +18,7 @@ type Listener struct {
 	rate    *bucket
 	perAddr *addresses
 	tls     atomic.Pointer[tls.Config]
+	psk     atomic.Pointer[pskTable]
 
 	open     atomic.Int64
 	fresh    atomic.Int64 // open and not yet accepted by the protocol

@@ -301,13 +301,17 @@ func (s *Server) stopSome(e engine) int {
 	return e.stopSome(drainSlice, core.ServerShuttingDown)
 }
 
-// Reload reads the certificates of all TLS listeners anew. Connections that are
+// Reload reads the certificates and shared keys of all listeners anew. Connections that are
 // open keep theirs. On an error every listener keeps what it has.
 func (s *Server) Reload() error {
 	fresh := map[*Listener]*tls.Config{}
+	keys := map[*Listener]*pskTable{}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
 		ln := s.listeners[name]
+		if err := ln.loadKeys(keys); err != nil {
+			errs = append(errs, fmt.Errorf("protocols: listener %q: %w", name, err))
+		}
 		if !ln.cfg.HasCertificate() {
 			continue
 		}
@@ -323,6 +327,9 @@ func (s *Server) Reload() error {
 	}
 	for ln, c := range fresh {
 		ln.tls.Store(c)
+	}
+	for ln, t := range keys {
+		ln.psk.Store(t)
 	}
 	return nil
 }

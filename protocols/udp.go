@@ -68,6 +68,9 @@ func (e *datagrams) bind(ln *Listener) ([]net.Addr, error) {
 		}
 		return nil, err
 	}
+	if ln.cfg.Transport == DTLS {
+		guardPorts(ln, opened)
+	}
 	e.ports = append(e.ports, opened...)
 	return addrs, nil
 }

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -91,9 +92,26 @@ func (b *outbox) sendVia(t *core.Turn, via *port, items []outItem) {
 	calls, sent, failed := via.socket.send(b, items)
 	t.Count(core.WriteCalls, uint64(calls))
 	t.Count(core.BytesSent, uint64(sent))
-	if failed > 0 {
-		via.unsent.Add(uint64(failed))
-		via.listener.refused[core.OutgoingFull].Add(uint64(failed))
-		t.CountReason(core.OutgoingFull, uint64(failed))
+	via.countUnsent(t, uint64(failed))
+}
+
+// countUnsent counts datagrams that the system did not take: its buffer is full, or it
+// knows no way.
+func (p *port) countUnsent(t *core.Turn, n uint64) {
+	if n > 0 {
+		p.listener.refused[core.OutgoingFull].Add(n)
+		t.CountReason(core.OutgoingFull, n)
 	}
+}
+
+// sentAside counts what was sent outside of turns, until the port's next one.
+type sentAside struct{ calls, bytes, unsent atomic.Uint64 }
+
+func (a *sentAside) moveTo(t *core.Turn, p *port) {
+	if a.calls.Load() == 0 {
+		return
+	}
+	t.Count(core.WriteCalls, a.calls.Swap(0))
+	t.Count(core.BytesSent, a.bytes.Swap(0))
+	p.countUnsent(t, a.unsent.Swap(0))
 }

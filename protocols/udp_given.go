@@ -33,6 +33,9 @@ func (s *Server) joinPacket(c net.PacketConn, name string) (*port, error) {
 	}
 	p := newPort(s.datagrams, of, newPacketSocket(c, of.datagramLimit()))
 	p.given = make(chan struct{})
+	if of.cfg.Transport == DTLS {
+		guardPorts(of, []*port{p})
+	}
 	e := s.datagrams
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -76,7 +76,7 @@ func (c *dgramConn) push(t *core.Turn) {
 		c.port.refuse(core.AmplificationLimit, c.peer, "replies that waited until the address was proven, when the connection ended")
 	}
 	if c.session != nil {
-		c.session.leave()
+		c.session.leave(c.port, c)
 	}
 }
 

@@ -47,7 +47,7 @@ type port struct {
 	answers answerLimit
 	hushed  hush
 
-	unsent atomic.Uint64 // datagrams that the system did not take
+	aside  sentAside
 	faults atomic.Uint64 // errors of receiving: ICMP and the like
 
 	mu       sync.Mutex
@@ -190,6 +190,7 @@ func (p *port) fire() {
 
 // settle ends the turn: what it touched is sent.
 func (p *port) settle() {
+	p.aside.moveTo(p.turn, p)
 	p.more = p.turn.Flush(flushBatch)
 	for i := 0; i < len(p.dirty); i++ {
 		c := p.dirty[i]
@@ -317,20 +318,7 @@ func (p *port) localOf(l *localAddr) netip.AddrPort {
 
 // admit makes the connection of a peer, if the limits allow one more.
 func (p *port) admit(h uint32, info *ConnInfo, local *localAddr) *dgramConn {
-	ln := p.listener
-	if ln.rate.take(p.now) > 0 {
-		// There is no backlog: who gets no answer repeats.
-		ln.delayed.Add(1)
-		p.refuse(core.ConnectionRateExceeded, info.Peer, "more new clients than accept_rate")
-		return nil
-	}
-	if r, detail := ln.admits(info.Peer); r != core.Success {
-		p.refuse(r, info.Peer, detail)
-		return nil
-	}
-	if r := ln.perAddr.enter(info.Peer.Addr()); r != core.Success {
-		ln.leave(info.Peer, true, false)
-		p.refuse(r, info.Peer, "too many connections of this address")
+	if !p.mayEnter(info.Peer) {
 		return nil
 	}
 	p.engine.tally.opened()
@@ -339,6 +327,27 @@ func (p *port) admit(h uint32, info *ConnInfo, local *localAddr) *dgramConn {
 	keep := *info
 	c.machine = p.adapter.NewMachine(&keep, c)
 	return c
+}
+
+// mayEnter counts one more connection of peer, or refuses it.
+func (p *port) mayEnter(peer netip.AddrPort) bool {
+	ln := p.listener
+	if ln.rate.take(p.now) > 0 {
+		// There is no backlog: who gets no answer repeats.
+		ln.delayed.Add(1)
+		p.refuse(core.ConnectionRateExceeded, peer, "more new clients than accept_rate")
+		return false
+	}
+	if r, detail := ln.admits(peer); r != core.Success {
+		p.refuse(r, peer, detail)
+		return false
+	}
+	if r := ln.perAddr.enter(peer.Addr()); r != core.Success {
+		ln.leave(peer, true, false)
+		p.refuse(r, peer, "too many connections of this address")
+		return false
+	}
+	return true
 }
 
 // enroll gives c its slot in all tables.
@@ -409,6 +418,12 @@ func (p *port) abandon() {
 	for _, c := range p.slots {
 		if c != nil {
 			c.end(p, core.ServerShuttingDown)
+		}
+	}
+	p.settle()
+	if p.guard != nil {
+		for _, s := range p.guard.byID {
+			s.lose(p)
 		}
 	}
 	p.turn.End()

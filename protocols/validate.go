@@ -71,7 +71,7 @@ func (c *ListenerConfig) validateTLS(f *faults) {
 	t := c.TLS
 	if !c.HasCertificate() {
 		if !t.empty() {
-			f.add("tls", "…", "only holds for the transports tls, wss and quic")
+			f.add("tls", "…", "only holds for the transports tls, wss and quic, and for dtls with cert_file")
 		}
 		return
 	}
