@@ -40,6 +40,9 @@ type dtlsSession struct {
 	conns   map[string]*dgramConn // by node
 	counted bool                  // by itself, as it has no connection yet
 	lost    bool
+	// identified: the peer names its connection in what it protects. Data without a
+	// name, which anyone could send in its address's name, is none of its.
+	identified bool
 }
 
 // newDTLSSession begins a handshake with a peer whose cookie is valid.

@@ -49,20 +49,24 @@ func (g *dtlsGuard) newID() []byte {
 
 // record takes one datagram of records.
 func (g *dtlsGuard) record(p *port, it *inItem) {
+	if len(it.b) == 0 {
+		return
+	}
 	from := dtlsAddr{p, it.from, it.local}
 	if s, known := g.find(it.b, from); s != nil || known {
-		if s != nil && !s.pipe.feed(it.b, from) {
-			p.refuse(core.InputOverflow, it.from, "DTLS records came faster than they could be read")
+		if s != nil {
+			s.identified = true
+			s.take(p, it, from)
 		}
 		return
 	}
 	h, ok := parseHello(it.b)
 	s := g.sessions[it.from]
 	switch {
-	case !ok && s != nil, ok && s != nil && s.greets(&h):
-		if !s.pipe.feed(it.b, from) {
-			p.refuse(core.InputOverflow, it.from, "DTLS records came faster than they could be read")
-		}
+	case ok && s != nil && s.greets(&h):
+		s.take(p, it, from)
+	case !ok && s != nil && !(s.identified && it.b[0] == recordData):
+		s.take(p, it, from)
 	case !ok:
 		p.refuse(core.ProtocolError, it.from, "neither a DTLS hello nor a record of a connection that is open")
 	case !p.accepting:
@@ -127,6 +131,13 @@ func (g *dtlsGuard) forget(s *dtlsSession) {
 		delete(g.sessions, s.from.peer)
 	}
 	delete(g.byID, s.id)
+}
+
+// take gives a datagram to pion.
+func (s *dtlsSession) take(p *port, it *inItem, from dtlsAddr) {
+	if !s.pipe.feed(it.b, from) {
+		p.refuse(core.InputOverflow, it.from, "DTLS records came faster than they could be read")
+	}
 }
 
 // greets tells whether h is the hello that s began with: it is sent again when the

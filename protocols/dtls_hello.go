@@ -15,6 +15,7 @@ const (
 	handshakeHeader = 12
 
 	recordHandshake = 22
+	recordData      = 23
 	recordCID       = 25
 
 	messageClientHello        = 1

@@ -46,11 +46,12 @@ type dtlsRecord struct {
 
 var _ net.PacketConn = (*dtlsPipe)(nil)
 
-// feed puts a datagram in, and tells whether there was room.
+// feed puts a datagram in, and tells whether there was room. A connection that ends
+// takes nothing any more.
 func (p *dtlsPipe) feed(b []byte, from dtlsAddr) bool {
 	p.mu.Lock()
-	room := len(p.queue) < dtlsQueue && !p.closed
-	if room {
+	room := len(p.queue) < dtlsQueue
+	if room && !p.closed {
 		p.queue = append(p.queue, dtlsRecord{append([]byte(nil), b...), from})
 	}
 	p.mu.Unlock()
