@@ -32,11 +32,11 @@ type Config struct {
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
 	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
-	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix or quic (over UDP)"`
+	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix, quic (over UDP), or for protocols of datagrams udp or dtls"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
 
-	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss and quic"`
+	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss, quic and dtls"`
 
 	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
 	UDP  UDPConfig  `toml:"udp" doc:"groups and bounds of udp and dtls"`
@@ -60,7 +60,7 @@ type ListenerConfig struct {
 	AcceptRate  int `toml:"accept_rate" unit:"connections/s" doc:"connections accepted a second; more wait in the backlog; 0 means no limit"`
 	AcceptBurst int `toml:"accept_burst" doc:"connections that may come at once above accept_rate; accept_rate when 0"`
 
-	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0"`
+	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0, of which udp and dtls take 65,507 bytes"`
 	MaxConnectSize int `toml:"max_connect_size" unit:"bytes" doc:"largest packet taken before the client is accepted; 64 KiB when 0"`
 
 	SendBuffer int `toml:"send_buffer" unit:"bytes" doc:"kernel's send buffer; the system's own when 0"`
@@ -105,6 +105,10 @@ type QUICConfig struct {
 // and repeat.
 type UDPConfig struct {
 	AnswerRate int `toml:"answer_rate" unit:"datagrams/s" doc:"answers a second to one address (IPv6: one /64) that has no connection, such as a gateway's name or a challenge; 200 when 0"`
+
+	Groups     []netip.Addr     `toml:"groups" doc:"multicast groups whose datagrams are answered, too, on the port of the address; only questions that need no connection are (Linux)"`
+	Interfaces []string         `toml:"interfaces" doc:"interfaces on which groups are joined and announcements sent; none: groups on all that are up, announcements where the system routes them"`
+	Announce   []netip.AddrPort `toml:"announce" doc:"groups or broadcast addresses, with port, to which the protocol announces the gateway if it knows announcements (MQTT-SN: ADVERTISE)"`
 }
 
 // DTLSConfig is what only listeners of DTLS have; they need psk_file, or tls.cert_file

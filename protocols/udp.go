@@ -71,7 +71,15 @@ func (e *datagrams) bind(ln *Listener) ([]net.Addr, error) {
 	if ln.cfg.Transport == DTLS {
 		guardPorts(ln, opened)
 	}
-	e.ports = append(e.ports, opened...)
+	ears, err := openEars(ln, opened)
+	if err != nil {
+		for _, p := range opened {
+			p.socket.close()
+		}
+		return nil, err
+	}
+	setBeacon(ln, opened)
+	e.ports = append(append(e.ports, opened...), ears...)
 	return addrs, nil
 }
 

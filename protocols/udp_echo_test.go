@@ -23,6 +23,7 @@ type gramAdapter struct {
 	made   chan *gramMachine
 	closed chan *gramMachine
 	met    atomic.Int64
+	said   atomic.Int64
 }
 
 func newGramAdapter() *gramAdapter {
@@ -61,6 +62,15 @@ func (a *gramAdapter) Meet(_ *core.Turn, info *ConnInfo, message []byte, act *Ac
 		return true
 	}
 	return false
+}
+
+// Beacon announces twice.
+func (a *gramAdapter) Beacon(_ *core.Turn, ln *Listener, act *Actions) time.Duration {
+	act.Out = append(act.Out, "here is "+ln.Name()...)
+	if a.said.Add(1) == 2 {
+		return 0
+	}
+	return time.Minute
 }
 
 func (a *gramAdapter) NewMachine(info *ConnInfo, conn core.Conn) Machine {

@@ -33,6 +33,7 @@ func (s *Server) joinPacket(c net.PacketConn, name string) (*port, error) {
 	}
 	p := newPort(s.datagrams, of, newPacketSocket(c, of.datagramLimit()))
 	p.given = make(chan struct{})
+	setBeacon(of, []*port{p})
 	if of.cfg.Transport == DTLS {
 		guardPorts(of, []*port{p})
 	}

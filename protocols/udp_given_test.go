@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,4 +211,30 @@ func TestServePacketThatMayNot(t *testing.T) {
 	if _, err := c.WriteTo([]byte("x"), c.LocalAddr()); err == nil {
 		t.Fatal("left open")
 	}
+}
+
+func TestBeaconKeepsItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := serveSim(t, &ListenerConfig{UDP: UDPConfig{Announce: []netip.AddrPort{netip.MustParseAddrPort("225.1.1.1:1885")}}})
+		defer e.stop()
+		ear, err := e.net.ListenPacket("225.1.1.1:1885")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ear.Close()
+		c := &simClient{ear, e}
+		begin := time.Now()
+		c.hears("here is l")
+		if took := time.Since(begin); took > alarmTick {
+			t.Fatalf("first after %s", took)
+		}
+		c.hears("here is l")
+		if took := time.Since(begin); took < time.Minute || took > time.Minute+alarmTick {
+			t.Fatalf("after %s", took)
+		}
+		time.Sleep(time.Hour)
+		if n := e.peers.said.Load(); n != 2 {
+			t.Fatalf("asked %d times", n)
+		}
+	})
 }

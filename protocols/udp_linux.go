@@ -121,6 +121,7 @@ func setUDP(fd int, ln *Listener, a netip.AddrPort, share bool) error {
 			tune(unix.SOL_SOCKET, option, value)
 		}
 	}
+	tune(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 	buffer(unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, orDefault(ln.cfg.RecvBuffer, udpBuffer))
 	buffer(unix.SO_SNDBUF, unix.SO_SNDBUFFORCE, orDefault(ln.cfg.SendBuffer, udpBuffer))
 	// Groups that others of this machine joined are none of ours.
@@ -300,7 +301,7 @@ func (s *udpSocket) localIn(control []byte) *localAddr {
 	}
 	l := &localAddr{addr: to}
 	if to == from && !to.IsMulticast() {
-		l.control = pktinfo(to)
+		l.control = pktinfo(to, 0)
 	}
 	if len(s.locals) < mostLocals {
 		s.locals[to] = l
@@ -308,8 +309,9 @@ func (s *udpSocket) localIn(control []byte) *localAddr {
 	return l
 }
 
-// pktinfo is the control message that makes a datagram leave from a.
-func pktinfo(a netip.Addr) []byte {
+// pktinfo is the control message that makes a datagram leave from a, and by the
+// interface of that number; an unspecified a or 0 leave it to the system.
+func pktinfo(a netip.Addr, index int) []byte {
 	level, kind, size := int32(unix.IPPROTO_IP), int32(unix.IP_PKTINFO), unix.SizeofInet4Pktinfo
 	if a.Is6() {
 		level, kind, size = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, unix.SizeofInet6Pktinfo
@@ -320,9 +322,9 @@ func pktinfo(a netip.Addr) []byte {
 	h.SetLen(unix.CmsgLen(size))
 	data := unsafe.Pointer(&b[unix.CmsgLen(0)])
 	if a.Is6() {
-		(*unix.Inet6Pktinfo)(data).Addr = a.As16()
+		*(*unix.Inet6Pktinfo)(data) = unix.Inet6Pktinfo{Addr: a.As16(), Ifindex: uint32(index)}
 	} else {
-		(*unix.Inet4Pktinfo)(data).Spec_dst = a.As4()
+		*(*unix.Inet4Pktinfo)(data) = unix.Inet4Pktinfo{Spec_dst: a.As4(), Ifindex: int32(index)}
 	}
 	return b
 }

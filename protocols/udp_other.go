@@ -3,6 +3,8 @@
 package protocols
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 )
 
@@ -13,3 +15,10 @@ type sender struct{}
 func openSockets(ln *Listener, a netip.AddrPort, _ int) ([]datagramSocket, error) {
 	return openPlain(ln, a)
 }
+
+func openEar(*Listener, netip.AddrPort, []net.Interface) (datagramSocket, error) {
+	return nil, errors.New("udp.groups works on Linux only")
+}
+
+// leaving: elsewhere the system chooses.
+func leaving(bool, int) *localAddr { return nil }

@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/netip"
@@ -24,6 +25,8 @@ type port struct {
 	adapter  DatagramAdapter
 	socket   datagramSocket
 	guard    *dtlsGuard // nil for plain UDP
+	voice    *port      // of a group's socket: by whose answers leave; nil for others
+	beacon   *beaconer  // nil for none
 
 	turn      *core.Turn
 	box       *outbox // the turn's
@@ -93,6 +96,7 @@ func (p *port) run() {
 		p.intake(in)
 		p.runPosted()
 		p.fire()
+		p.announce()
 		p.settle()
 		p.suffer(err)
 	}
@@ -132,6 +136,9 @@ func (p *port) due() time.Time {
 				at = t
 			}
 		}
+	}
+	if b := p.beacon; b != nil && !b.at.IsZero() && (at.IsZero() || b.at.Before(at)) {
+		at = b.at
 	}
 	return at
 }
@@ -235,7 +242,7 @@ func (p *port) intake(in []inItem) {
 func (p *port) datagram(it *inItem) {
 	node, message := p.adapter.Split(it.b)
 	h := p.peers.hash(it.from, node)
-	group := it.local != nil && it.local.control == nil
+	group := p.voice != nil || it.local != nil && it.local.control == nil
 	if c := p.find(h, it.from, node); c != nil && !group {
 		c.receive(p, message, len(it.b))
 		return
@@ -286,7 +293,7 @@ func (p *port) answer(it *inItem) {
 			p.refuse(core.AmplificationLimit, it.from, "an answer of more than three times the request")
 			return
 		}
-		p.box.add(p, it.from, it.local, d)
+		p.box.add(cmp.Or(p.voice, p), it.from, it.local, d)
 	})
 	if p.box.full() {
 		p.box.Send(p.turn)
