@@ -294,7 +294,7 @@ func TestUnixSocketOfADeadProcessIsReplaced(t *testing.T) {
 func TestValidateReportsEveryFault(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Wait = "sometimes"
-	cfg.Listeners["a"] = &ListenerConfig{Protocol: "smtp", Transport: "udp", Address: "nowhere", MaxConnections: -1}
+	cfg.Listeners["a"] = &ListenerConfig{Protocol: "smtp", Transport: "sctp", Address: "nowhere", MaxConnections: -1}
 	cfg.Listeners["b"] = &ListenerConfig{Protocol: "line", Transport: TLS, Address: "x:1", ProxyProtocol: "on"}
 	cfg.Listeners["c"] = &ListenerConfig{Protocol: "line", Transport: TCP, Address: "x:99999", Path: "/p", Mode: "0600", AcceptBurst: 1, ConnectTimeout: -1}
 	cfg.Listeners["d"] = &ListenerConfig{Protocol: "line", Transport: Unix, Address: strings.Repeat("p", 200), Mode: "rw", TLS: TLSConfig{CertFile: "c"}}

@@ -25,6 +25,7 @@ type Listener struct {
 	accepted atomic.Uint64
 	closed   atomic.Uint64
 	delayed  atomic.Uint64
+	faults   atomic.Uint64
 	refused  [core.ReasonCount]atomic.Uint64
 }
 
@@ -53,6 +54,7 @@ type ListenerStats struct {
 	Accepted        uint64 // connections taken from the kernel
 	Closed          uint64
 	Delayed         uint64 // times that accepting paused: accept_rate, or no descriptors left
+	Faults          uint64 // errors of receiving datagrams: ICMP and the like, which end nothing
 	// Refused counts by core.Reason what the edge itself ended.
 	Refused [core.ReasonCount]uint64
 }
@@ -61,7 +63,7 @@ type ListenerStats struct {
 func (l *Listener) Stats() ListenerStats {
 	s := ListenerStats{
 		Open: l.open.Load(), Unauthenticated: l.fresh.Load(),
-		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(),
+		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(), Faults: l.faults.Load(),
 	}
 	for i := range l.refused {
 		s.Refused[i] = l.refused[i].Load()

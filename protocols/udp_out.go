@@ -185,7 +185,7 @@ func (c *dgramConn) flushOutput(t *core.Turn, b *outbox) (more bool) {
 		}
 		low = end.buf
 	}
-	o.ends = o.ends[:0]
+	o.ends, o.marks = o.ends[:0], o.marks[:0]
 	return more && !waits
 }
 

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -50,8 +49,7 @@ type port struct {
 	answers answerLimit
 	hushed  hush
 
-	aside  sentAside
-	faults atomic.Uint64 // errors of receiving: ICMP and the like
+	aside sentAside
 
 	mu       sync.Mutex
 	posted   []func(*port)
@@ -158,7 +156,7 @@ func (p *port) suffer(err error) {
 	default:
 		// What ICMP says of somebody is no reason to leave the others; a socket that
 		// only fails must not spin.
-		if n := p.faults.Add(1); n%receiveBatch == 0 {
+		if n := p.listener.faults.Add(1); n%receiveBatch == 0 {
 			time.Sleep(time.Millisecond)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -347,4 +348,78 @@ func TestServerWithDatagramsThatNeverRan(t *testing.T) {
 	if s.Run(ctx) == nil {
 		t.Fatal("ran after Close")
 	}
+}
+
+func TestOutputOfOtherTurns(t *testing.T) {
+	e := startEcho(t, true, &ListenerConfig{Address: "localhost:0"})
+	var machines []*gramMachine
+	var clients []*dgramClient
+	for _, to := range e.server.AllAddresses()["l"] {
+		for range 20 {
+			c := dialDatagrams(t, to)
+			c.asks("hello", "welcome")
+			c.say("prove")
+			c.asks("x", "x")
+			clients = append(clients, c)
+			machines = append(machines, await(t, e.peers.made, "machine"))
+		}
+	}
+	turn := e.gateway.NewTurn()
+	defer turn.Close()
+	for i, m := range machines {
+		for j := range 3 {
+			m.push(fmt.Appendf(nil, "%d for %s", j, m.info.Peer))
+		}
+		if i%2 == 0 {
+			m.conn.Wake(turn)
+		}
+	}
+	for i, m := range machines {
+		if i%2 == 1 {
+			m.conn.Wake(turn)
+		}
+	}
+	turn.End()
+	for _, c := range clients {
+		for j := range 3 {
+			c.hears(fmt.Sprintf("%d for %s", j, netAddrPort(c.LocalAddr())))
+		}
+	}
+	if n := e.gateway.Stats().Counters[core.WriteCalls]; n == 0 {
+		t.Fatal("not counted")
+	}
+}
+
+func TestASocketThatFails(t *testing.T) {
+	e := startEcho(t, true, &ListenerConfig{Given: true})
+	c := &failingSocket{PacketConn: newSilentSocket(t), left: 100}
+	ended := make(chan error, 1)
+	go func() { ended <- e.server.ServePacket(c, "l") }()
+	if err := await(t, ended, "end"); err != nil {
+		t.Fatal(err)
+	}
+	if n := e.server.Listeners()["l"].Stats().Faults; n != 100 {
+		t.Fatalf("%d faults counted", n)
+	}
+}
+
+// failingSocket fails some times as sockets do that ICMP speaks of, then is closed.
+type failingSocket struct {
+	net.PacketConn
+	left int
+}
+
+func (s *failingSocket) ReadFrom([]byte) (int, net.Addr, error) {
+	if s.left--; s.left < 0 {
+		return 0, nil, net.ErrClosed
+	}
+	return 0, nil, syscall.ECONNREFUSED
+}
+
+func newSilentSocket(t *testing.T) net.PacketConn {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
