@@ -98,3 +98,9 @@ func (l *Listener) loadKeys(to map[*Listener]*pskTable) error {
 	to[l] = t
 	return nil
 }
+
+// CheckFiles tells what is wrong with the files that c names.
+func (c *DTLSConfig) CheckFiles() error {
+	_, err := loadPSK(c.PSKFile)
+	return err
+}
