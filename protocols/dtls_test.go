@@ -12,11 +12,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/dtls/v3"
 
 	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/internal/simnet"
 )
 
 // roamingSocket is a client's socket that can change its address.
@@ -429,4 +431,58 @@ func TestSpoofedHellosMakeNoState(t *testing.T) {
 	if grown > 16<<20 {
 		t.Fatalf("the heap grew by %d bytes", grown)
 	}
+}
+
+func TestDTLSOverALossyNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := serveSim(t, &ListenerConfig{Transport: DTLS, DTLS: DTLSConfig{PSKFile: writeFile(t, t.TempDir()+"/keys", []byte("meter-1:"+testKey))}, ConnectTimeout: time.Minute, HandshakeTimeout: time.Minute})
+		defer e.stop()
+		e.net.SetConditions(simnet.Conditions{Latency: 80 * time.Millisecond, Jitter: 40 * time.Millisecond, Loss: 0.1, Duplicate: 0.05, Reorder: 0.05})
+		gateway, err := e.net.ListenPacket("gateway:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := &net.UDPAddr{IP: gateway.LocalAddr().(*net.UDPAddr).IP, Port: 1884}
+		gateway.Close()
+		socket, err := e.net.ListenPacket("10.1.0.7:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := dtls.ClientWithOptions(socket, to, withKey("meter-1", testKey)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.HandshakeContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ask := func(question, answer string) { // as a protocol does: again until it is answered
+			t.Helper()
+			b := make([]byte, 100)
+			for range 20 {
+				conn.Write([]byte(question))
+				conn.SetReadDeadline(time.Now().Add(time.Second))
+				for {
+					n, err := conn.Read(b)
+					if err != nil {
+						break
+					}
+					if string(b[:n]) == answer {
+						return
+					}
+				}
+			}
+			t.Fatalf("%q was never answered", question)
+		}
+		ask("hello", "welcome")
+		for i := range 5 {
+			if err := socket.Rebind("10.1.0.7:0"); err != nil {
+				t.Fatal(err)
+			}
+			ask(fmt.Sprint("from ", i), fmt.Sprint("from ", i))
+		}
+		if len(e.peers.made) != 1 {
+			t.Fatalf("%d machines", len(e.peers.made))
+		}
+	})
 }

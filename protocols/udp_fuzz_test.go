@@ -2,7 +2,6 @@ package protocols
 
 import (
 	"bytes"
-	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -14,34 +13,32 @@ func FuzzPeerTable(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{5, 69, 133, 7}, 60))
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		table := newPeerTable()
-		naive := map[string]uint32{}
-		names := map[uint32]string{}
+		naive := map[byte]uint32{} // slots by peer
+		owner := map[uint32]byte{} // peers by slot
 		// A narrow hash makes runs that wrap around.
-		hash := func(k byte, name string) uint32 { return uint32(k) % 5 * 0xfffffff }
+		hash := func(k byte) uint32 { return uint32(k) % 5 * 0xfffffff }
+		check := func(k byte) {
+			want, have := naive[k]
+			got, ok := table.find(hash(k), func(s uint32) bool { return owner[s] == k && naive[k] == s })
+			if ok != have || ok && got != want || table.count != len(naive) {
+				t.Fatalf("%d is at %d, %v of %d; want %d, %v of %d", k, got, ok, table.count, want, have, len(naive))
+			}
+		}
 		for i, op := range ops {
 			k := op & 0x7f
-			name := fmt.Sprint(k)
-			h := hash(k, name)
-			slot, have := naive[name]
+			slot, have := naive[k]
 			switch {
 			case op&0x80 == 0 && !have:
-				table.add(h, uint32(i))
-				naive[name], names[uint32(i)] = uint32(i), name
-			case op&0x80 != 0 && have:
-				table.remove(h, slot)
-				delete(naive, name)
+				table.add(hash(k), uint32(i))
+				naive[k], owner[uint32(i)] = uint32(i), k
+			case op&0x80 != 0:
+				table.remove(hash(k), slot) // also when it is not there
+				delete(naive, k)
 			}
-			if table.count != len(naive) {
-				t.Fatalf("%d entries, want %d", table.count, len(naive))
-			}
-			for k := range byte(128) {
-				name := fmt.Sprint(k)
-				want, have := naive[name]
-				got, ok := table.find(hash(k, name), func(s uint32) bool { return names[s] == name && naive[name] == s })
-				if ok != have || ok && got != want {
-					t.Fatalf("op %d: %s is at %d, %v; want %d, %v", i, name, got, ok, want, have)
-				}
-			}
+			check(k)
+		}
+		for k := range byte(128) {
+			check(k)
 		}
 	})
 }

@@ -26,7 +26,10 @@ type simEcho struct {
 
 func serveSim(t *testing.T, lc *ListenerConfig) *simEcho {
 	t.Helper()
-	lc.Given, lc.Protocol, lc.Transport = true, "line", UDP
+	lc.Given, lc.Protocol = true, "line"
+	if lc.Transport == "" {
+		lc.Transport = UDP
+	}
 	cfg := DefaultConfig()
 	cfg.Listeners["l"] = lc
 	e := &simEcho{t: t, net: simnet.New(1), peers: newGramAdapter(), gate: newFakeGateway(), ended: make(chan error, 1)}

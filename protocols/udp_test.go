@@ -423,3 +423,39 @@ func newSilentSocket(t *testing.T) net.PacketConn {
 	}
 	return c
 }
+
+// Publishers on turns of their own, a client's input and its timers at the same time:
+// each message arrives once, and those of one publisher to one client in order while
+// nothing is lost.
+func TestManyTurnsSendToOnePeer(t *testing.T) {
+	e := startEcho(t, true, &ListenerConfig{})
+	c := e.client()
+	c.asks("hello", "welcome")
+	c.say("prove")
+	c.asks("alarm 20ms", "tick")
+	m := await(t, e.peers.made, "machine")
+	const publishers, each = 4, 50
+	var wg sync.WaitGroup
+	for range publishers {
+		wg.Go(func() {
+			turn := e.gateway.NewTurn()
+			defer turn.Close()
+			for range each {
+				m.push([]byte("m"))
+				m.conn.Wake(turn)
+				turn.End()
+			}
+		})
+	}
+	for range each {
+		c.say("e")
+	}
+	wg.Wait()
+	heard := map[string]int{}
+	for heard["m"] < publishers*each || heard["e"] < each {
+		heard[c.hear()]++
+	}
+	if heard["m"] != publishers*each || heard["e"] != each {
+		t.Fatalf("heard %v", heard)
+	}
+}
