@@ -119,7 +119,7 @@ func (s *dtlsSession) read() error {
 		return err
 	}
 	s.conn.SetReadDeadline(time.Now().Add(s.port.listener.cfg.ConnectTimeout))
-	b := make([]byte, min(s.port.listener.datagramLimit(), dtlsReadSize))
+	b := make([]byte, s.port.listener.datagramLimit())
 	done := make(chan bool, 1)
 	for waiting := true; ; {
 		n, err := s.conn.Read(b)

@@ -59,5 +59,18 @@ func (e *datagrams) addGiven(to map[string][]net.Addr) {
 	})
 }
 
+// ended forgets a port whose socket was given and is closed.
+func (e *datagrams) ended(p *port) {
+	e.mu.Lock()
+	e.ports = slices.DeleteFunc(slices.Clone(e.ports), func(o *port) bool { return o == p })
+	e.mu.Unlock()
+	close(p.given)
+}
+
 // datagramLimit is the largest datagram that is taken.
-func (l *Listener) datagramLimit() int { return min(l.cfg.MaxPacketSize, maxDatagram) }
+func (l *Listener) datagramLimit() int {
+	if l.cfg.Transport == DTLS {
+		return min(l.cfg.MaxPacketSize, dtlsReadSize)
+	}
+	return min(l.cfg.MaxPacketSize, maxDatagram)
+}

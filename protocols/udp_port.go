@@ -435,6 +435,6 @@ func (p *port) abandon() {
 	p.turn.Close()
 	p.socket.close()
 	if p.given != nil {
-		close(p.given)
+		p.engine.ended(p)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -457,5 +459,51 @@ func TestManyTurnsSendToOnePeer(t *testing.T) {
 	}
 	if heard["m"] != publishers*each || heard["e"] != each {
 		t.Fatalf("heard %v", heard)
+	}
+}
+
+// flooded is a port that got n datagrams, each from another address.
+func flooded(t testing.TB, lc *ListenerConfig, n int, what string) (p *port, answers int, grown int64) {
+	lc.Protocol, lc.Transport, lc.Address = "line", UDP, "127.0.0.1:0"
+	ln := newListener("l", lc, newGramAdapter())
+	g := newFakeGateway()
+	s := &sink{}
+	p = newPort(newDatagrams(&Config{Loops: 1}, g, nil, &tally{}), ln, s)
+	p.turn = g.NewTurn()
+	p.box, p.now = boxOf(p.turn), time.Unix(1_800_000_000, 0)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range n {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1000)
+		p.datagram(&inItem{b: []byte(what), from: from, size: len(what)})
+		if i%64 == 0 {
+			p.settle()
+		}
+	}
+	p.settle()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return p, s.sent, int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+func TestSpoofedQuestionsMakeNoState(t *testing.T) {
+	const n = 50_000
+	p, answers, grown := flooded(t, &ListenerConfig{}, n, "who")
+	if p.open != 0 || answers != n || grown > 1<<20 {
+		t.Fatalf("%d connections, %d answers, the heap grew by %d bytes", p.open, answers, grown)
+	}
+}
+
+func TestSpoofedBeginningsAreBounded(t *testing.T) {
+	p, answers, _ := flooded(t, &ListenerConfig{MaxUnauthenticated: 100}, 10_000, "strange")
+	if p.open != 100 || answers != 100 {
+		t.Fatalf("%d connections, %d answers", p.open, answers)
+	}
+	if n := p.listener.Stats().Refused[core.ConnectionLimit]; n != 9_900 {
+		t.Fatalf("%d refusals are counted", n)
+	}
+	if n := len(p.engine.gateway.(*fakeGateway).refusals); n != explainedAtOnce {
+		t.Fatalf("%d refusals are explained in one second", n)
 	}
 }
