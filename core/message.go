@@ -62,8 +62,12 @@ func (m *Message) RemainingExpiry(now int64) (seconds uint32, ok bool) {
 const queueOverhead = 256
 
 // Size is what the message counts for in queue limits, in bytes.
-func (m *Message) Size() int {
-	return len(m.Topic) + len(m.Payload) + m.Properties.size() + queueOverhead
+func (m *Message) Size() int { return m.Length() + queueOverhead }
+
+// Length is how many bytes its topic, payload and properties have: what a store keeps
+// of it, but for a little.
+func (m *Message) Length() int {
+	return len(m.Topic) + len(m.Payload) + m.Properties.size()
 }
 
 // DeliveryKind says what a Delivery asks the adapter to send.

@@ -288,7 +288,7 @@ func (w *builder) body(b *core.Batch, i int) uint64 {
 			return have.id
 		}
 	}
-	if m.Size() <= inlineMessage && !wantedAgain(b, i) {
+	if m.Length() <= inlineMessage && !wantedAgain(b, i) {
 		return 0
 	}
 	w.t.lastBody++

@@ -58,7 +58,7 @@ func batchSize(b *core.Batch) int64 {
 			m = op.Msg
 		}
 		if m != nil && m != last {
-			size += int64(m.Size())
+			size += int64(m.Length())
 			last = m
 		}
 	}
