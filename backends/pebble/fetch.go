@@ -127,7 +127,8 @@ const singleLeaps = 4096
 
 // leap gives the number of the entry to try next behind a damaged one: one by one
 // at first, so that no entry is passed over that can be read, then in steps that
-// double. A block of the database holds fewer entries than singleLeaps.
+// double. A block of the database holds fewer entries, and fewer
+// sessions, than singleLeaps.
 func leap(from uint64, i int) uint64 {
 	step := uint64(i) + 1
 	if i >= singleLeaps {

@@ -81,16 +81,15 @@ func (sc *scan) sessions(ctx context.Context, db *pebble.DB) error {
 // queue of the session that was being read, then at the sessions behind it. False
 // at the end, or when nothing more can be read.
 func (sc *scan) pass(it *pebble.Iterator) bool {
-	const sessions = 1 << 16
 	err := it.Error()
 	if err == nil || !pebble.IsCorruptionError(err) {
 		return false
 	}
 	sc.s.fault(appendEntryKey(nil, sc.sid, sc.seq), fmt.Errorf("unreadable from here, in session %q: %w", sc.record.ClientID, err))
-	for i := range queueLeaps + sessions {
+	for i := range 2 * queueLeaps {
 		key := appendEntryKey(nil, sc.sid, leap(sc.seq, i))
 		if i >= queueLeaps {
-			key = appendSession(nil, sc.sid+1+uint64(i-queueLeaps))
+			key = appendSession(nil, leap(sc.sid, i-queueLeaps))
 		}
 		if it.SeekGE(key) {
 			return true
