@@ -11,7 +11,7 @@ import (
 // inlineMessage is the size in bytes up to which a message lies inside its queue
 // entry when only one receiver has it. A larger one lies apart, so that reading
 // through the queues at a start does not read the payloads.
-const inlineMessage = 512
+const inlineMessage = 416
 
 // longestKey bounds ClientIDs, Topic Filters and Topic Names: no protocol has
 // longer ones.

@@ -37,9 +37,13 @@ func (c *content) Retained(m *core.Message) error {
 	return nil
 }
 
+func newContent() *content {
+	return &content{sessions: map[string]core.SessionRecord{}, subs: map[string]bool{}, retained: map[string]bool{}}
+}
+
 func load(t *testing.T, s *pebble.Store) *content {
 	t.Helper()
-	c := &content{sessions: map[string]core.SessionRecord{}, subs: map[string]bool{}, retained: map[string]bool{}}
+	c := newContent()
 	if err := s.Load(context.Background(), c); err != nil {
 		t.Fatalf("Load: %v", err)
 	}

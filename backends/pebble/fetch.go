@@ -82,7 +82,8 @@ func (f *fetch) run(ctx context.Context, from uint64, dst []core.QueuedMessage) 
 		}
 		dst = append(dst, e)
 	}
-	if err := it.Error(); err != nil && len(dst) == start {
+	// Damage up to the end of the queue is told already: nothing follows.
+	if err := it.Error(); err != nil && len(dst) == start && !pebble.IsCorruptionError(err) {
 		return dst, fmt.Errorf("pebble: read the queue of %q: %w", f.clientID, err)
 	}
 	return dst, nil
@@ -109,31 +110,38 @@ func (f *fetch) pass(it *pebble.Iterator, from uint64) bool {
 		return false
 	}
 	f.s.fault(appendEntryKey(nil, f.sid, from), fmt.Errorf("part of the queue of %q is unreadable: %w", f.clientID, err))
-	for i := range queueLeaps {
-		if it.SeekGE(appendEntryKey(nil, f.sid, leap(from, i))) {
-			return true
-		}
-		if !pebble.IsCorruptionError(it.Error()) {
+	return seekBehind(it, func(step uint64) []byte { return appendEntryKey(nil, f.sid, beyond(from, step)) })
+}
+
+// farthest is how far behind damage a reader looks for what can be read.
+const farthest = 1 << 48
+
+// seekBehind gets an iterator past a damaged part to the first key that can be read:
+// key gives where to look, step numbers on. It looks in steps that double, then halves
+// the last of them, so that nothing is passed over but what lies between two damaged
+// parts. False without an error of the iterator: nothing lies behind.
+func seekBehind(it *pebble.Iterator, key func(step uint64) []byte) bool {
+	damaged := func(step uint64) bool {
+		return !it.SeekGE(key(step)) && pebble.IsCorruptionError(it.Error())
+	}
+	low, high := uint64(0), uint64(1)
+	for damaged(high) {
+		if low, high = high, 2*high; high > farthest {
 			return false
 		}
 	}
-	return false
+	for high-low > 1 {
+		if mid := low + (high-low)/2; damaged(mid) {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return it.SeekGE(key(high))
 }
 
-// queueLeaps is how often a reader tries to get past a damaged part of a queue.
-const queueLeaps = singleLeaps + 48
-
-const singleLeaps = 4096
-
-// leap gives the number of the entry to try next behind a damaged one: one by one
-// at first, so that no entry is passed over that can be read, then in steps that
-// double. A block of the database holds fewer entries, and fewer
-// sessions, than singleLeaps.
-func leap(from uint64, i int) uint64 {
-	step := uint64(i) + 1
-	if i >= singleLeaps {
-		step = singleLeaps + 1<<(i-singleLeaps)
-	}
+// beyond is from + step, or the last number.
+func beyond(from, step uint64) uint64 {
 	if from+step < from {
 		return 1<<64 - 1
 	}

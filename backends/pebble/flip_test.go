@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -198,7 +199,13 @@ func flipped(t *testing.T, files map[string][]byte) int {
 // that it reports damage.
 func judgeFlipped(t *testing.T, s *pebble.Store) (told bool) {
 	t.Helper()
-	c := load(t, s)
+	c := newContent()
+	if err := s.Load(context.Background(), c); err != nil {
+		if !strings.Contains(err.Error(), "file 0") {
+			t.Errorf("the refusal does not say where: %v", err)
+		}
+		return true // nothing of it can be read
+	}
 	missing := flipRetained - len(c.retained)
 	for _, id := range []string{"a", "b"} {
 		if !c.subs[id+" x/#"] || len(c.sessions[id].Received) != 1 {

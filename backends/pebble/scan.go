@@ -25,6 +25,7 @@ type scan struct {
 	sid    uint64 // of the keys that are being read
 	seq    uint64 // of the last entry that was read below sid
 	lost   int    // entries of a session whose record is missing
+	cut    bool   // what lies behind sid cannot be read, to the end
 }
 
 // scanAll runs over all families in db.
@@ -71,7 +72,7 @@ func (sc *scan) sessions(ctx context.Context, db *pebble.DB) error {
 			return err
 		}
 	}
-	if err := it.Error(); err != nil {
+	if err := it.Error(); err != nil && !sc.cut {
 		return fmt.Errorf("pebble: read sessions: %w", err)
 	}
 	return sc.flush()
@@ -86,18 +87,16 @@ func (sc *scan) pass(it *pebble.Iterator) bool {
 		return false
 	}
 	sc.s.fault(appendEntryKey(nil, sc.sid, sc.seq), fmt.Errorf("unreadable from here, in session %q: %w", sc.record.ClientID, err))
-	for i := range 2 * queueLeaps {
-		key := appendEntryKey(nil, sc.sid, leap(sc.seq, i))
-		if i >= queueLeaps {
-			key = appendSession(nil, leap(sc.sid, i-queueLeaps))
-		}
-		if it.SeekGE(key) {
-			return true
-		}
-		if !pebble.IsCorruptionError(it.Error()) {
-			return false
-		}
+	if seekBehind(it, func(step uint64) []byte { return appendEntryKey(nil, sc.sid, beyond(sc.seq, step)) }) {
+		return true
 	}
+	if !pebble.IsCorruptionError(it.Error()) ||
+		seekBehind(it, func(step uint64) []byte { return appendSession(nil, beyond(sc.sid, step)) }) {
+		return it.Valid()
+	}
+	// To the end. Where something was read before it, the rest is told as lost.
+	sc.cut = sc.sid != 0 && pebble.IsCorruptionError(it.Error())
+	sc.t.lastSID += 1 << 32 // beyond any that stands there
 	return false
 }
 
