@@ -84,6 +84,8 @@ func gauges() []gauge {
 		row("routes", "Distinct topic filters.", func(s *core.Stats) float64 { return float64(s.Routes) }),
 		row("route_bytes", "Memory of the route table.", func(s *core.Stats) float64 { return float64(s.RouteBytes) }),
 		row("retained", "Retained messages.", func(s *core.Stats) float64 { return float64(s.Retained) }),
+		row("delayed", "Messages that wait for their time ($delayed/SECONDS/TOPIC).", func(s *core.Stats) float64 { return float64(s.Delayed) }),
+		row("delayed_bytes", "Bytes of them.", func(s *core.Stats) float64 { return float64(s.DelayedBytes) }),
 		row("pending", "Messages matched and neither delivered, expired nor dropped yet.", func(s *core.Stats) float64 { return float64(s.Pending()) }),
 		row("store_healthy", "1 while the store takes writes, else 0.", func(s *core.Stats) float64 {
 			if s.StoreHealth != nil {

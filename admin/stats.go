@@ -18,6 +18,7 @@ type figures struct {
 	Routes        int64             `json:"routes"`
 	RouteBytes    int64             `json:"route_bytes"`
 	Retained      int64             `json:"retained"`
+	Delayed       int64             `json:"delayed"`
 	Pending       int64             `json:"pending"`
 	Store         storeFigures      `json:"store"`
 	Counters      map[string]uint64 `json:"counters"`
@@ -59,7 +60,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		Version: s.opts.Version, Started: st.Started.UTC().Format(time.RFC3339),
 		Uptime: int64(time.Since(st.Started) / time.Second), Sessions: st.Sessions,
 		Connections: st.Connections, Subscriptions: st.Subscriptions, Routes: st.Routes,
-		RouteBytes: st.RouteBytes, Retained: st.Retained, Pending: st.Pending(), Store: storeOf(&st),
+		RouteBytes: st.RouteBytes, Retained: st.Retained, Delayed: st.Delayed, Pending: st.Pending(), Store: storeOf(&st),
 		Counters: map[string]uint64{}, Reasons: map[string]uint64{},
 	}
 	for i, n := range st.Counters {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/core/topic"
 )
 
 // Config bounds everything that core holds. Each number stands beside its
@@ -25,6 +27,11 @@ type Config struct {
 
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
+
+	MaxDelayed         int           `toml:"max_delayed" doc:"messages to $delayed/SECONDS/TOPIC that wait for their time, about 400 bytes of memory each beside topic and payload; beyond it they are refused as delayed_limit; 0 refuses all"`
+	MaxDelayedBytes    int           `toml:"max_delayed_bytes" unit:"bytes" doc:"bytes of them, properties and 96 for each included; they are held in memory"`
+	MaxDelayedOfClient int           `toml:"max_delayed_of_client" doc:"how many of them one client may have, so that one cannot take the room of all"`
+	MaxDelay           time.Duration `toml:"max_delay" doc:"longest delay; at most 4294967s"`
 
 	MaxSessions        int `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
 	MaxSessionsPerUser int `toml:"max_sessions_per_user" doc:"sessions, connected or not, of one user name that was proven; beyond it a connect is refused as quota_exceeded, but for clients that have one; 0 means no limit, as fleets often share a name; anonymous clients are not counted"`
@@ -50,28 +57,32 @@ type Config struct {
 // DefaultConfig gives the bounds of a fresh start.
 func DefaultConfig() Config {
 	return Config{
-		MaxClientIDLength: 1024,
-		MaxTopicLevels:    128,
-		MaxTopicLength:    4096,
-		MaxSubscriptions:  100_000,
-		ReceiveMaximum:    1024,
-		MaxInflight:       1024,
-		MaxQueued:         100_000,
-		MaxQueuedBytes:    8 << 20,
-		MaxOutgoing:       10_000,
-		MaxMatchWork:      20_000,
-		MaxRetained:       10_000_000,
-		MaxRetainedBytes:  4 << 30,
-		MaxSessions:       20_000_000,
-		SharedStrategy:    "round_robin",
-		ExplainRecords:    4096,
-		SysInterval:       10 * time.Second,
-		AuthTimeout:       5 * time.Second,
-		AuthExchangeTime:  30 * time.Second,
-		AuthWorkers:       2,
-		AuthBacklog:       10_000,
-		AuthExchangeSteps: 8,
-		AuthExchangeBytes: 4096,
+		MaxClientIDLength:  1024,
+		MaxTopicLevels:     128,
+		MaxTopicLength:     4096,
+		MaxSubscriptions:   100_000,
+		ReceiveMaximum:     1024,
+		MaxInflight:        1024,
+		MaxQueued:          100_000,
+		MaxQueuedBytes:     8 << 20,
+		MaxOutgoing:        10_000,
+		MaxMatchWork:       20_000,
+		MaxRetained:        10_000_000,
+		MaxRetainedBytes:   4 << 30,
+		MaxDelayed:         1_000_000,
+		MaxDelayedBytes:    256 << 20,
+		MaxDelayedOfClient: 100_000,
+		MaxDelay:           topic.MaxDelay * time.Second,
+		MaxSessions:        20_000_000,
+		SharedStrategy:     "round_robin",
+		ExplainRecords:     4096,
+		SysInterval:        10 * time.Second,
+		AuthTimeout:        5 * time.Second,
+		AuthExchangeTime:   30 * time.Second,
+		AuthWorkers:        2,
+		AuthBacklog:        10_000,
+		AuthExchangeSteps:  8,
+		AuthExchangeBytes:  4096,
 
 		AuthBacklogPerAddress: 1000,
 	}
@@ -97,6 +108,9 @@ func (c *Config) Validate() error {
 	in("max_match_work", c.MaxMatchWork, 100, 1_000_000_000)
 	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
 	in("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<40)
+	in("max_delayed", c.MaxDelayed, 0, 100_000_000)
+	in("max_delayed_bytes", c.MaxDelayedBytes, 0, 1<<40)
+	in("max_delayed_of_client", c.MaxDelayedOfClient, 0, 100_000_000)
 	in("max_sessions", c.MaxSessions, 1, 1<<30)
 	in("max_sessions_per_user", c.MaxSessionsPerUser, 0, 1<<30)
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
@@ -110,6 +124,9 @@ func (c *Config) Validate() error {
 	}
 	if d := c.AuthExchangeTime; d < time.Second || d > time.Hour {
 		errs = append(errs, fmt.Errorf("auth_exchange_time = %s: must be between 1s and 1h", d))
+	}
+	if d := c.MaxDelay; d < 0 || d > topic.MaxDelay*time.Second {
+		errs = append(errs, fmt.Errorf("max_delay = %s: must be between 0s and %ds", d, topic.MaxDelay))
 	}
 	for _, d := range []struct {
 		name string

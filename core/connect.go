@@ -119,7 +119,15 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	if grant != nil {
 		user = cmp.Or(grant.Username, c.Username)
 	}
-	if r.Will != nil && !g.mayLeaveWill(r, res.ClientID, user, grant) {
+	willTopic := ""
+	if r.Will != nil {
+		var reason Reason
+		var detail string
+		if _, willTopic, reason, detail = g.parseDelayed(r.Will.Topic); reason != Success {
+			return g.refuseConnect(t, r, Errorf(reason, "the will topic cannot be used: %s", detail)), false
+		}
+	}
+	if r.Will != nil && !g.mayLeaveWill(r, willTopic, res.ClientID, user, grant) {
 		// Before the session is touched: who is refused changes nothing.
 		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
 	}

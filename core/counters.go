@@ -35,6 +35,8 @@ const (
 	MessagesRefused   // PUBLISH not taken: not authorised, quota, store
 	MessagesUnmatched // no subscription
 	MessagesRetained  // retained set
+	MessagesDelayed   // taken to be published later
+	DelayedPublished  // of them, published when their time came
 	Matched           // receivers found: the left side of the ledger
 	Restored          // queue entries found in the store at start: left side too
 	RetainedMatched   // retained messages given to subscriptions: left side too
@@ -64,7 +66,7 @@ var counterNames = [counterCount]string{
 	"reauthentications_refused", "sessions_created",
 	"sessions_ended", "sessions_restored", "messages_received",
 	"messages_qos0", "messages_qos1", "messages_qos2", "messages_duplicate",
-	"messages_refused", "messages_unmatched", "messages_retained", "matched",
+	"messages_refused", "messages_unmatched", "messages_retained", "messages_delayed", "delayed_published", "matched",
 	"restored", "retained_matched", "delivered", "expired", "dropped",
 	"deliveries_sent", "fastlane_delivered", "subscribes",
 	"subscribes_refused", "unsubscribes", "wills_published", "store_batches",

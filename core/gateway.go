@@ -49,6 +49,7 @@ type Gateway struct {
 	clients  directory
 	origins  originTable
 	retained retainedStore
+	delayed  delayedMessages
 	timers   timerQueue
 	done     completer
 	fans     fans
@@ -86,6 +87,7 @@ func New(o Options) *Gateway {
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
+	g.delayed.init(&g.cfg)
 	g.timers.init()
 	g.done.init()
 	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)

@@ -12,23 +12,44 @@ import (
 // the durability that its receivers were promised. pause asks the edge to stop
 // reading until OpReadable. err is what must end the connection.
 func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
-	s := l.Session
 	t.Count(MessagesReceived, 1)
+	if g.goesElsewhere(p.Topic) {
+		placed, w := g.place(p)
+		return g.publish(t, l, &placed, w)
+	}
+	return g.publish(t, l, p, way{})
+}
+
+func (g *Gateway) publish(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
 	if p.QoS == 0 {
 		t.Count(MessagesQoS0, 1)
-		if reason := g.mayPublish(t, l, p); reason != Success {
-			g.refusePublish(t, s, p, reason)
-			return false, nil
-		}
-		g.dispatch(t, g.message(t, s, p))
+		g.accept(t, l, p, w)
 		return t.awaitFan(l), nil
 	}
 	t.Count(MessagesQoS0+Counter(p.QoS), 1)
-	return g.publishAcknowledged(t, l, p)
+	return g.publishAcknowledged(t, l, p, w)
 }
 
-// publishAcknowledged is Publish at QoS 1 and 2.
-func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
+// accept lets a message through, or refuses it.
+func (g *Gateway) accept(t *Turn, l Link, p *Publish, w way) (r Reason) {
+	s := l.Session
+	if r = g.mayPublish(t, l, p, &w); r == Success {
+		switch m := g.message(t, s, p); {
+		case w.delay > 0:
+			id := g.identity(s)
+			r, w.detail = g.delayAs(t, &id, m, w.delay)
+		case !g.dispatch(t, m):
+			return NoMatchingSubscribers // told to MQTT 5 clients; no fault
+		}
+	}
+	if r != Success {
+		g.refusePublish(t, s, p, r, w.detail)
+	}
+	return r
+}
+
+// publishAcknowledged is publish at QoS 1 and 2.
+func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
 	s := l.Session
 	d := Delivery{Kind: DeliverAck, PacketID: p.PacketID, QoS: p.QoS}
 	if p.QoS == 2 {
@@ -39,15 +60,7 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, 
 		return false, err
 	}
 	before := t.opCount()
-	d.Reason = g.mayPublish(t, l, p)
-	if d.Reason == Success {
-		found := g.dispatch(t, g.message(t, s, p))
-		if !found {
-			d.Reason = NoMatchingSubscribers // told to MQTT 5 clients; no fault
-		}
-	} else {
-		g.refusePublish(t, s, p, d.Reason)
-	}
+	d.Reason = g.accept(t, l, p, w)
 	t.awaitFan(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,14 +117,17 @@ func (s *Session) limited(g *Gateway) bool {
 }
 
 // mayPublish is authorisation and limits of an incoming message.
-func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish) Reason {
+func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
+	if w.reason != Success {
+		return w.reason
+	}
 	if g.beyondLimits(p.Topic) {
 		return TopicNameInvalid
 	}
 	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
 		return NotAuthorized
 	}
-	if p.Retain && len(p.Payload) > 0 && !g.retained.fits(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
+	if p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.retained.fits(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
 		return RetainedLimit
 	}
 	return Success
@@ -122,10 +138,10 @@ func (g *Gateway) beyondLimits(topic string) bool {
 	return len(topic) > g.cfg.MaxTopicLength || strings.Count(topic, "/") >= g.cfg.MaxTopicLevels
 }
 
-func (g *Gateway) refusePublish(t *Turn, s *Session, p *Publish, r Reason) {
+func (g *Gateway) refusePublish(t *Turn, s *Session, p *Publish, r Reason, detail string) {
 	t.Count(MessagesRefused, 1)
 	t.counters.reason(r)
-	t.explain.add(Record{Time: t.now, Reason: r, ClientID: s.id, Publisher: s.id, Topic: p.Topic, QoS: p.QoS, Size: len(p.Payload)})
+	t.explain.add(Record{Time: t.now, Reason: r, ClientID: s.id, Publisher: s.id, Topic: p.Topic, QoS: p.QoS, Size: len(p.Payload), Detail: detail})
 }
 
 // message makes the Message of p. The payload is copied: p's bytes are the
@@ -174,9 +190,18 @@ func (g *Gateway) PublishInternal(t *Turn, m *Message) error {
 	if _, err := g.limits.ParseName(m.Topic); err != nil {
 		return &Error{Reason: TopicNameInvalid, Detail: "publish to " + m.Topic, Err: err}
 	}
-	m.ID, m.Published = g.newMessageID(), t.now
+	delay, name, reason, detail := g.parseDelayed(m.Topic)
+	m.ID, m.Published, m.Topic = g.newMessageID(), t.now, name
 	t.Count(MessagesReceived, 1)
-	g.dispatch(t, m)
+	if reason == Success && delay > 0 {
+		reason, detail = g.delayAs(t, &Identity{}, m, delay)
+	} else if reason == Success {
+		g.dispatch(t, m)
+	}
+	if reason != Success {
+		g.refuseDelayed(t, m, reason, detail)
+		return &Error{Reason: reason, Detail: "publish to " + m.Topic + ": " + detail}
+	}
 	return nil
 }
 
@@ -187,6 +212,21 @@ func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
 		g.retain(t, m)
 	}
 	g.event(t, EventPublish, nil, m)
+	return g.route(t, m)
+}
+
+// dispatchUnanswered is dispatch of a message whose publisher was answered long ago:
+// nobody waits for the sinks, and their faults are theirs alone.
+func (g *Gateway) dispatchUnanswered(t *Turn, m *Message) {
+	if m.Retain {
+		g.retain(t, m)
+	}
+	g.note(t, EventPublish, nil, m)
+	g.route(t, m)
+}
+
+// route gives m to every receiver. found says that there was one.
+func (g *Gateway) route(t *Turn, m *Message) (found bool) {
 	nodes := g.match(t, m)
 	if nodes != 0 && g.peers != nil {
 		g.forward(t, m, nodes)

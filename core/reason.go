@@ -64,6 +64,7 @@ const (
 	MessageRateTooHigh
 	SubscriptionLimit
 	RetainedLimit
+	DelayedLimit
 	StoreUnavailable
 	StoreFull
 
@@ -139,6 +140,7 @@ var reasonNames = [reasonCount]string{
 	MessageRateTooHigh:          "message_rate_too_high",
 	SubscriptionLimit:           "subscription_limit",
 	RetainedLimit:               "retained_limit",
+	DelayedLimit:                "delayed_limit",
 	StoreUnavailable:            "store_unavailable",
 	StoreFull:                   "store_full",
 	MessageExpired:              "message_expired",

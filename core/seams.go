@@ -306,11 +306,14 @@ type Store interface {
 }
 
 // Loader receives what a store holds, in this order for each session: Session,
-// its Subscription calls. Retained messages may come at any time.
+// its Subscription calls. Retained and delayed messages may come at any time.
 type Loader interface {
 	Session(r SessionRecord) error
 	Subscription(clientID string, r SubscriptionRecord) error
 	Retained(m *Message) error
+	// Delayed is called for each message that waits for its time, in any order and
+	// at any time.
+	Delayed(r DelayedRecord) error
 }
 
 // SessionRecord is the durable part of a session.
@@ -326,6 +329,9 @@ type SessionRecord struct {
 	Listener  string
 	Peer      netip.Addr
 	Superuser bool
+	// Mount is the mount point that the session was made under, its placeholders
+	// unfilled; "" for none.
+	Mount string
 	// Disconnected is when the last connection ended, Unix milliseconds; 0 while
 	// connected (after a crash: the load time counts).
 	Disconnected int64
@@ -340,11 +346,24 @@ type SessionRecord struct {
 	Received  []uint16 // inbound QoS 2 packet identifiers not yet released
 }
 
-// SubscriptionRecord is one durable subscription.
+// SubscriptionRecord is one durable subscription. A session may have two with one
+// Filter: its own, and a proxy one.
 type SubscriptionRecord struct {
-	Filter string // as the client spelt it, prefixes included
+	Filter string // prefixes included, mount point and rewrites applied
 	SubscribeOptions
 	SubID uint32
+	Proxy bool // the configuration subscribed it, not the client
+}
+
+// DelayedRecord is a message that waits for its time, and the rights with which it
+// is published then. Msg.ID tells it from all others.
+type DelayedRecord struct {
+	Msg *Message
+	Due int64 // Unix milliseconds
+	// Where the publisher came from: rules may ask for it.
+	Listener  string
+	Peer      netip.Addr
+	Superuser bool
 }
 
 // QueuedMessage is one entry of a session's queue.
@@ -365,7 +384,7 @@ const (
 	OpPutSession         OpKind = iota // Session := Record, if the stored epoch is Expect (0: must not exist)
 	OpDeleteSession                    // Session with queue, subscriptions, QoS 2 set
 	OpPutSubscription                  // Subscription into Session
-	OpDeleteSubscription               // Filter from Session
+	OpDeleteSubscription               // Filter from Session; its proxy subscription if Proxy is set
 	OpEnqueue                          // Entry (Msg of this batch) onto Session's queue at Entry.Seq
 	OpAck                              // remove the entry Seq of Session's queue; unknown is no fault
 	OpReleased                         // mark the entry Seq of Session's queue as Released; its payload may go
@@ -373,6 +392,8 @@ const (
 	OpDeleteReceived                   // PacketID out of it
 	OpPutRetained                      // Msg as the retained message of Msg.Topic
 	OpDeleteRetained                   // the retained message of Filter (a topic)
+	OpPutDelayed                       // Delayed, in place of one with its Msg.ID
+	OpDeleteDelayed                    // the delayed message MessageID; unknown is no fault
 )
 
 // Op is one operation of a Batch; which fields count depends on Kind.
@@ -385,7 +406,10 @@ type Op struct {
 	Filter       string
 	Entry        QueuedMessage // Entry.Seq for OpAck and OpReleased
 	PacketID     uint16
+	Proxy        bool
 	Msg          *Message
+	Delayed      *DelayedRecord
+	MessageID    uint64
 }
 
 // Batch is a list of operations that are applied together or not at all.
@@ -398,6 +422,7 @@ type StoreStats struct {
 	Sessions int64
 	Queued   int64
 	Retained int64
+	Delayed  int64
 	Commits  uint64 // group commits done
 	Batches  uint64 // batches in them
 	Failed   uint64 // batches failed

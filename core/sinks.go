@@ -52,6 +52,17 @@ func (g *Gateway) event(t *Turn, k EventKind, s *Session, m *Message) {
 	if g.sinks.kinds&k == 0 {
 		return
 	}
+	e := g.note(t, k, s, m)
+	if k == EventPublish && m.QoS > 0 && g.sinks.sync&k != 0 {
+		g.awaitSinks(t, e)
+	}
+}
+
+// note is event without anyone who waits for the sinks; nil where no sink wants it.
+func (g *Gateway) note(t *Turn, k EventKind, s *Session, m *Message) *Event {
+	if g.sinks.kinds&k == 0 {
+		return nil
+	}
 	e := Event{Kind: k, Time: t.now, Msg: m}
 	if s != nil {
 		e.ClientID, e.Username, e.Protocol = s.id, s.user, g.origins.get(s.origin).protocol
@@ -62,9 +73,7 @@ func (g *Gateway) event(t *Turn, k EventKind, s *Session, m *Message) {
 		e.Topic, e.QoS = m.Topic, m.QoS
 	}
 	t.events = append(t.events, e)
-	if k == EventPublish && m.QoS > 0 && g.sinks.sync&k != 0 {
-		g.awaitSinks(t, &e)
-	}
+	return &t.events[len(t.events)-1]
 }
 
 // awaitSinks makes the publisher's answer wait for the sinks that confirm e.

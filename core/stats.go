@@ -12,6 +12,9 @@ type Stats struct {
 	Sessions    int64 // connected or not
 	Connections int64
 	Retained    int64
+	// Delayed messages that wait for their time.
+	Delayed      int64
+	DelayedBytes int64
 	// Subscriptions and the route table behind them.
 	Subscriptions int64
 	Routes        int64
@@ -34,6 +37,8 @@ func (s *Stats) Pending() int64 {
 // work goes on: they balance exactly once the gateway is quiet.
 func (g *Gateway) Stats() Stats {
 	s := Stats{Started: g.started, Sessions: g.clients.count.Load(), Retained: int64(g.retained.len())}
+	waiting, bytes := g.delayed.figures()
+	s.Delayed, s.DelayedBytes = int64(waiting), int64(bytes)
 	g.mu.Lock()
 	sum := func(c *counters) {
 		for i := range s.Counters {

@@ -48,6 +48,7 @@ func (g *Gateway) publishSys(t *Turn) {
 	num(base+"stats/subscriptions/count", s.Subscriptions)
 	num(base+"stats/routes/count", s.Routes)
 	num(base+"stats/retained/count", s.Retained)
+	num(base+"stats/delayed/count", s.Delayed)
 	for i := range s.Counters {
 		num(base+"metrics/"+Counter(i).String(), int64(s.Counters[i]))
 	}

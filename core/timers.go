@@ -14,9 +14,11 @@ const (
 	timerExpiry   timerKind = iota // a parked session ends
 	timerWill                      // a delayed Will is sent
 	timerIdentity                  // a connection's identity expires
+	timerDelayed                   // a delayed message is sent: its identifier stands for the epoch
 )
 
-// timer is lazy: a session that moved on (another epoch) makes it void.
+// timer is lazy: a session that moved on (another epoch) makes it void, and so does a
+// delayed message that was taken back.
 type timer struct {
 	at      int64
 	session *Session
@@ -120,6 +122,10 @@ func (g *Gateway) timerLoop(ctx context.Context) {
 }
 
 func (g *Gateway) fire(t *Turn, d *timer) {
+	if d.kind == timerDelayed {
+		g.sendDelayed(t, d.epoch)
+		return
+	}
 	s := d.session
 	s.mu.Lock()
 	stale := s.ended || s.epoch != d.epoch

@@ -1,10 +1,10 @@
 package core
 
-// mayLeaveWill says whether who is about to connect may publish its Will now; it is
+// mayLeaveWill says whether who is about to connect may publish its Will to name now; it is
 // asked again when the Will is sent.
-func (g *Gateway) mayLeaveWill(r *ConnectRequest, clientID, user string, grant *Grant) bool {
+func (g *Gateway) mayLeaveWill(r *ConnectRequest, name, clientID, user string, grant *Grant) bool {
 	id := Identity{ClientID: clientID, Username: user, Listener: r.Listener, Peer: r.Conn.Peer().Addr(), Grant: grant}
-	return g.chain.decide(&id, ActionPublish, r.Will.Topic)
+	return g.chain.decide(&id, ActionPublish, name)
 }
 
 // publishWill publishes w as id, if id still may. [MQTT-3.1.2-8]
@@ -17,14 +17,23 @@ func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
 		m.Expires = t.now + int64(w.Expiry)*1000
 	}
 	t.Count(MessagesReceived, 1)
-	if !g.chain.decide(id, ActionPublish, w.Topic) {
+	delay, name, reason, detail := g.parseDelayed(w.Topic)
+	m.Topic = name
+	if reason == Success && !g.chain.decide(id, ActionPublish, name) {
 		t.Count(MessagesRefused, 1)
 		g.record(t, WillNotAuthorized, id.ClientID, m)
 		t.counters.reason(WillNotAuthorized)
 		return
 	}
-	t.Count(WillsPublished, 1)
-	g.dispatch(t, m)
+	if reason == Success && delay > 0 {
+		reason, detail = g.delayAs(t, id, m, delay)
+	} else if reason == Success {
+		t.Count(WillsPublished, 1)
+		g.dispatch(t, m)
+	}
+	if reason != Success {
+		g.refuseDelayed(t, m, reason, detail)
+	}
 }
 
 // willOnTakeover sends the Will of a connection that is taken over, unless it has

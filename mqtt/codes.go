@@ -83,6 +83,7 @@ var answerTable = [core.ReasonCount]answers{
 	core.MessageRateTooHigh:     {connack: quota, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: packet.ReasonMessageRateTooHigh},
 	core.SubscriptionLimit:      {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.RetainedLimit:          {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
+	core.DelayedLimit:           {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.StoreUnavailable:       {connack: down, publish: specific, subscribe: specific, unsubscribe: specific, disconnect: specific},
 	core.StoreFull:              {connack: down, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: quota},
 

@@ -96,6 +96,10 @@ func faultOf(op *core.Op) string {
 		if len(op.Subscription.Filter) > longestKey {
 			return "the Topic Filter is longer than 65,535 bytes"
 		}
+	case core.OpPutDelayed:
+		if op.Delayed == nil || op.Delayed.Msg == nil {
+			return "no message"
+		}
 	case core.OpEnqueue:
 		if op.Entry.Msg == nil && !op.Entry.Released {
 			return "no message"
@@ -159,6 +163,17 @@ func (w *builder) emit(b *core.Batch, i int) {
 		w.remove(appendRetainedKey(w.key[:0], op.Filter))
 		w.t.noteRetained(op.Filter, false)
 		return
+	case core.OpPutDelayed:
+		id := op.Delayed.Msg.ID
+		w.open(appendDelayedKey(w.key[:0], id))
+		w.value = appendDelayedRecord(w.value, op.Delayed)
+		w.set()
+		w.t.delayed[id] = struct{}{}
+		return
+	case core.OpDeleteDelayed:
+		w.remove(appendDelayedKey(w.key[:0], op.MessageID))
+		delete(w.t.delayed, op.MessageID)
+		return
 	case core.OpPutSession:
 		w.putSession(op)
 		return
@@ -174,11 +189,11 @@ func (w *builder) emit(b *core.Batch, i int) {
 	s.group = w.group
 	switch op.Kind {
 	case core.OpPutSubscription:
-		w.open(appendSubscriptionKey(w.key[:0], s.sid, op.Subscription.Filter))
+		w.open(appendSubscriptionKey(w.key[:0], s.sid, op.Subscription.Filter, op.Subscription.Proxy))
 		w.value = appendSubscriptionRecord(w.value, op.Subscription)
 		w.set()
 	case core.OpDeleteSubscription:
-		w.remove(appendSubscriptionKey(w.key[:0], s.sid, op.Filter))
+		w.remove(appendSubscriptionKey(w.key[:0], s.sid, op.Filter, op.Proxy))
 	case core.OpEnqueue:
 		w.enqueue(s, &op.Entry, w.body(b, i))
 	case core.OpAck:

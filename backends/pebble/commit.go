@@ -57,6 +57,9 @@ func batchSize(b *core.Batch) int64 {
 		if m == nil {
 			m = op.Msg
 		}
+		if m == nil && op.Delayed != nil {
+			m = op.Delayed.Msg
+		}
 		if m != nil && m != last {
 			size += int64(m.Length())
 			last = m

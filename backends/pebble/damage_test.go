@@ -20,6 +20,7 @@ type content struct {
 	sessions map[string]core.SessionRecord
 	subs     map[string]bool
 	retained map[string]bool
+	delayed  map[uint64]core.DelayedRecord
 }
 
 func (c *content) Session(r core.SessionRecord) error {
@@ -28,7 +29,16 @@ func (c *content) Session(r core.SessionRecord) error {
 }
 
 func (c *content) Subscription(id string, r core.SubscriptionRecord) error {
-	c.subs[id+" "+r.Filter] = true
+	name := id + " " + r.Filter
+	if r.Proxy {
+		name += " by proxy"
+	}
+	c.subs[name] = true
+	return nil
+}
+
+func (c *content) Delayed(r core.DelayedRecord) error {
+	c.delayed[r.Msg.ID] = r
 	return nil
 }
 
@@ -38,7 +48,7 @@ func (c *content) Retained(m *core.Message) error {
 }
 
 func newContent() *content {
-	return &content{sessions: map[string]core.SessionRecord{}, subs: map[string]bool{}, retained: map[string]bool{}}
+	return &content{sessions: map[string]core.SessionRecord{}, subs: map[string]bool{}, retained: map[string]bool{}, delayed: map[uint64]core.DelayedRecord{}}
 }
 
 func load(t *testing.T, s *pebble.Store) *content {

@@ -19,7 +19,9 @@ import (
 
 // formatVersion is the layout of the data directory and its records. Raise it
 // when an older program could not read what this one writes.
-const formatVersion = 1
+//
+//   - 2: delayed messages, proxy subscriptions, mount points of sessions
+const formatVersion = 2
 
 const (
 	identityName = "fairlead.json" // what the directory is
@@ -154,6 +156,11 @@ func (d *directory) identify(cfg *Config) error {
 	if d.id.Format > formatVersion {
 		return &FormatError{Dir: d.path, Format: d.id.Format, WrittenBy: d.id.WrittenBy}
 	}
+	if d.id.Format < formatVersion {
+		// All older records stay readable; from here on an older program must keep out.
+		d.id.Format, d.id.WrittenBy = formatVersion, version(cfg)
+		return d.writeIdentity()
+	}
 	return nil
 }
 
@@ -190,6 +197,10 @@ func (d *directory) name(cfg *Config) error {
 	var node [16]byte
 	rand.Read(node[:]) // never fails
 	d.id = identity{Format: formatVersion, NodeID: hex.EncodeToString(node[:]), WrittenBy: version(cfg)}
+	return d.writeIdentity()
+}
+
+func (d *directory) writeIdentity() error {
 	text, err := json.MarshalIndent(d.id, "", "  ")
 	if err != nil {
 		return err

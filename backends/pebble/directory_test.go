@@ -292,3 +292,29 @@ func TestConfigValidate(t *testing.T) {
 		t.Error("Open takes a bad configuration")
 	}
 }
+
+// A directory of an older format is marked as soon as this program opens it, so that
+// an older one keeps out of what it would not understand.
+func TestOlderFormatIsMarked(t *testing.T) {
+	dir := t.TempDir()
+	cfg := small(dir)
+	cfg.Version = "v2.0.0"
+	furnish(t, dir)
+	name := filepath.Join(dir, "fairlead.json")
+	if err := os.WriteFile(name, []byte(`{"format":1,"node_id":"00ff","written_by":"v1.0.0"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, cfg)
+	defer s.Close()
+	text, err := os.ReadFile(name)
+	var id map[string]any
+	if err := errors.Join(err, json.Unmarshal(text, &id)); err != nil {
+		t.Fatal(err)
+	}
+	if id["format"] != 2.0 || id["written_by"] != "v2.0.0" || id["node_id"] != "00ff" || s.NodeID() != "00ff" {
+		t.Errorf("the identity is %s", text)
+	}
+	if c := load(t, s); len(c.sessions) != 3 {
+		t.Errorf("%d sessions", len(c.sessions))
+	}
+}

@@ -33,7 +33,7 @@ func formatOps() []core.Op {
 			ID: n, QoS: 2, Retain: true, Published: 1_700_000_000_000, Expires: 4_000_000_000_000, Properties: props}
 	}
 	record := &core.SessionRecord{ClientID: "sensor", Username: "u", Epoch: 3, Expiry: core.NeverExpires, Protocol: "mqtt", Version: 5,
-		Listener: "mqtts", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Disconnected: 1_700_000_000_001, Created: 1_600_000_000_000,
+		Listener: "mqtts", Mount: "plant/%u/", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Disconnected: 1_700_000_000_001, Created: 1_600_000_000_000,
 		Will: &core.Will{Topic: "will/sensor", Payload: []byte("gone"), QoS: 1, Retain: true, Delay: 10, Expiry: 20, HasExpiry: true, Properties: props}, WillAt: 1_700_000_010_001}
 	s, shared := "sensor", m(9, 40)
 	return []core.Op{
@@ -48,6 +48,8 @@ func formatOps() []core.Op {
 		{Kind: core.OpEnqueue, Session: s, Entry: core.QueuedMessage{Seq: 3, Msg: shared, QoS: 1}},
 		{Kind: core.OpEnqueue, Session: "plain", Entry: core.QueuedMessage{Seq: 0, Msg: shared, QoS: 1}},
 		{Kind: core.OpPutReceived, Session: s, PacketID: 65535},
+		{Kind: core.OpPutSubscription, Session: s, Subscription: &core.SubscriptionRecord{Filter: "commands/sensor", Proxy: true, SubscribeOptions: core.SubscribeOptions{QoS: 1}}},
+		{Kind: core.OpPutDelayed, Delayed: &core.DelayedRecord{Msg: m(5, 30), Due: 1_700_000_060_000, Listener: "mqtts", Peer: netip.MustParseAddr("192.0.2.1"), Superuser: true}},
 		{Kind: core.OpPutRetained, Msg: m(4, 10)},
 	}
 }
@@ -84,6 +86,10 @@ func describeStore(t *testing.T, s *pebble.Store) string {
 	}
 	for _, topic := range slices.Sorted(maps.Keys(c.retained)) {
 		fmt.Fprintf(&out, "retained %s\n", topic)
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.delayed)) {
+		d := c.delayed[id]
+		fmt.Fprintf(&out, "delayed until %d, from %s by %s, superuser %t: %s\n", d.Due, d.Peer, d.Listener, d.Superuser, message(d.Msg))
 	}
 	return out.String()
 }

@@ -59,4 +59,5 @@ func (s *Store) measure(t *table) {
 	s.figures.sessions.Store(int64(len(t.sessions)))
 	s.figures.queued.Store(t.queued)
 	s.figures.retained.Store(int64(len(t.retained)))
+	s.figures.delayed.Store(int64(len(t.delayed)))
 }

@@ -11,6 +11,7 @@ import (
 const (
 	familySession  = 'S' // ‖ sid (8) ‖ kind ‖ …
 	familyBody     = 'b' // ‖ body id (8)
+	familyDelayed  = 'd' // ‖ message id (8)
 	familyMeta     = 'm' // ‖ name
 	familyRetained = 't' // ‖ Topic Name
 )
@@ -22,6 +23,7 @@ const (
 	kindSubscription = 2 // ‖ Topic Filter
 	kindReceived     = 3 // ‖ packet identifier (2)
 	kindEntry        = 4 // ‖ sequence number (8)
+	kindProxy        = 5 // ‖ Topic Filter: a proxy subscription, since format 2
 )
 
 const sessionPrefix = 9 // bytes of family and sid
@@ -38,8 +40,12 @@ func appendReservedKey(dst []byte, sid uint64) []byte {
 	return append(appendSession(dst, sid), kindReserved)
 }
 
-func appendSubscriptionKey(dst []byte, sid uint64, filter string) []byte {
-	return append(append(appendSession(dst, sid), kindSubscription), filter...)
+func appendSubscriptionKey(dst []byte, sid uint64, filter string, proxy bool) []byte {
+	kind := byte(kindSubscription)
+	if proxy {
+		kind = kindProxy
+	}
+	return append(append(appendSession(dst, sid), kind), filter...)
 }
 
 func appendReceivedKey(dst []byte, sid uint64, packetID uint16) []byte {
@@ -52,6 +58,10 @@ func appendEntryKey(dst []byte, sid, seq uint64) []byte {
 
 func appendBodyKey(dst []byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, familyBody), id)
+}
+
+func appendDelayedKey(dst []byte, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(dst, familyDelayed), id)
 }
 
 func appendRetainedKey(dst []byte, topic string) []byte {
@@ -76,7 +86,7 @@ func parseSessionKey(key []byte) (k sessionKey, ok bool) {
 	}
 	k = sessionKey{sid: binary.BigEndian.Uint64(key[1:]), kind: key[sessionPrefix], rest: key[sessionPrefix+1:]}
 	switch k.kind {
-	case kindRecord, kindSubscription:
+	case kindRecord, kindSubscription, kindProxy:
 		return k, true
 	case kindReserved:
 		return k, len(k.rest) == 0
@@ -100,6 +110,8 @@ func describeKey(key []byte) string {
 			return fmt.Sprintf("sequence numbers of session #%d", k.sid)
 		case kindSubscription:
 			return fmt.Sprintf("subscription %q of session #%d", k.rest, k.sid)
+		case kindProxy:
+			return fmt.Sprintf("proxy subscription %q of session #%d", k.rest, k.sid)
 		case kindReceived:
 			return fmt.Sprintf("packet identifier %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
 		default:
@@ -111,6 +123,8 @@ func describeKey(key []byte) string {
 		return fmt.Sprintf("session #%d", binary.BigEndian.Uint64(key[1:]))
 	case len(key) == 9 && key[0] == familyBody:
 		return fmt.Sprintf("message body %d", binary.BigEndian.Uint64(key[1:]))
+	case len(key) == 9 && key[0] == familyDelayed:
+		return fmt.Sprintf("delayed message %d", binary.BigEndian.Uint64(key[1:]))
 	case len(key) > 0 && key[0] == familyRetained:
 		return fmt.Sprintf("retained message of %q", key[1:])
 	}

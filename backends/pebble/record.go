@@ -8,6 +8,7 @@ import (
 const (
 	sessionWill      = 0x01
 	sessionSuperuser = 0x02
+	sessionMount     = 0x04 // since format 2
 )
 
 func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
@@ -17,6 +18,9 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	}
 	if s.Superuser {
 		flags |= sessionSuperuser
+	}
+	if s.Mount != "" {
+		flags |= sessionMount
 	}
 	dst = append(dst, flags, s.Version)
 	dst = appendString(dst, s.Username)
@@ -29,6 +33,9 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	dst = appendVarint(dst, s.Disconnected)
 	dst = appendVarint(dst, s.Created)
 	dst = appendVarint(dst, s.WillAt)
+	if s.Mount != "" {
+		dst = appendString(dst, s.Mount)
+	}
 	if s.Will != nil {
 		dst = appendWill(dst, s.Will)
 	}
@@ -37,7 +44,7 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 
 func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	flags := r.byte()
-	if flags&^(sessionWill|sessionSuperuser) != 0 {
+	if flags&^(sessionWill|sessionSuperuser|sessionMount) != 0 {
 		r.fail()
 	}
 	s := core.SessionRecord{ClientID: clientID, Superuser: flags&sessionSuperuser != 0, Version: r.byte()}
@@ -52,10 +59,40 @@ func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	s.Disconnected = r.varint()
 	s.Created = r.varint()
 	s.WillAt = r.varint()
+	if flags&sessionMount != 0 {
+		s.Mount = r.string()
+	}
 	if flags&sessionWill != 0 {
 		s.Will = readWill(r)
 	}
 	return s, r.end()
+}
+
+// Flags of a stored delayed message.
+const delayedSuperuser = 0x01
+
+func appendDelayedRecord(dst []byte, d *core.DelayedRecord) []byte {
+	var flags byte
+	if d.Superuser {
+		flags |= delayedSuperuser
+	}
+	dst = appendVarint(append(dst, flags), d.Due)
+	dst = appendString(dst, d.Listener)
+	peer, _ := d.Peer.MarshalBinary() // never fails
+	return appendMessage(appendBytes(dst, peer), d.Msg)
+}
+
+func readDelayedRecord(r *reader) (core.DelayedRecord, error) {
+	flags := r.byte()
+	if flags&^delayedSuperuser != 0 {
+		r.fail()
+	}
+	d := core.DelayedRecord{Superuser: flags&delayedSuperuser != 0, Due: r.varint(), Listener: r.string()}
+	if d.Peer.UnmarshalBinary(r.bytes()) != nil {
+		r.fail()
+	}
+	d.Msg = readMessage(r)
+	return d, r.end()
 }
 
 // Flags of a stored subscription.
@@ -85,9 +122,9 @@ func appendSubscriptionRecord(dst []byte, s *core.SubscriptionRecord) []byte {
 	return appendUvarint(append(dst, flags), uint64(s.SubID))
 }
 
-func readSubscriptionRecord(r *reader, filter string) (core.SubscriptionRecord, error) {
+func readSubscriptionRecord(r *reader, filter string, proxy bool) (core.SubscriptionRecord, error) {
 	flags := r.byte()
-	s := core.SubscriptionRecord{Filter: filter, SubID: r.uint32()}
+	s := core.SubscriptionRecord{Filter: filter, Proxy: proxy, SubID: r.uint32()}
 	s.QoS = flags & subQoS
 	s.NoLocal = flags&subNoLocal != 0
 	s.RetainAsPublished = flags&subRetainAsPub != 0

@@ -116,9 +116,15 @@ func TestEveryField(t *testing.T) {
 	}
 	var sub core.SubscriptionRecord
 	fill(t, reflect.ValueOf(&sub).Elem())
-	gotSub, err := readSubscriptionRecord(&reader{rest: appendSubscriptionRecord(nil, &sub)}, sub.Filter)
+	gotSub, err := readSubscriptionRecord(&reader{rest: appendSubscriptionRecord(nil, &sub)}, sub.Filter, sub.Proxy)
 	if diff := cmp.Diff(sub, gotSub); diff != "" || err != nil {
 		t.Errorf("subscription: %s%v", diff, err)
+	}
+	var d core.DelayedRecord
+	fill(t, reflect.ValueOf(&d).Elem())
+	gotDelayed, err := readDelayedRecord(&reader{rest: appendDelayedRecord(nil, &d)})
+	if diff := cmp.Diff(d, gotDelayed, messageOptions()); diff != "" || err != nil {
+		t.Errorf("delayed: %s%v", diff, err)
 	}
 	var e core.QueuedMessage
 	fill(t, reflect.ValueOf(&e).Elem())
@@ -197,7 +203,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add(byte(1), appendEntry(nil, &core.QueuedMessage{Released: true, QoS: 2}, 0))
 	will := &core.Will{Topic: "w", Payload: []byte("x"), Delay: 1, Expiry: 2, HasExpiry: true, Properties: fullMessage().Properties}
 	f.Add(byte(2), appendSessionRecord(nil, &core.SessionRecord{Username: "u", Epoch: 1, Will: will, WillAt: -1}))
-	f.Add(byte(3), appendSubscriptionRecord(nil, &core.SubscriptionRecord{SubID: 7, SubscribeOptions: core.SubscribeOptions{QoS: 2, RetainHandling: 1}}))
+	f.Add(byte(4), appendSubscriptionRecord(nil, &core.SubscriptionRecord{SubID: 7, SubscribeOptions: core.SubscribeOptions{QoS: 2, RetainHandling: 1}}))
+	f.Add(byte(3), appendDelayedRecord(nil, &core.DelayedRecord{Msg: fullMessage(), Due: 9, Listener: "mqtt", Superuser: true}))
 	f.Fuzz(func(t *testing.T, kind byte, record []byte) {
 		first, encoded, ok := decodeAny(kind, record)
 		if !ok {
@@ -216,7 +223,7 @@ func FuzzRecord(f *testing.F) {
 // decodeAny reads a record of one of the kinds and encodes what it read.
 func decodeAny(kind byte, record []byte) (value any, encoded []byte, ok bool) {
 	r := &reader{rest: record}
-	switch kind % 4 {
+	switch kind % 5 {
 	case 0:
 		m := readMessage(r)
 		if r.end() != nil {
@@ -229,8 +236,14 @@ func decodeAny(kind byte, record []byte) (value any, encoded []byte, ok bool) {
 	case 2:
 		s, err := readSessionRecord(r, "c")
 		return s, appendSessionRecord(nil, &s), err == nil
+	case 3:
+		d, err := readDelayedRecord(r)
+		if err != nil {
+			return nil, nil, false
+		}
+		return d, appendDelayedRecord(nil, &d), true
 	default:
-		s, err := readSubscriptionRecord(r, "f")
+		s, err := readSubscriptionRecord(r, "f", false)
 		return s, appendSubscriptionRecord(nil, &s), err == nil
 	}
 }

@@ -37,7 +37,10 @@ func (s *Store) scanAll(ctx context.Context, db *pebble.DB, to core.Loader) (*ta
 	if err := sc.lastBody(db); err != nil {
 		return nil, err
 	}
-	if err := sc.retained(ctx, db); err != nil {
+	if err := sc.family(ctx, db, familyRetained, "retained messages", sc.retained); err != nil {
+		return nil, err
+	}
+	if err := sc.family(ctx, db, familyDelayed, "delayed messages", sc.delayed); err != nil {
 		return nil, err
 	}
 	return sc.t, nil
@@ -153,8 +156,8 @@ func (sc *scan) take(k sessionKey, r *reader) error {
 	case kindReserved:
 		sc.cur.reserved = r.uvarint()
 		return r.end()
-	case kindSubscription:
-		sub, err := readSubscriptionRecord(r, string(k.rest))
+	case kindSubscription, kindProxy:
+		sub, err := readSubscriptionRecord(r, string(k.rest), k.kind == kindProxy)
 		if err == nil && sc.to != nil {
 			sc.subs = append(sc.subs, sub)
 		}

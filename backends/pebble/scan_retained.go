@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
-
-	"github.com/fairlead-iot/fairlead/core"
 )
 
 // lastBody finds the highest body id, so that none is given out twice.
@@ -33,49 +31,52 @@ func (sc *scan) lastBody(db *pebble.DB) error {
 	return nil
 }
 
-func (sc *scan) retained(ctx context.Context, db *pebble.DB) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{familyRetained}, UpperBound: []byte{familyRetained + 1}})
+// family reads all records of one family, which take hands over: it gives an error
+// of the record's as fault, one of the loader's as err.
+func (sc *scan) family(ctx context.Context, db *pebble.DB, family byte, what string, take func(key, value []byte) (fault, err error)) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{family}, UpperBound: []byte{family + 1}})
 	if err != nil {
-		return fmt.Errorf("pebble: read retained messages: %w", err)
+		return fmt.Errorf("pebble: read %s: %w", what, err)
 	}
 	defer it.Close()
 	n := 0
-	last := []byte{familyRetained}
+	last := []byte{family}
 	for ok := it.First(); ; ok = it.Next() {
-		if !ok && !sc.passRetained(it, last) {
+		if !ok && !sc.passFamily(it, last, what) {
 			break
 		}
 		if n++; n%interval == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		last = append(last[:0], it.Key()...)
-		m, err := sc.retainedMessage(it)
+		value, fault := it.ValueAndErr()
+		if fault == nil {
+			value, fault = unseal(it.Key(), value)
+		}
+		if fault == nil {
+			fault, err = take(it.Key(), value)
+		}
+		if fault != nil {
+			sc.s.fault(it.Key(), fault)
+		}
 		if err != nil {
-			sc.s.fault(it.Key(), err)
-			continue
-		}
-		sc.t.noteRetained(m.Topic, true)
-		if sc.to == nil {
-			continue
-		}
-		if err := sc.to.Retained(m); err != nil {
 			return err
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("pebble: read retained messages: %w", err)
+		return fmt.Errorf("pebble: read %s: %w", what, err)
 	}
 	return nil
 }
 
-// passRetained goes on behind a damaged part of the retained messages: at the next
-// name in the order of bytes, then at ever more distant ones.
-func (sc *scan) passRetained(it *pebble.Iterator, last []byte) bool {
+// passFamily goes on behind a damaged part of a family: at the next key in the order
+// of bytes, then at ever more distant ones.
+func (sc *scan) passFamily(it *pebble.Iterator, last []byte, what string) bool {
 	err := it.Error()
 	if !pebble.IsCorruptionError(err) {
 		return false
 	}
-	sc.s.fault(last, fmt.Errorf("retained messages behind this one are unreadable: %w", err))
+	sc.s.fault(last, fmt.Errorf("%s behind this one are unreadable: %w", what, err))
 	const attempts = 4096
 	key := append(bytes.Clone(last), 0)
 	for range attempts {
@@ -96,21 +97,33 @@ func (sc *scan) passRetained(it *pebble.Iterator, last []byte) bool {
 	return false
 }
 
-func (sc *scan) retainedMessage(it *pebble.Iterator) (*core.Message, error) {
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return nil, err
-	}
-	if value, err = unseal(it.Key(), value); err != nil {
-		return nil, err
-	}
+func (sc *scan) retained(key, value []byte) (fault, err error) {
 	r := &reader{rest: value}
 	m := readMessage(r)
 	if err := r.end(); err != nil {
-		return nil, err
+		return err, nil
 	}
-	if !bytes.Equal(it.Key()[1:], []byte(m.Topic)) {
-		return nil, errCorrupt
+	if !bytes.Equal(key[1:], []byte(m.Topic)) {
+		return errCorrupt, nil
 	}
-	return m, nil
+	sc.t.noteRetained(m.Topic, true)
+	if sc.to == nil {
+		return nil, nil
+	}
+	return nil, sc.to.Retained(m)
+}
+
+func (sc *scan) delayed(key, value []byte) (fault, err error) {
+	d, fault := readDelayedRecord(&reader{rest: value})
+	if fault != nil {
+		return fault, nil
+	}
+	if !bytes.Equal(key, appendDelayedKey(nil, d.Msg.ID)) {
+		return errCorrupt, nil
+	}
+	sc.t.delayed[d.Msg.ID] = struct{}{}
+	if sc.to == nil {
+		return nil, nil
+	}
+	return nil, sc.to.Delayed(d)
 }

@@ -50,8 +50,8 @@ var _ core.Store = (*Store)(nil)
 
 // figures are the store's counters.
 type figures struct {
-	commits, batches, failed   atomic.Uint64
-	sessions, queued, retained atomic.Int64
+	commits, batches, failed            atomic.Uint64
+	sessions, queued, retained, delayed atomic.Int64
 }
 
 // Open opens or makes the store in cfg.Path and starts its goroutines; Close
@@ -110,6 +110,7 @@ func (s *Store) Stats() core.StoreStats {
 		Sessions: s.figures.sessions.Load(),
 		Queued:   s.figures.queued.Load(),
 		Retained: s.figures.retained.Load(),
+		Delayed:  s.figures.delayed.Load(),
 		Commits:  s.figures.commits.Load(),
 		Batches:  s.figures.batches.Load(),
 		Failed:   s.figures.failed.Load(),

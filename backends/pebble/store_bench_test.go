@@ -285,6 +285,7 @@ type counter struct{ sessions, subs int }
 func (c *counter) Session(core.SessionRecord) error                   { c.sessions++; return nil }
 func (c *counter) Subscription(string, core.SubscriptionRecord) error { c.subs++; return nil }
 func (c *counter) Retained(*core.Message) error                       { return nil }
+func (c *counter) Delayed(core.DelayedRecord) error                   { return nil }
 
 // Sessions come and go while another one's queue is read.
 func BenchmarkFetchBesideChurn(b *testing.B) {

@@ -26,6 +26,7 @@ type table struct {
 	sessions map[string]*session
 	bodies   map[uint64]uint32 // references to each body
 	retained map[uint64]struct{}
+	delayed  map[uint64]struct{} // by message id
 	seed     maphash.Seed
 	lastSID  uint64
 	lastBody uint64
@@ -37,6 +38,7 @@ func newTable() *table {
 		sessions: map[string]*session{},
 		bodies:   map[uint64]uint32{},
 		retained: map[uint64]struct{}{},
+		delayed:  map[uint64]struct{}{},
 		seed:     maphash.MakeSeed(),
 	}
 }

@@ -15,6 +15,7 @@ type MemStore struct {
 	mu       sync.Mutex
 	sessions map[string]*memSession
 	retained map[string]*core.Message
+	delayed  map[uint64]core.DelayedRecord
 	held     []heldCommit
 	hold     bool
 	fail     error
@@ -24,11 +25,19 @@ type MemStore struct {
 
 type memSession struct {
 	record   core.SessionRecord
-	subs     map[string]core.SubscriptionRecord
+	subs     map[subKey]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
 	end      uint64
 }
+
+// subKey tells one subscription of a session from another.
+type subKey struct {
+	filter string
+	proxy  bool
+}
+
+func keyOf(r *core.SubscriptionRecord) subKey { return subKey{r.Filter, r.Proxy} }
 
 type heldCommit struct {
 	b    *core.Batch
@@ -37,7 +46,7 @@ type heldCommit struct {
 
 // NewMemStore makes an empty store.
 func NewMemStore() *MemStore {
-	return &MemStore{sessions: map[string]*memSession{}, retained: map[string]*core.Message{}}
+	return &MemStore{sessions: map[string]*memSession{}, retained: map[string]*core.Message{}, delayed: map[uint64]core.DelayedRecord{}}
 }
 
 // Hold makes commits wait for Release.
@@ -140,6 +149,12 @@ func (m *MemStore) do(o *core.Op) {
 	case core.OpDeleteRetained:
 		delete(m.retained, o.Filter)
 		return
+	case core.OpPutDelayed:
+		m.delayed[o.Delayed.Msg.ID] = *o.Delayed
+		return
+	case core.OpDeleteDelayed:
+		delete(m.delayed, o.MessageID)
+		return
 	case core.OpDeleteSession:
 		delete(m.sessions, o.Session)
 		return
@@ -147,7 +162,7 @@ func (m *MemStore) do(o *core.Op) {
 	s := m.sessions[o.Session]
 	if o.Kind == core.OpPutSession {
 		if s == nil {
-			s = &memSession{subs: map[string]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}}
+			s = &memSession{subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}}
 			m.sessions[o.Session] = s
 		}
 		s.record = *o.Record
@@ -161,9 +176,9 @@ func (m *MemStore) do(o *core.Op) {
 func (s *memSession) do(o *core.Op) {
 	switch o.Kind {
 	case core.OpPutSubscription:
-		s.subs[o.Subscription.Filter] = *o.Subscription
+		s.subs[keyOf(o.Subscription)] = *o.Subscription
 	case core.OpDeleteSubscription:
-		delete(s.subs, o.Filter)
+		delete(s.subs, subKey{o.Filter, o.Proxy})
 	case core.OpEnqueue:
 		s.queue[o.Entry.Seq] = o.Entry
 		s.end = max(s.end, o.Entry.Seq+1)
@@ -241,6 +256,11 @@ func (m *MemStore) Load(_ context.Context, to core.Loader) error {
 			return err
 		}
 	}
+	for _, r := range m.delayed {
+		if err := to.Delayed(r); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -286,6 +306,7 @@ func (m *MemStore) Stats() core.StoreStats {
 		st.Queued += int64(len(s.queue))
 	}
 	st.Engine, st.Sessions, st.Retained = "memory", int64(len(m.sessions)), int64(len(m.retained))
+	st.Delayed = int64(len(m.delayed))
 	return st
 }
 

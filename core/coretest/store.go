@@ -55,6 +55,8 @@ func storeCases() []storeCase {
 		{"QoS 2 identifiers", caseReceived},
 		{"sequence numbers never return", caseSequence},
 		{"retained", caseRetained},
+		{"delayed", caseDelayed},
+		{"proxy subscriptions", caseProxySubscriptions},
 		{"message fields", caseMessageFields},
 		{"large payloads", caseLarge},
 		{"a message for thousands", caseFanOut},
@@ -202,6 +204,12 @@ func received(id string, packetID uint16, present bool) core.Op {
 func retain(m *core.Message) core.Op { return core.Op{Kind: core.OpPutRetained, Msg: m} }
 
 func unretain(topic string) core.Op { return core.Op{Kind: core.OpDeleteRetained, Filter: topic} }
+
+func delay(m *core.Message, due int64) core.Op {
+	return core.Op{Kind: core.OpPutDelayed, Delayed: &core.DelayedRecord{Msg: m, Due: due, Listener: "mqtt"}}
+}
+
+func undelay(id uint64) core.Op { return core.Op{Kind: core.OpDeleteDelayed, MessageID: id} }
 
 // message makes a message with a payload of size bytes that is told by n.
 func message(n, size int) *core.Message {

@@ -100,7 +100,7 @@ func caseSessionRecord(b *bench) {
 	}
 	records := []core.SessionRecord{
 		{ClientID: "plain", Epoch: 1},
-		{ClientID: "full", Username: "ü", Protocol: "mqtt", Version: 5, Listener: "wss", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Epoch: 1 << 60, Expiry: 0xFFFFFFFF, Disconnected: 1_700_000_000_001, Created: -5, Will: will, WillAt: 1_700_000_030_001},
+		{ClientID: "full", Username: "ü", Protocol: "mqtt", Version: 5, Listener: "wss", Mount: "tenant/%u/", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Epoch: 1 << 60, Expiry: 0xFFFFFFFF, Disconnected: 1_700_000_000_001, Created: -5, Will: will, WillAt: 1_700_000_030_001},
 		{ClientID: "a will without a thing", Epoch: 3, Peer: netip.MustParseAddr("127.0.0.1"), Will: &core.Will{Topic: "w"}},
 	}
 	for i := range records {
@@ -179,6 +179,42 @@ func caseRetained(b *bench) {
 	b.reopen()
 }
 
+// caseDelayed: a delayed message goes in one batch with what it becomes.
+func caseDelayed(b *bench) {
+	b.session("c")
+	full := core.DelayedRecord{Msg: message(3, 2000), Due: 1_700_000_000_000, Listener: "wss", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true}
+	full.Msg.Properties = &core.Properties{ContentType: "text/plain", User: []core.UserProperty{{Name: "a", Value: "b"}}}
+	full.Msg.Retain, full.Msg.Expires, full.Msg.ID = true, 1_800_000_000_000, 1<<64-1
+	b.do(delay(message(1, 10), 5), delay(message(2, 0), -5), core.Op{Kind: core.OpPutDelayed, Delayed: &full})
+	b.reopen()
+	b.do(undelay(2), undelay(99), delay(message(1, 700), 7)) // unknown, and put again
+	b.reopen()
+	b.do(undelay(1), enqueue("c", 0, message(1, 700)), retain(message(1, 700)))
+	b.do(undelay(1<<64-1), enqueue("c", 1, full.Msg), putSession("c", 9, 10)) // a conflict: it still waits
+	b.reopen()
+	b.seqs(b.queue("c", 0, 10, 1<<20), 0)
+	if got := b.store.Stats().Delayed; got != 1 {
+		b.Fatalf("Stats tells of %d delayed messages, want 1", got)
+	}
+	b.do(deleteSession("c")) // it does not belong to its publisher's session
+	b.reopen()
+}
+
+// caseProxySubscriptions: a client's own and a proxy one of the same filter are two.
+func caseProxySubscriptions(b *bench) {
+	b.session("c")
+	proxy := subscribe("c", "a/#", 2)
+	proxy.Subscription.Proxy = true
+	b.do(subscribe("c", "a/#", 1), proxy)
+	b.reopen()
+	b.do(core.Op{Kind: core.OpDeleteSubscription, Session: "c", Filter: "a/#"})
+	b.reopen()
+	b.do(subscribe("c", "a/#", 1), core.Op{Kind: core.OpDeleteSubscription, Session: "c", Filter: "a/#", Proxy: true})
+	b.reopen()
+	b.do(proxy, deleteSession("c"), putSession("c", 0, 7))
+	b.reopen()
+}
+
 func caseMessageFields(b *bench) {
 	b.session("c")
 	messages := []*core.Message{
@@ -222,3 +258,4 @@ type stopLoader struct{ err error }
 func (l stopLoader) Session(core.SessionRecord) error                   { return l.err }
 func (l stopLoader) Subscription(string, core.SubscriptionRecord) error { return l.err }
 func (l stopLoader) Retained(*core.Message) error                       { return l.err }
+func (l stopLoader) Delayed(core.DelayedRecord) error                   { return l.err }

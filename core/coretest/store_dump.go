@@ -1,6 +1,7 @@
 package coretest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,12 +16,13 @@ import (
 type dump struct {
 	sessions map[string]*dumpSession
 	retained map[string]*core.Message
+	delayed  map[uint64]core.DelayedRecord
 	last     string // the session that Subscription calls must belong to
 }
 
 type dumpSession struct {
 	record core.SessionRecord
-	subs   map[string]core.SubscriptionRecord
+	subs   map[subKey]core.SubscriptionRecord
 	queue  []core.QueuedMessage
 }
 
@@ -29,7 +31,7 @@ func (d *dump) Session(r core.SessionRecord) error {
 	if d.sessions[r.ClientID] != nil {
 		return fmt.Errorf("Load gave session %q twice", r.ClientID)
 	}
-	d.sessions[r.ClientID] = &dumpSession{record: r, subs: map[string]core.SubscriptionRecord{}}
+	d.sessions[r.ClientID] = &dumpSession{record: r, subs: map[subKey]core.SubscriptionRecord{}}
 	d.last = r.ClientID
 	return nil
 }
@@ -39,10 +41,10 @@ func (d *dump) Subscription(clientID string, r core.SubscriptionRecord) error {
 	if clientID != d.last {
 		return fmt.Errorf("Load gave a subscription of %q after session %q", clientID, d.last)
 	}
-	if _, twice := d.sessions[clientID].subs[r.Filter]; twice {
-		return fmt.Errorf("Load gave subscription %q of %q twice", r.Filter, clientID)
+	if _, twice := d.sessions[clientID].subs[keyOf(&r)]; twice {
+		return fmt.Errorf("Load gave subscription %q (proxy %v) of %q twice", r.Filter, r.Proxy, clientID)
 	}
-	d.sessions[clientID].subs[r.Filter] = r
+	d.sessions[clientID].subs[keyOf(&r)] = r
 	return nil
 }
 
@@ -55,9 +57,18 @@ func (d *dump) Retained(m *core.Message) error {
 	return nil
 }
 
+// Delayed implements core.Loader.
+func (d *dump) Delayed(r core.DelayedRecord) error {
+	if _, twice := d.delayed[r.Msg.ID]; twice {
+		return fmt.Errorf("Load gave delayed message %d twice", r.Msg.ID)
+	}
+	d.delayed[r.Msg.ID] = r
+	return nil
+}
+
 // readAll loads s and fetches every queue, in windows of different sizes.
 func readAll(s core.Store) (*dump, error) {
-	d := &dump{sessions: map[string]*dumpSession{}, retained: map[string]*core.Message{}}
+	d := &dump{sessions: map[string]*dumpSession{}, retained: map[string]*core.Message{}, delayed: map[uint64]core.DelayedRecord{}}
 	if err := s.Load(context.Background(), d); err != nil {
 		return nil, fmt.Errorf("Load: %w", err)
 	}
@@ -123,10 +134,24 @@ func (d *dump) diff(m *model) string {
 			fmt.Fprintf(&out, "retained %q should not exist\n", topic)
 		}
 	}
+	diffDelayed(&out, d.delayed, m.delayed)
 	return out.String()
 }
 
-func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func diffDelayed(out *strings.Builder, got, want map[uint64]core.DelayedRecord) {
+	for _, id := range keys(want) {
+		if r, ok := got[id]; !ok || !sameDelayed(r, want[id]) {
+			fmt.Fprintf(out, "delayed %d: got %+v of %s, want %+v of %s\n", id, r, describeMessage(r.Msg), want[id], describeMessage(want[id].Msg))
+		}
+	}
+	for _, id := range keys(got) {
+		if _, ok := want[id]; !ok {
+			fmt.Fprintf(out, "delayed %d should not exist\n", id)
+		}
+	}
+}
+
+func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 	g, w := got.record, want.record

@@ -38,7 +38,7 @@ func (g *generator) batch() *core.Batch {
 
 func (g *generator) op() core.Op {
 	id := fmt.Sprintf("client-%d", g.roll(5, "client"))
-	switch g.roll(16, "kind") {
+	switch g.roll(18, "kind") {
 	case 0, 1, 2:
 		return g.putSession(id)
 	case 3:
@@ -47,9 +47,11 @@ func (g *generator) op() core.Op {
 		}
 		return deleteSession(id)
 	case 4:
-		return subscribe(id, g.filter(), uint8(g.roll(3, "QoS")))
+		op := subscribe(id, g.filter(), uint8(g.roll(3, "QoS")))
+		op.Subscription.Proxy = g.roll(3, "proxy") == 0
+		return op
 	case 5:
-		return core.Op{Kind: core.OpDeleteSubscription, Session: id, Filter: g.filter()}
+		return core.Op{Kind: core.OpDeleteSubscription, Session: id, Filter: g.filter(), Proxy: g.roll(3, "proxy") == 0}
 	case 6, 7, 8, 9:
 		seq := g.next[id]
 		g.next[id]++
@@ -64,6 +66,12 @@ func (g *generator) op() core.Op {
 		m := g.fresh()
 		m.Topic = g.filter()
 		return retain(m)
+	case 15:
+		m := g.fresh()
+		m.ID = uint64(g.roll(6, "delayed message"))
+		return delay(m, int64(g.roll(1000, "due")))
+	case 16:
+		return undelay(uint64(g.roll(6, "delayed message")))
 	default:
 		return unretain(g.filter())
 	}

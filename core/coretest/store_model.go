@@ -14,23 +14,24 @@ import (
 type model struct {
 	sessions map[string]*modelSession
 	retained map[string]*core.Message
+	delayed  map[uint64]core.DelayedRecord
 }
 
 type modelSession struct {
 	record   core.SessionRecord
-	subs     map[string]core.SubscriptionRecord
+	subs     map[subKey]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
 	end      uint64 // above every Seq ever enqueued
 }
 
 func newModel() *model {
-	return &model{sessions: map[string]*modelSession{}, retained: map[string]*core.Message{}}
+	return &model{sessions: map[string]*modelSession{}, retained: map[string]*core.Message{}, delayed: map[uint64]core.DelayedRecord{}}
 }
 
 // clone copies everything but the messages, which do not change.
 func (m *model) clone() *model {
-	c := &model{sessions: make(map[string]*modelSession, len(m.sessions)), retained: maps.Clone(m.retained)}
+	c := &model{sessions: make(map[string]*modelSession, len(m.sessions)), retained: maps.Clone(m.retained), delayed: maps.Clone(m.delayed)}
 	for id, s := range m.sessions {
 		c.sessions[id] = &modelSession{
 			record: s.record, subs: maps.Clone(s.subs), queue: maps.Clone(s.queue),
@@ -62,6 +63,12 @@ func (m *model) op(op *core.Op) error {
 	case core.OpDeleteRetained:
 		delete(m.retained, op.Filter)
 		return nil
+	case core.OpPutDelayed:
+		m.delayed[op.Delayed.Msg.ID] = *op.Delayed
+		return nil
+	case core.OpDeleteDelayed:
+		delete(m.delayed, op.MessageID)
+		return nil
 	}
 	s := m.sessions[op.Session]
 	if s == nil {
@@ -71,9 +78,9 @@ func (m *model) op(op *core.Op) error {
 	case core.OpDeleteSession:
 		delete(m.sessions, op.Session)
 	case core.OpPutSubscription:
-		s.subs[op.Subscription.Filter] = *op.Subscription
+		s.subs[keyOf(op.Subscription)] = *op.Subscription
 	case core.OpDeleteSubscription:
-		delete(s.subs, op.Filter)
+		delete(s.subs, subKey{op.Filter, op.Proxy})
 	case core.OpEnqueue:
 		s.queue[op.Entry.Seq] = op.Entry
 		s.end = max(s.end, op.Entry.Seq+1)
@@ -102,7 +109,7 @@ func (m *model) putSession(op *core.Op) error {
 	}
 	if s == nil {
 		s = &modelSession{
-			subs: map[string]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{},
+			subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{},
 		}
 		m.sessions[op.Session] = s
 	}
@@ -172,6 +179,12 @@ func sameEntry(got, want core.QueuedMessage) bool {
 	}
 	return !got.Released && got.Seq == want.Seq && got.QoS == want.QoS && got.Retain == want.Retain &&
 		slices.Equal(got.SubIDs, want.SubIDs) && sameMessage(got.Msg, want.Msg)
+}
+
+func sameDelayed(a, b core.DelayedRecord) bool {
+	same := sameMessage(a.Msg, b.Msg)
+	a.Msg, b.Msg = nil, nil
+	return same && a == b
 }
 
 func describeEntry(e core.QueuedMessage) string {

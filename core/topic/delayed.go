@@ -23,9 +23,12 @@ func (l Limits) ParseDelayed(name string) (seconds uint32, rest Name, ok bool, e
 		return 0, "", false, nil
 	}
 	digits, text, slash := strings.Cut(text, "/")
-	seconds, valid := parseDelay(digits)
-	if !slash || !valid {
-		return 0, "", true, ErrDelay
+	seconds, err = parseDelay(digits)
+	if !slash {
+		err = ErrDelay
+	}
+	if err != nil {
+		return 0, "", true, err
 	}
 	if rest, err = l.ParseName(text); err != nil {
 		return 0, "", true, err
@@ -34,17 +37,20 @@ func (l Limits) ParseDelayed(name string) (seconds uint32, rest Name, ok bool, e
 }
 
 // parseDelay reads decimal digits, no sign and no other character.
-func parseDelay(digits string) (uint32, bool) {
-	if digits == "" || len(digits) > len("4294967") {
-		return 0, false
+func parseDelay(digits string) (uint32, error) {
+	if digits == "" {
+		return 0, ErrDelay
 	}
-	var n uint32
+	n := uint32(0)
 	for i := range len(digits) {
 		c := digits[i]
 		if c < '0' || c > '9' {
-			return 0, false
+			return 0, ErrDelay
 		}
-		n = n*10 + uint32(c-'0')
+		n = min(n*10+uint32(c-'0'), MaxDelay+1) // no overflow, however long
 	}
-	return n, n <= MaxDelay
+	if n > MaxDelay {
+		return 0, ErrDelayTooLong
+	}
+	return n, nil
 }

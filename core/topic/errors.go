@@ -18,5 +18,6 @@ const (
 	ErrWildcardPosition Error = "topic: '+' must fill a whole level, '#' a whole level at the end"
 	ErrSharePrefix      Error = "topic: $share needs a group name without '+' and '#', a '/' and a filter"
 	ErrRepeatedPrefix   Error = "topic: a prefix stands there twice"
-	ErrDelay            Error = "topic: $delayed needs whole seconds up to 4294967, a '/' and a topic name"
+	ErrDelay            Error = "topic: $delayed needs whole seconds, a '/' and a topic name"
+	ErrDelayTooLong     Error = "topic: $delayed takes at most 4294967 seconds"
 )
