@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -31,6 +32,7 @@ type crashWorld struct {
 }
 
 type sent struct {
+	topic    string
 	payload  string
 	qos      uint8
 	received bool // PUBREC came: only PUBREL is sent again
@@ -75,7 +77,7 @@ func (w *crashWorld) connectP() {
 		if o := w.open[id]; o.received {
 			w.p.Ack(core.AckRelease, id)
 		} else {
-			w.p.Publish(core.Publish{Topic: "t", Payload: []byte(o.payload), QoS: o.qos, PacketID: id, Dup: true})
+			w.p.Publish(core.Publish{Topic: o.topic, Payload: []byte(o.payload), QoS: o.qos, PacketID: id, Dup: true})
 		}
 	}
 }
@@ -96,12 +98,19 @@ func (w *crashWorld) step() {
 		w.connectP()
 	case n < 92:
 		w.store.Hold()
-	case n < 97:
+	case n < 96:
 		w.release()
+	case n < 97:
+		time.Sleep(time.Second) // delayed messages become due
 	default: // kill -9
-		w.store.Crash()
-		w.start()
+		w.kill()
 	}
+}
+
+// kill begins anew with what had reached the store by chance.
+func (w *crashWorld) kill() {
+	w.store = w.store.Kill(w.rnd.IntN(w.store.Held() + 1))
+	w.start()
 }
 
 func (w *crashWorld) release() {
@@ -118,7 +127,8 @@ func (w *crashWorld) publish() {
 	o := &sent{payload: fmt.Sprint(w.next), qos: uint8(1 + w.rnd.IntN(2))}
 	w.open[id] = o
 	w.order = append(w.order, id)
-	w.p.Publish(core.Publish{Topic: "t", Payload: []byte(o.payload), QoS: o.qos, PacketID: id})
+	o.topic = []string{"t", "t", "t", "$delayed/1/t"}[w.rnd.IntN(4)]
+	w.p.Publish(core.Publish{Topic: o.topic, Payload: []byte(o.payload), QoS: o.qos, PacketID: id})
 }
 
 // work lets both clients read, and the subscriber answer some.
@@ -175,10 +185,13 @@ func (w *crashWorld) subscriberGot(d core.Delivery) {
 
 // settle lets everything come through, then judges.
 func (w *crashWorld) settle() {
-	w.store.Crash()
-	w.start()
+	w.kill()
 	for range 2000 {
 		w.release()
+		if n := w.g.Stats(); n.Delayed > 0 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
 		ds := w.s.Now()
 		for _, d := range append(w.pending, ds...) {
 			w.subscriberGot(d)
@@ -188,7 +201,7 @@ func (w *crashWorld) settle() {
 		for _, d := range as {
 			w.answerOfGateway(d)
 		}
-		if len(ds)+len(as) == 0 && len(w.open) == 0 {
+		if n := w.g.Stats(); len(ds)+len(as) == 0 && len(w.open) == 0 && n.Delayed == 0 {
 			break
 		}
 	}
@@ -210,7 +223,7 @@ func (w *crashWorld) settle() {
 	if n := w.store.Queued("s"); n != 0 {
 		w.t.Errorf("the store still holds %d messages", n)
 	}
-	if p := w.g.Stats(); p.Pending() != 0 {
-		w.t.Errorf("the ledger has %d pending", p.Pending())
+	if p := w.g.Stats(); p.Pending() != 0 || p.Delayed != 0 || p.Store.Delayed != 0 {
+		w.t.Errorf("the ledger has %d pending, %d delayed, %d in the store", p.Pending(), p.Delayed, p.Store.Delayed)
 	}
 }

@@ -27,8 +27,10 @@ type end struct {
 	ready  bool
 	out    []byte
 	late   []core.Completion
-	stop   core.Reason // wished by core
 	closed core.Reason // done
+
+	wish sync.Mutex  // guards stop: a machine may wish it while it gives output
+	stop core.Reason // wished by core
 }
 
 func newEnd(st *stage) *end {
@@ -60,8 +62,8 @@ func (e *end) Complete(c core.Completion) {
 
 // Close implements core.Conn.
 func (e *end) Close(r core.Reason) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.wish.Lock()
+	defer e.wish.Unlock()
 	if e.stop == core.Success {
 		e.stop = r
 	}
@@ -86,9 +88,12 @@ func (e *end) over() core.Reason {
 // step does one thing that is due, if there is any.
 func (e *end) step() bool {
 	e.mu.Lock()
-	late, stop, over := e.late, e.stop, e.closed != core.Success
+	late, over := e.late, e.closed != core.Success
 	e.late = nil
 	e.mu.Unlock()
+	e.wish.Lock()
+	stop := e.stop
+	e.wish.Unlock()
 	t := e.st.gw.T
 	switch {
 	case len(late) > 0:

@@ -73,6 +73,7 @@ func chapters() []chapter {
 		{"Subscribe", slices.Concat(subscribeScenes(), optionScenes())},
 		{"Topic", topicScenes()},
 		{"Share", shareScenes()},
+		{"Place", placeScenes()},
 		{"Frame", slices.Concat(frameScenes(), endScenes())},
 		{"Reason", reasonScenes()},
 		{"Corner", slices.Concat(cornerScenes(), oddScenes(), wrongAckScenes(), keptOptionScenes())},

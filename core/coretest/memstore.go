@@ -20,6 +20,7 @@ type MemStore struct {
 	hold     bool
 	fail     error
 	closed   bool
+	dead     bool
 	stats    core.StoreStats
 }
 
@@ -75,6 +76,35 @@ func (m *MemStore) Crash() {
 	m.mu.Unlock()
 }
 
+// Held is how many batches wait for Release.
+func (m *MemStore) Held() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.held)
+}
+
+// Kill ends the process at a moment when of the batches that wait the first kept had
+// reached the disk, which nobody was told any more. It gives the store to go on with.
+// What the old gateway commits from here on is never heard of.
+func (m *MemStore) Kill(kept int) *MemStore {
+	m.mu.Lock()
+	held := m.held[:kept]
+	m.mu.Unlock()
+	for _, h := range held {
+		m.apply(h.b, nil)
+	}
+	m.Crash()
+	next := NewMemStore()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next.sessions, m.sessions = m.sessions, next.sessions
+	next.retained, m.retained = m.retained, next.retained
+	next.delayed, m.delayed = m.delayed, next.delayed
+	next.stats = m.stats
+	m.dead = true
+	return next
+}
+
 // Fail makes every commit from now on fail with err; nil ends it.
 func (m *MemStore) Fail(err error) {
 	m.mu.Lock()
@@ -88,6 +118,10 @@ func (m *MemStore) Commit(b *core.Batch, done func(error)) error {
 	if m.closed {
 		m.mu.Unlock()
 		return core.ErrStoreClosed
+	}
+	if m.dead {
+		m.mu.Unlock()
+		return nil
 	}
 	if m.hold {
 		m.held = append(m.held, heldCommit{b, done})

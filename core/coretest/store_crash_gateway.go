@@ -50,6 +50,7 @@ type powerWorld struct {
 }
 
 type openPublish struct {
+	topic    string
 	payload  string
 	qos      uint8
 	received bool // PUBREC came: only PUBREL is sent again
@@ -149,7 +150,7 @@ func (w *powerWorld) connect(first bool) {
 		if o := w.open[id]; o.received {
 			w.p.Ack(core.AckRelease, id)
 		} else {
-			w.p.Publish(core.Publish{Topic: "t", Payload: []byte(o.payload), QoS: o.qos, PacketID: id, Dup: true})
+			w.p.Publish(core.Publish{Topic: o.topic, Payload: []byte(o.payload), QoS: o.qos, PacketID: id, Dup: true})
 		}
 	}
 }
@@ -219,7 +220,11 @@ func (w *powerWorld) publish() {
 	o := &openPublish{payload: fmt.Sprint(w.next), qos: uint8(1 + w.rng.IntN(2))}
 	w.open[id] = o
 	w.order = append(w.order, id)
-	w.p.Publish(core.Publish{Topic: "t", Payload: []byte(o.payload), QoS: o.qos, PacketID: id})
+	o.topic = "t"
+	if w.rng.IntN(8) == 0 {
+		o.topic = "$delayed/1/t"
+	}
+	w.p.Publish(core.Publish{Topic: o.topic, Payload: []byte(o.payload), QoS: o.qos, PacketID: id})
 }
 
 // read lets both clients read, and the subscriber answer some. It gives how much
@@ -290,7 +295,7 @@ func (w *powerWorld) settle() {
 
 func (w *powerWorld) pendingInCore() int64 {
 	s := w.g.Stats()
-	return s.Pending()
+	return s.Pending() + s.Delayed
 }
 
 func (w *powerWorld) judge() {
@@ -303,9 +308,9 @@ func (w *powerWorld) judge() {
 		}
 	}
 	s := w.g.Stats()
-	if len(w.open) != 0 || s.Pending() != 0 || s.Store.Queued != 0 || s.Store.Damaged != 0 {
-		w.t.Errorf("%d messages never acknowledged, %d pending by the ledger, %d in the store, %d damaged",
-			len(w.open), s.Pending(), s.Store.Queued, s.Store.Damaged)
+	if len(w.open) != 0 || s.Pending() != 0 || s.Delayed != 0 || s.Store.Delayed != 0 || s.Store.Queued != 0 || s.Store.Damaged != 0 {
+		w.t.Errorf("%d messages never acknowledged, %d pending by the ledger, %d delayed, %d and %d in the store, %d damaged",
+			len(w.open), s.Pending(), s.Delayed, s.Store.Queued, s.Store.Delayed, s.Store.Damaged)
 	}
 	if len(w.acked) == 0 {
 		w.t.Error("nothing was acknowledged")
