@@ -121,10 +121,9 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	}
 	willTopic := ""
 	if r.Will != nil {
-		var reason Reason
-		var detail string
-		if _, willTopic, reason, detail = g.parseDelayed(r.Will.Topic); reason != Success {
-			return g.refuseConnect(t, r, Errorf(reason, "the will topic cannot be used: %s", detail)), false
+		var err *Error
+		if r.Will, willTopic, err = g.placeWill(&placer{res.ClientID, user}, r.Will); err != nil {
+			return g.refuseConnect(t, r, err), false
 		}
 	}
 	if r.Will != nil && !g.mayLeaveWill(r, willTopic, res.ClientID, user, grant) {

@@ -50,6 +50,7 @@ type Gateway struct {
 	origins  originTable
 	retained retainedStore
 	delayed  delayedMessages
+	rewrites []rewrite // the last rule first
 	timers   timerQueue
 	done     completer
 	fans     fans
@@ -88,6 +89,7 @@ func New(o Options) *Gateway {
 	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
 	g.delayed.init(&g.cfg)
+	g.rewrites = compileRewrites(o.Config.Rewrite)
 	g.timers.init()
 	g.done.init()
 	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)

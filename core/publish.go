@@ -13,8 +13,8 @@ import (
 // reading until OpReadable. err is what must end the connection.
 func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
 	t.Count(MessagesReceived, 1)
-	if g.goesElsewhere(p.Topic) {
-		placed, w := g.place(p)
+	if g.goesElsewhere(l.Session, p.Topic) {
+		placed, w := g.place(l.Session, p)
 		return g.publish(t, l, &placed, w)
 	}
 	return g.publish(t, l, p, way{})

@@ -17,13 +17,13 @@ func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uin
 	t.Spend(workFilter * len(r.Filters))
 	w := subscribing{g: g, link: l, r: r}
 	for i := range r.Filters {
-		qos, reason := w.check(t, i)
+		qos, reason, detail := w.check(t, i)
 		t.granted = append(t.granted, qos)
 		t.answers = append(t.answers, reason)
 		t.Count(Subscribes, 1)
 		if reason != Success {
 			t.Count(SubscribesRefused, 1)
-			g.Refuse(t, Refusal{Reason: reason, ClientID: s.id, Detail: "subscribe " + r.Filters[i].Filter})
+			g.Refuse(t, Refusal{Reason: reason, ClientID: s.id, Detail: "subscribe " + r.Filters[i].Filter + detail})
 		}
 	}
 	if !w.add(t) {
@@ -66,13 +66,26 @@ type accepted struct {
 	refused Reason // why the table did not take it, or Success
 }
 
-// check decides about one filter.
-func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason) {
+// check decides about one filter; detail, if any, begins with a colon.
+func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason, detail string) {
 	g, s, f := w.g, w.link.Session, &w.r.Filters[index]
 	p, err := topic.ParseSubscription(f.Filter, g.limits)
 	if err != nil {
-		return 0, TopicFilterInvalid
+		return 0, TopicFilterInvalid, ""
 	}
+	if g.filterGoesElsewhere(s) {
+		who := s.placer()
+		if p, r, detail = g.placeFilter(&who, p); r != Success {
+			return 0, r, ": " + detail
+		}
+	}
+	qos, r = w.allow(t, index, p)
+	return qos, r, ""
+}
+
+// allow decides about a filter that is placed.
+func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8, r Reason) {
+	g, s, f := w.g, w.link.Session, &w.r.Filters[index]
 	if p.Exclusive && p.Shared() {
 		return 0, TopicFilterInvalid // a group is made to be shared
 	}
@@ -274,6 +287,15 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 			t.answers = append(t.answers, unsubscribeReason(err))
 			continue
 		}
+		if g.filterGoesElsewhere(s) {
+			who := s.placer()
+			placed, r, _ := g.placeFilter(&who, p)
+			if r != Success {
+				t.answers = append(t.answers, NoSubscriptionExisted) // it could not have been subscribed
+				continue
+			}
+			p = placed
+		}
 		found := false
 		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, g.peers) })
 		if !found {
@@ -281,7 +303,7 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 			continue
 		}
 		t.answers = append(t.answers, Success)
-		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: f})
+		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw})
 	}
 	g.event(t, EventUnsubscribed, s, nil)
 	if !s.isDurable() || len(ops) == 0 {

@@ -1,5 +1,12 @@
 package mqtt
 
+import "github.com/fairlead-iot/fairlead/core"
+
+// rewriting makes new/X of old/X.
+func rewriting(s *setup) {
+	s.core.Config.Rewrite = []core.RewriteRule{{Action: "all", Source: "old/#", Re: "^old/(.+)$", Dest: "new/$1"}}
+}
+
 // placeScenes are about topics that core leads elsewhere.
 func placeScenes() []scene {
 	return []scene{
@@ -25,6 +32,29 @@ func placeScenes() []scene {
 			34: p closed
 			5: p > 32 .. '$delayed/soon/a' 0002 {} "1"
 			5: p < 40 .. 0002 90`},
+		{name: "rewritten topics", set: rewriting, script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {} 'old/+' 01
+			s < 90 .. 0001 {} 01
+			p > @c 'c2'
+			p < @ok
+			p > 32 .. 'old/a' 0001 {} "1"
+			p < 40 .. 0001
+			s < 32 .. 'new/a' 0001 {} "1"
+			s > a2 .. 0002 {} 'old/+'
+			s < b0 .. 0002 [00 00]
+			p > 30 .. 'old/a' {} "1"
+			s open`},
+		{name: "an alias stands for the topic as it was sent", in: "5", set: rewriting, script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {} 'new/#' 00
+			s < 90 .. 0001 {} 00
+			p > @c 'c2'
+			p < @ok
+			p > 30 .. 'old/a' {23 0001} "1" ; 30 .. '' {23 0001} "2"
+			s < 30 .. 'new/a' {} "1" ; 30 .. 'new/a' {} "2"`},
 		{name: "a delayed Will", script: pair + `
 			w > 10 .. @v 06 0000 {} 'c3' {} '$delayed/5/a' 'bye'
 			w < @ok

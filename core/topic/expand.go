@@ -26,7 +26,7 @@ func Expand(pattern, clientID, username string) (string, bool) {
 			value = username
 		}
 		out.WriteString(pattern[:i])
-		if !expandable(value) || out.Len() == 0 && hidden(value) {
+		if !Fills(value, out.Len() == 0) {
 			return "", false
 		}
 		out.WriteString(value)
@@ -46,6 +46,8 @@ func placeholder(s string) int {
 	return -1
 }
 
-func expandable(value string) bool {
-	return value != "" && !strings.ContainsAny(value, "/+#")
+// Fills says whether value may stand in a topic in place of %c or %u; first, that
+// nothing stands before it. See Expand for what it must not be.
+func Fills(value string, first bool) bool {
+	return value != "" && !strings.ContainsAny(value, "/+#") && !(first && hidden(value))
 }

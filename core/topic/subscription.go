@@ -29,6 +29,13 @@ type Subscription struct {
 // Shared reports whether a group shares the messages of the subscription.
 func (s Subscription) Shared() bool { return s.Share != "" }
 
+// WithFilter is s with another filter behind the same prefixes.
+func (s Subscription) WithFilter(f Filter) Subscription {
+	s.Raw = s.Raw[:len(s.Raw)-len(s.Filter)] + string(f)
+	s.Filter = f
+	return s
+}
+
 // ParseSubscription reads prefixes and filter. $fastlane/, $local/ and
 // $exclusive/ stand first in any order, each once; one share prefix
 // ($share/GROUP/ or $queue/) may follow, and what comes after it is taken
