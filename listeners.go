@@ -130,3 +130,14 @@ func keyed(err error) error {
 	}
 	return errors.Join(errs...)
 }
+
+// mounts are the mount points of the listeners by their names.
+func (c *Config) mounts() map[string]string {
+	out := map[string]string{}
+	for name, l := range c.ActiveListeners() {
+		if l.Mountpoint != "" {
+			out[name] = l.Mountpoint
+		}
+	}
+	return out
+}

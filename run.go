@@ -89,6 +89,7 @@ func (p *parts) restore(ctx context.Context) error {
 	p.core = core.New(core.Options{
 		Config: g.cfg.Core, Store: p.store,
 		Authenticators: g.authenticators(), Exchangers: g.exchangers(), Authorizers: g.authorizers(),
+		Mounts:    g.cfg.mounts(),
 		Anonymous: anonymous(g.cfg.Auth.AllowAnonymous, g.cfg.edge().Listeners),
 		Node:      g.cfg.nodeName(), Version: Version().String(), Log: g.log,
 	})

@@ -119,12 +119,14 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	if grant != nil {
 		user = cmp.Or(grant.Username, c.Username)
 	}
+	who := placer{id: res.ClientID, user: user}
+	err := g.mounts.check(r.Listener, &who)
 	willTopic := ""
-	if r.Will != nil {
-		var err *Error
-		if r.Will, willTopic, err = g.placeWill(&placer{res.ClientID, user}, r.Will); err != nil {
-			return g.refuseConnect(t, r, err), false
-		}
+	if err == nil && r.Will != nil {
+		r.Will, willTopic, err = g.placeWill(&who, r.Will)
+	}
+	if err != nil {
+		return g.refuseConnect(t, r, err), false
 	}
 	if r.Will != nil && !g.mayLeaveWill(r, willTopic, res.ClientID, user, grant) {
 		// Before the session is touched: who is refused changes nothing.
@@ -234,12 +236,16 @@ func (g *Gateway) expiry(asked uint32) uint32 {
 // takeSession finds or makes the session, ends what it replaces, and attaches
 // the connection. ops is what the store must know before the client is told.
 func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) ([]Op, *Error) {
+	mount := g.mounts.ofListener[r.Listener] // enter saw to it that it can be this client's
 	for {
 		old := g.clients.get(res.ClientID)
 		if old != nil && old.user != user {
 			return nil, Errorf(NotAuthorized, "the client id belongs to another user")
 		}
 		if old != nil && !r.CleanStart {
+			if err := g.mayResume(old, mount); err != nil {
+				return nil, err
+			}
 			if ops, ok := g.resumeSession(t, old, r, res, grant); ok {
 				return ops, nil
 			}
@@ -248,7 +254,7 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 			return nil, Errorf(QuotaExceeded, "no more than %d sessions of one user are allowed", g.cfg.MaxSessionsPerUser)
 		}
 		// [MQTT-3.1.2-4] Clean Start, or nothing to resume: a new session.
-		s := &Session{id: res.ClientID, user: user}
+		s := &Session{id: res.ClientID, user: user, mount: mount}
 		var ops []Op
 		if old != nil {
 			var ok bool
@@ -372,7 +378,7 @@ func (g *Gateway) Resume(t *Turn, l Link) {
 
 // recordLocked is the session as the store keeps it.
 func (g *Gateway) recordLocked(s *Session) *SessionRecord {
-	r := &SessionRecord{ClientID: s.id, Username: s.user, Epoch: s.epoch, Expiry: s.expiry}
+	r := &SessionRecord{ClientID: s.id, Username: s.user, Epoch: s.epoch, Expiry: s.expiry, Mount: g.mounts.list[s.mount].template}
 	o := g.origins.get(s.origin)
 	r.Protocol, r.Version, r.Listener = o.protocol, o.version, o.listener
 	if m := s.more; m != nil {

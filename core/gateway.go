@@ -24,10 +24,13 @@ type Options struct {
 	// means never. It is asked when no Authenticator answered.
 	Anonymous func(c *Credentials) bool
 	Sinks     []Sink
-	Peers     Peers  // nil on a single node
-	Node      string // the node's name in $SYS topics
-	Version   string
-	Log       *slog.Logger
+	// Mounts are the mount points of listeners, by their names; ValidateMount says
+	// what they may be.
+	Mounts  map[string]string
+	Peers   Peers  // nil on a single node
+	Node    string // the node's name in $SYS topics
+	Version string
+	Log     *slog.Logger
 }
 
 // Gateway is the façade that adapters call: one session and routing core for
@@ -51,6 +54,7 @@ type Gateway struct {
 	retained retainedStore
 	delayed  delayedMessages
 	rewrites []rewrite // the last rule first
+	mounts   mounts
 	timers   timerQueue
 	done     completer
 	fans     fans
@@ -89,6 +93,7 @@ func New(o Options) *Gateway {
 	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
 	g.delayed.init(&g.cfg)
+	g.mounts.init(o.Mounts)
 	g.rewrites = compileRewrites(o.Config.Rewrite)
 	g.timers.init()
 	g.done.init()

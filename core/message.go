@@ -95,6 +95,7 @@ type Delivery struct {
 	Dup      bool // [MQTT-3.3.1-1]
 	Retain   bool // as this receiver shall see it [MQTT-3.3.1-8..13]
 	Reason   Reason
+	Skip     uint16 // bytes of Msg.Topic that are the receiver's mount point; see Topic
 }
 
 // Will is the Message that core publishes when a connection ends without a

@@ -17,19 +17,20 @@ type way struct {
 // placer is a client as far as it decides where its topics lie.
 type placer struct {
 	id, user string
+	mount    uint16
 }
 
-func (s *Session) placer() placer { return placer{s.id, s.user} }
+func (s *Session) placer() placer { return placer{s.id, s.user, s.mount} }
 
 const delayedPrefix = "$delayed/"
 
 // goesElsewhere says that a message of s to name may not simply be published there.
 func (g *Gateway) goesElsewhere(s *Session, name string) bool {
-	return strings.HasPrefix(name, delayedPrefix) || len(g.rewrites) > 0
+	return s.mount != 0 || len(g.rewrites) > 0 || strings.HasPrefix(name, delayedPrefix)
 }
 
 // filterGoesElsewhere says that the filters of s are not what it says.
-func (g *Gateway) filterGoesElsewhere(s *Session) bool { return len(g.rewrites) > 0 }
+func (g *Gateway) filterGoesElsewhere(s *Session) bool { return s.mount != 0 || len(g.rewrites) > 0 }
 
 // place gives p as it is published: with its topic as the rules see it.
 func (g *Gateway) place(s *Session, p *Publish) (placed Publish, w way) {
@@ -40,8 +41,9 @@ func (g *Gateway) place(s *Session, p *Publish) (placed Publish, w way) {
 }
 
 // placeName gives the Topic Name that name means when who publishes to it: the delay
-// taken off, then rewritten. A rule may lead to $delayed/ itself. The name is as it was
-// where w.reason tells a fault.
+// taken off, then rewritten, then mounted, so that no rule leads out of a mount point.
+// A rule may lead to $delayed/ itself. The name is as it was where w.reason tells a
+// fault.
 func (g *Gateway) placeName(who *placer, name string) (to string, w way) {
 	w.delay, to, w.reason, w.detail = g.parseDelayed(name)
 	if w.reason != Success {
@@ -53,7 +55,7 @@ func (g *Gateway) placeName(who *placer, name string) (to string, w way) {
 	if w.reason != Success {
 		return name, w
 	}
-	return to, w
+	return g.mounts.prefix(who) + to, w
 }
 
 func (g *Gateway) rewriteName(r *rewrite, who *placer, name string, w way) (string, way) {
@@ -108,5 +110,12 @@ func (g *Gateway) placeFilter(who *placer, p topic.Subscription) (topic.Subscrip
 		}
 		p = p.WithFilter(filter)
 	}
-	return p, Success, ""
+	if who.mount == 0 {
+		return p, Success, ""
+	}
+	filter, err := g.limits.ParseFilter(g.mounts.prefix(who) + string(p.Filter))
+	if err != nil {
+		return p, TopicFilterInvalid, "below its mount point: " + err.Error()
+	}
+	return p.WithFilter(filter), Success, ""
 }

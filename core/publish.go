@@ -337,6 +337,9 @@ func (g *Gateway) collect(t *Turn, m *Message, vs []uint32) {
 		if tg.flags&subNoLocal != 0 && tg.session.id == m.Publisher {
 			continue // [MQTT-3.8.3-3]
 		}
+		if tg.flags&subMounted != 0 && !g.below(&tg, m) {
+			continue
+		}
 		t.targets = append(t.targets, tg)
 	}
 }
@@ -447,7 +450,7 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	if tg.flags&subFastlane != 0 {
 		t.Count(FastlaneDelivered, 1)
 	}
-	s.push(t, Delivery{Msg: m, SubID: tg.subID, SubIDs: tg.subIDs, Retain: tg.retained(m)})
+	s.push(t, Delivery{Msg: m, SubID: tg.subID, SubIDs: tg.subIDs, Retain: tg.retained(m), Skip: uint16(g.mounts.length(s))})
 	return Success
 }
 

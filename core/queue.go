@@ -100,7 +100,9 @@ func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 	}
 	c.state = cellSent
 	s.ring.inflight++
-	s.push(t, c.delivery(seq))
+	d := c.delivery(seq)
+	d.Skip = uint16(g.mounts.length(s))
+	s.push(t, d)
 }
 
 func (c *cell) delivery(seq uint64) Delivery {

@@ -37,7 +37,7 @@ type restoring struct {
 // Session takes one stored session.
 func (l *restoring) Session(r SessionRecord) error {
 	g, t := l.g, l.t
-	s := &Session{id: r.ClientID, user: r.Username, epoch: r.Epoch, seq: r.QueueEnd, expiry: r.Expiry, durable: true}
+	s := &Session{id: r.ClientID, user: r.Username, epoch: r.Epoch, seq: r.QueueEnd, expiry: r.Expiry, durable: true, mount: g.mounts.number(r.Mount)}
 	m := s.rarely()
 	m.created, m.left, m.peer = r.Created, r.Disconnected, r.Peer
 	if r.Superuser {

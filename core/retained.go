@@ -130,7 +130,7 @@ func (w *subscribing) startRetained(t *Turn) {
 		case h == 2, h == 1 && !a.fresh: // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
 			continue
 		}
-		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | subRetainAsPublished | subPaced, checked: uint32(a.version)}
+		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | g.mountFlags(s, string(a.parsed.Filter)) | subRetainAsPublished | subPaced, checked: uint32(a.version)}
 		cursors = append(cursors, retainedCursor{filter: string(a.parsed.Filter), cur: new(route.Cursor), tg: tg})
 	}
 	if len(cursors) == 0 {
@@ -207,6 +207,9 @@ func (g *Gateway) giveRetained(t *Turn, tg *target) {
 		}
 		if tg.flags&subNoLocal != 0 && m.Publisher == tg.session.id {
 			continue // [MQTT-3.8.3-3]
+		}
+		if tg.flags&subMounted != 0 && !g.below(tg, m) {
+			continue
 		}
 		t.Count(RetainedMatched, 1)
 		one := *tg

@@ -37,6 +37,7 @@ type Session struct {
 	paused    bool   // the connection waits for OpReadable
 	feeding   bool   // retained messages are being fed by some turn
 	origin    uint16 // protocol, version and listener, in Gateway.origins
+	mount     uint16 // its mount point, in Gateway.mounts; never changes
 	connected uint32 // Unix seconds
 
 	// credit is read without the lock by shared groups: how well the session

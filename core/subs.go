@@ -25,7 +25,7 @@ type subscription struct {
 	flags   subFlags
 }
 
-type subFlags uint8
+type subFlags uint16
 
 const (
 	subNoLocal subFlags = 1 << iota
@@ -35,6 +35,8 @@ const (
 	subCovered // every topic it matches may be delivered: no check per message
 	subExclusive
 	subDurable // its session is durable, which never changes
+	subMounted // its session has a mount point
+	subShy     // begins with a wildcard below it: does not match names that begin with '$' there
 	subPaced   // of a replay: it takes its own measure, and none of it is dropped for want of room
 )
 

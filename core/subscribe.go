@@ -154,7 +154,7 @@ func (w *subscribing) refuseLate(t *Turn) {
 // subscribe adds or replaces one subscription. Inside Update.
 func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID uint32, g *Gateway) {
 	peers := g.peers
-	rec := subscription{session: s.index, subID: subID, qos: a.qos, checked: uint32(a.version), flags: a.flags()}
+	rec := subscription{session: s.index, subID: subID, qos: a.qos, checked: uint32(a.version), flags: a.flags() | g.mountFlags(s, string(a.parsed.Filter))}
 	filter := string(a.parsed.Filter)
 	if n := ss.find(tx, s, &a.parsed); n != 0 { // [MQTT-3.8.4-3]
 		old := ss.at(n)

@@ -57,10 +57,10 @@ func (m *Machine) send(t *core.Turn, s *scratch, o *protocols.Out, d *core.Deliv
 // sendMessage encodes a PUBLISH, or drops it where it is too large for the client
 // or lapsed on the way here.
 func (m *Machine) sendMessage(t *core.Turn, s *scratch, o *protocols.Out, d *core.Delivery) bool {
-	msg, out := d.Msg, &s.outgoing
+	topic, out := d.Topic(), &s.outgoing
 	*out = packet.Outgoing{
-		Topic:    borrow(msg.Topic),
-		Payload:  msg.Payload,
+		Topic:    borrow(topic),
+		Payload:  d.Msg.Payload,
 		QoS:      d.QoS,
 		Dup:      d.Dup, // [MQTT-3.3.1-1] [MQTT-3.3.1-3]
 		Retain:   d.Retain,
@@ -73,7 +73,7 @@ func (m *Machine) sendMessage(t *core.Turn, s *scratch, o *protocols.Out, d *cor
 			return false
 		}
 		if !s.aside { // an alias may reach the client before the topic that it stands for
-			slot = m.chooseAlias(out, msg.Topic)
+			slot = m.chooseAlias(out, topic)
 		}
 		if !m.fitsMessage(out) {
 			// [MQTT-3.1.2-24] [MQTT-3.1.2-25]
@@ -82,7 +82,7 @@ func (m *Machine) sendMessage(t *core.Turn, s *scratch, o *protocols.Out, d *cor
 		}
 	}
 	if slot != nil {
-		slot.note(msg.Topic, out.TopicAlias != 0)
+		slot.note(topic, out.TopicAlias != 0)
 	}
 	if len(out.Payload) <= protocols.ReferenceAbove {
 		o.Buf = out.Append(o.Buf, m.version)

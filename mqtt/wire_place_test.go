@@ -7,6 +7,9 @@ func rewriting(s *setup) {
 	s.core.Config.Rewrite = []core.RewriteRule{{Action: "all", Source: "old/#", Re: "^old/(.+)$", Dest: "new/$1"}}
 }
 
+// mounted lets everything lie below the client's own mount point; c1, c2 and c3 share it.
+func mounted(s *setup) { s.core.Mounts = map[string]string{"": "tenant/"} }
+
 // placeScenes are about topics that core leads elsewhere.
 func placeScenes() []scene {
 	return []scene{
@@ -55,6 +58,39 @@ func placeScenes() []scene {
 			p < @ok
 			p > 30 .. 'old/a' {23 0001} "1" ; 30 .. '' {23 0001} "2"
 			s < 30 .. 'new/a' {} "1" ; 30 .. 'new/a' {} "2"`},
+		{name: "a mount point", set: mounted, script: `
+			s > @c 'c1'
+			s < @ok
+			s > 82 .. 0001 {} '#' 02
+			s < 90 .. 0001 {} 02
+			p > @c 'c2'
+			p < @ok
+			p > 34 .. 'a' 0001 {} "v" ; 62 .. 0001
+			p < 50 .. 0001 ; 70 .. 0001
+			s < 34 .. 'a' 0001 {} "v"
+			s > a2 .. 0002 {} '#'
+			s < b0 .. 0002 [00 00]
+			w > 10 .. @v 06 0000 {} 'c3' {} 'will' 'bye'
+			w < @ok
+			s > 82 .. 0003 {} 'will' 00
+			s < 90 .. 0003 {} 00
+			w lost
+			s < 30 .. 'will' {} "bye"`},
+		{name: "an alias for a topic below a mount point", in: "5", set: mounted, script: `
+			s > 10 .. @v 02 0000 {22 0001} 'c1'
+			s < @ok
+			s > 82 .. 0001 {} '#' 00
+			s < 90 .. 0001 {} 00
+			p > @c 'c2'
+			p < @ok
+			p > 30 .. 'abcde' {23 0001} "1" ; 30 .. '' {23 0001} "2"
+			s < 30 .. 'abcde' {} "1" ; 30 .. 'abcde' {23 0001} "2"
+			p > 30 .. 'abcde' {} "3"
+			s < 30 .. '' {23 0001} "3"`},
+		{name: "a client id that would leave its mount point", set: func(s *setup) { s.core.Mounts = map[string]string{"": "of/%c/"} }, script: `
+			s > @c 'a/b'
+			5: s closed 20 .. 00 85 {}
+			34: s closed 20 02 00 02`},
 		{name: "a delayed Will", script: pair + `
 			w > 10 .. @v 06 0000 {} 'c3' {} '$delayed/5/a' 'bye'
 			w < @ok

@@ -46,6 +46,8 @@ type ListenerConfig struct {
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
 	Origins       []string       `toml:"origins" doc:"origins (scheme://host[:port]) whose pages may open a WebSocket; none: only pages of the same host; * for all"`
 
+	Mountpoint string `toml:"mountpoint" doc:"prefix below which everything lies that clients of this listener publish and subscribe; they do not see it. %c is the client id, %u the user name, each as a level of its own; must end with '/'; see docs/topics.md"`
+
 	AllowAnonymous *bool `toml:"allow_anonymous" doc:"whether clients without credentials may connect here; left out: only where the address is loopback or a unix socket"`
 
 	MaxConnections           int `toml:"max_connections" doc:"connections open at once; 1,000,000 when 0"`

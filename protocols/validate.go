@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
 )
 
 // Validate reports every setting that is out of its bounds or contradicts
@@ -40,6 +42,9 @@ func (c *ListenerConfig) validate(f *faults, adapters []string) {
 	c.validateQUIC(f)
 	c.validateUDP(f)
 	c.validateBounds(f)
+	if err := core.ValidateMount(c.Mountpoint); err != nil {
+		f.add("mountpoint", c.Mountpoint, err.Error())
+	}
 }
 
 func (c *ListenerConfig) validateAddress(f *faults) {

@@ -130,7 +130,7 @@ func (d *coreDevice) Events() (events []string) {
 	}
 	for _, x := range d.c.Now() {
 		if x.Kind == core.DeliverMessage {
-			events = append(events, Arrival(x.Msg.Topic, string(x.Msg.Payload), x.QoS, x.Retain, x.Dup))
+			events = append(events, Arrival(x.Topic(), string(x.Msg.Payload), x.QoS, x.Retain, x.Dup))
 		}
 		if d.hold {
 			d.held = append(d.held, x)
