@@ -263,9 +263,9 @@ func (d *streams) route(v *core.Delivery) protocols.Stream {
 // routeMessage: by the stream of the subscription that matches, that of the exact
 // topic first, then the oldest; else by the first stream.
 func (d *streams) routeMessage(v *core.Delivery) protocols.Stream {
-	s := d.exact[v.Msg.Topic]
+	s := d.exact[v.Topic()]
 	for i := 0; s == 0 && i < len(d.wild); i++ {
-		if topic.Match(d.wild[i].filter, v.Msg.Topic) {
+		if topic.Match(d.wild[i].filter, v.Topic()) {
 			s = d.wild[i].stream
 		}
 	}

@@ -7,8 +7,10 @@ func rewriting(s *setup) {
 	s.core.Config.Rewrite = []core.RewriteRule{{Action: "all", Source: "old/#", Re: "^old/(.+)$", Dest: "new/$1"}}
 }
 
-// mounted lets everything lie below the client's own mount point; c1, c2 and c3 share it.
-func mounted(s *setup) { s.core.Mounts = map[string]string{"": "tenant/"} }
+// mountAt mounts the clients of the scene's listener, whatever transport it has.
+func mountAt(point string) func(*setup) {
+	return func(s *setup) { s.core.Mounts = map[string]string{"": point, "l": point} }
+}
 
 // placeScenes are about topics that core leads elsewhere.
 func placeScenes() []scene {
@@ -58,7 +60,7 @@ func placeScenes() []scene {
 			p < @ok
 			p > 30 .. 'old/a' {23 0001} "1" ; 30 .. '' {23 0001} "2"
 			s < 30 .. 'new/a' {} "1" ; 30 .. 'new/a' {} "2"`},
-		{name: "a mount point", set: mounted, script: `
+		{name: "a mount point", set: mountAt("tenant/"), script: `
 			s > @c 'c1'
 			s < @ok
 			s > 82 .. 0001 {} '#' 02
@@ -76,7 +78,7 @@ func placeScenes() []scene {
 			s < 90 .. 0003 {} 00
 			w lost
 			s < 30 .. 'will' {} "bye"`},
-		{name: "an alias for a topic below a mount point", in: "5", set: mounted, script: `
+		{name: "an alias for a topic below a mount point", in: "5", set: mountAt("tenant/"), script: `
 			s > 10 .. @v 02 0000 {22 0001} 'c1'
 			s < @ok
 			s > 82 .. 0001 {} '#' 00
@@ -87,7 +89,7 @@ func placeScenes() []scene {
 			s < 30 .. 'abcde' {} "1" ; 30 .. 'abcde' {23 0001} "2"
 			p > 30 .. 'abcde' {} "3"
 			s < 30 .. '' {23 0001} "3"`},
-		{name: "a client id that would leave its mount point", set: func(s *setup) { s.core.Mounts = map[string]string{"": "of/%c/"} }, script: `
+		{name: "a client id that would leave its mount point", set: mountAt("of/%c/"), script: `
 			s > @c 'a/b'
 			5: s closed 20 .. 00 85 {}
 			34: s closed 20 02 00 02`},
