@@ -51,6 +51,8 @@ type Config struct {
 	AuthBacklogPerAddress int           `toml:"auth_backlog_per_address" doc:"of them, those of one address (IPv6: of one /64); addresses have their turns one after the other, so that one that guesses passwords waits behind itself; 0 means no limit of its own"`
 	Rewrite               []RewriteRule `toml:"rewrite" doc:"topics that become others, see docs/topics.md: what clients publish and subscribe is changed before any access rule is asked"`
 
+	Subscriptions []ProxySubscription `toml:"subscriptions" doc:"subscriptions that clients have without asking for them (proxy subscriptions), see docs/topics.md"`
+
 	AuthExchangeSteps int `toml:"auth_exchange_steps" doc:"steps of one such authentication; SCRAM takes two or three"`
 	AuthExchangeBytes int `toml:"auth_exchange_bytes" unit:"bytes" doc:"bytes of Authentication Data in one step; nobody is known yet, so nobody may have much kept"`
 }
@@ -121,6 +123,7 @@ func (c *Config) Validate() error {
 	in("auth_exchange_steps", c.AuthExchangeSteps, 1, 100)
 	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	in("rewrite", len(c.Rewrite), 0, maxRewrites)
+	in("subscriptions", len(c.Subscriptions), 0, maxProxies)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
 		errs = append(errs, err)
 	}

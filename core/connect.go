@@ -162,11 +162,12 @@ func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, use
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
-	if len(ops) == 0 {
-		g.entered(t, r, res)
+	proxies, more := g.subscribeProxies(t, res.Link, r.Listener)
+	if ops = append(ops, more...); len(ops) == 0 {
+		g.entered(t, r, res, proxies)
 		return res, false
 	}
-	t.commitAlone(ops, &entering{g: g, r: r, res: res})
+	t.commitAlone(ops, &entering{g: g, r: r, res: res, proxies: proxies})
 	return nil, true
 }
 
@@ -175,25 +176,33 @@ type entering struct {
 	g   *Gateway
 	r   *ConnectRequest
 	res *ConnectResult
+
+	proxies *subscribing // what the configuration subscribed for it, or nil
 }
 
 func (e *entering) committed(t *Turn, err error) {
 	res := e.res
 	if reason := storeReason(err); reason != Success {
+		if e.proxies != nil {
+			e.proxies.undo()
+		}
 		e.g.leave(t, res.Link)
 		res = e.g.refuseConnect(t, e.r, &Error{Reason: reason, Detail: "the session cannot be stored", Err: err})
 	} else {
-		e.g.entered(t, e.r, res)
+		e.g.entered(t, e.r, res, e.proxies)
 	}
 	t.complete(e.r.Conn, Completion{Op: OpConnect, Connect: res})
 }
 
-func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult) {
+func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult, proxies *subscribing) {
 	if r.auth != nil {
 		r.auth.enter(r, res)
 	}
 	t.Count(Connects, 1)
 	g.event(t, EventConnected, res.Link.Session, nil)
+	if proxies != nil {
+		proxies.startRetained(t)
+	}
 }
 
 func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *ConnectResult {

@@ -25,7 +25,7 @@ func (ss *subscriptions) dropExclusive(tx *route.Tx, sub *subscription) {
 // settleExclusive forgets a stored subscription that another session holds
 // already. A crash can leave two: its old holder's end was not yet stored, or
 // could not be, when the next one's subscription was.
-func (l *restoring) settleExclusive(s *Session, filter string) {
+func (l *restoring) settleExclusive(s *Session, filter string, proxy bool) {
 	l.g.Refuse(l.t, Refusal{Reason: ExclusiveTaken, ClientID: s.id, Detail: "restore " + filter})
-	l.forget = append(l.forget, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: filter})
+	l.forget = append(l.forget, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: filter, Proxy: proxy})
 }

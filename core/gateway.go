@@ -55,6 +55,8 @@ type Gateway struct {
 	delayed  delayedMessages
 	rewrites []rewrite // the last rule first
 	mounts   mounts
+	proxies  []proxyRule
+	proxied  bool // there are proxy subscriptions: by the configuration, or restored ones
 	timers   timerQueue
 	done     completer
 	fans     fans
@@ -94,6 +96,8 @@ func New(o Options) *Gateway {
 	g.retained.init(&g.cfg)
 	g.delayed.init(&g.cfg)
 	g.mounts.init(o.Mounts)
+	g.proxies = compileProxies(o.Config.Subscriptions)
+	g.proxied = len(g.proxies) > 0
 	g.rewrites = compileRewrites(o.Config.Rewrite)
 	g.timers.init()
 	g.done.init()

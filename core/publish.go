@@ -294,7 +294,7 @@ func (tg *target) retained(m *Message) bool {
 
 // match fills t.targets with m's receivers and gives the nodes that have some.
 func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
-	t.targets = t.targets[:0]
+	t.targets, t.twins = t.targets[:0], false
 	entries, truncated := 0, false
 	t.reader.Match(m.Topic, func(ms *route.Matches) {
 		entries, truncated = ms.Entries(), ms.Truncated
@@ -312,7 +312,7 @@ func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
 		g.drop(t, m, "", MatchWorkLimit)
 		t.Count(Matched, 1)
 	}
-	if entries > 1 && len(t.targets) > 1 {
+	if (entries > 1 || t.twins) && len(t.targets) > 1 {
 		t.mergeTargets()
 	}
 	return nodes
@@ -340,6 +340,7 @@ func (g *Gateway) collect(t *Turn, m *Message, vs []uint32) {
 		if tg.flags&subMounted != 0 && !g.below(&tg, m) {
 			continue
 		}
+		t.twins = t.twins || tg.flags&subTwin != 0
 		t.targets = append(t.targets, tg)
 	}
 }

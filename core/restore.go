@@ -84,17 +84,22 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 	if s == nil {
 		return fmt.Errorf("a subscription of unknown session %q", clientID)
 	}
-	p, err := topic.ParseSubscription(r.Filter, topic.Limits{Levels: 1 << 16, Length: 1 << 16})
+	p, err := topic.ParseSubscription(r.Filter, unlimited())
 	if err != nil {
 		return fmt.Errorf("session %q: stored filter %q: %w", clientID, r.Filter, err)
 	}
 	// Not covered: each delivery is checked until the client subscribes anew, for
 	// the rules may have changed since.
 	req := FilterRequest{Filter: r.Filter, SubscribeOptions: r.SubscribeOptions}
-	a := accepted{request: &req, parsed: p, qos: r.QoS, durable: true}
+	a := accepted{request: &req, parsed: p, qos: r.QoS, durable: true, proxy: r.Proxy}
+	if r.Proxy {
+		l.g.proxied = true
+		more := s.rarely()
+		more.proxies = append(more.proxies, r.Filter)
+	}
 	l.g.routes.Update(func(tx *route.Tx) { l.g.subs.subscribe(tx, s, &a, r.SubID, l.g) })
 	if a.refused == ExclusiveTaken {
-		l.settleExclusive(s, r.Filter)
+		l.settleExclusive(s, r.Filter, r.Proxy)
 	}
 	return nil
 }

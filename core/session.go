@@ -63,6 +63,7 @@ type rare struct {
 	received []receivedID // inbound QoS 2 identifiers not yet released
 	acks     ackQueue
 	replays  replays
+	proxies  []string // filters of its proxy subscriptions
 	created  int64
 	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
 	willAt   int64

@@ -28,8 +28,8 @@ type subKey struct {
 	kind    subFlags
 }
 
-// subKinds are the prefixes that make a subscription another one.
-const subKinds = subFastlane | subLocal | subExclusive
+// subKinds are the prefixes that make a subscription another one, and who asked for it.
+const subKinds = subFastlane | subLocal | subExclusive | subProxy
 
 func (s *subscription) key() subKey {
 	return subKey{s.session, s.entry, s.group, s.flags & subKinds}
@@ -106,13 +106,17 @@ func (x *subIndex) grow(ss *subscriptions) {
 	}
 }
 
-// find gives the number of s's subscription that p names, or 0. Inside Update.
-func (ss *subscriptions) find(tx *route.Tx, s *Session, p *topic.Subscription) uint32 {
+// find gives the number of s's subscription that p names, its own or the proxy one, or
+// 0. Inside Update.
+func (ss *subscriptions) find(tx *route.Tx, s *Session, p *topic.Subscription, proxy bool) uint32 {
 	entry, ok := tx.Find(string(p.Filter))
 	if !ok {
 		return 0
 	}
 	k := subKey{session: s.index, entry: entry, kind: prefixes(p)}
+	if proxy {
+		k.kind |= subProxy
+	}
 	if p.Shared() {
 		if k.group = ss.byName[groupKey{string(p.Filter), p.Share}]; k.group == 0 {
 			return 0

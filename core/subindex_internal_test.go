@@ -31,7 +31,7 @@ func TestSubscriptionIndex(t *testing.T) {
 			t.Fatal(f, err)
 		}
 		var got uint32
-		g.routes.Update(func(tx *route.Tx) { got = g.subs.find(tx, s, &p) })
+		g.routes.Update(func(tx *route.Tx) { got = g.subs.find(tx, s, &p, false) })
 		if got != held[key] {
 			t.Fatalf("step %d: %s is record %d, want %d", step, key, got, held[key])
 		}
@@ -48,10 +48,10 @@ func TestSubscriptionIndex(t *testing.T) {
 			a := accepted{request: &FilterRequest{Filter: f}, parsed: p}
 			g.routes.Update(func(tx *route.Tx) {
 				g.subs.subscribe(tx, s, &a, 0, g)
-				held[key] = g.subs.find(tx, s, &p)
+				held[key] = g.subs.find(tx, s, &p, false)
 			})
 		default:
-			g.routes.Update(func(tx *route.Tx) { g.subs.unsubscribe(tx, s, &p, nil) })
+			g.routes.Update(func(tx *route.Tx) { g.subs.unsubscribe(tx, s, &p, false, nil) })
 			delete(held, key)
 		}
 	}

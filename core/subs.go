@@ -37,6 +37,8 @@ const (
 	subDurable // its session is durable, which never changes
 	subMounted // its session has a mount point
 	subShy     // begins with a wildcard below it: does not match names that begin with '$' there
+	subProxy   // the configuration subscribed it, not the client
+	subTwin    // the client has the same filter both ways
 	subPaced   // of a replay: it takes its own measure, and none of it is dropped for want of room
 )
 
@@ -140,7 +142,9 @@ func (ss *subscriptions) leave(routes *route.Table, s *Session, peers Peers) {
 func (ss *subscriptions) drop(tx *route.Tx, s *Session, n uint32, peers Peers) {
 	sub := ss.at(n)
 	ss.unlink(s, n)
-	ss.dropExclusive(tx, sub)
+	if !ss.unpair(sub) {
+		ss.dropExclusive(tx, sub)
+	}
 	local, filter := sub.flags&subLocal != 0, ""
 	if peers != nil {
 		filter = tx.Filter(sub.entry)

@@ -52,6 +52,7 @@ type subscribing struct {
 	accept  []accepted
 	granted []uint8
 	reasons []Reason
+	proxy   bool // the configuration asks, nobody waits for an answer
 }
 
 type accepted struct {
@@ -60,6 +61,7 @@ type accepted struct {
 	qos     uint8
 	covered bool
 	durable bool // its session is
+	proxy   bool
 	version uint64
 	index   int    // in the SUBSCRIBE
 	fresh   bool   // it did not exist before
@@ -101,7 +103,7 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		}
 		qos = 0
 	}
-	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable, proxy: w.proxy}
 	if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 		return 0, NotAuthorized
 	}
@@ -144,6 +146,10 @@ func (w *subscribing) refuseLate(t *Turn) {
 			kept = append(kept, a)
 			continue
 		}
+		if w.proxy {
+			w.refuse(t, a.refused, a.request.Filter)
+			continue
+		}
 		t.answers[a.index] = a.refused
 		t.Count(SubscribesRefused, 1)
 		w.g.Refuse(t, Refusal{Reason: a.refused, ClientID: w.link.Session.id, Detail: "subscribe " + a.request.Filter})
@@ -156,10 +162,11 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	peers := g.peers
 	rec := subscription{session: s.index, subID: subID, qos: a.qos, checked: uint32(a.version), flags: a.flags() | g.mountFlags(s, string(a.parsed.Filter))}
 	filter := string(a.parsed.Filter)
-	if n := ss.find(tx, s, &a.parsed); n != 0 { // [MQTT-3.8.4-3]
+	if n := ss.find(tx, s, &a.parsed, a.proxy); n != 0 { // [MQTT-3.8.4-3]
 		old := ss.at(n)
 		rec.entry, rec.group = old.entry, old.group
 		rec.next, rec.prev, rec.chain = old.next, old.prev, old.chain
+		rec.flags |= old.flags & subTwin
 		*old = rec
 		if rec.group != 0 {
 			ss.groups[rec.group].put(s, rec)
@@ -185,6 +192,9 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	rec.entry = entry
 	*ss.at(n) = rec
 	ss.link(s, n)
+	if g.proxied {
+		ss.pair(n)
+	}
 	if rec.group != 0 {
 		ss.groups[rec.group].put(s, rec)
 	}
@@ -203,6 +213,7 @@ func (a *accepted) flags() (f subFlags) {
 	set(a.request.RetainAsPublished, subRetainAsPublished)
 	set(a.covered, subCovered)
 	set(a.durable, subDurable)
+	set(a.proxy, subProxy)
 	return f | prefixes(&a.parsed)
 }
 
@@ -234,7 +245,7 @@ func (w *subscribing) ops() []Op {
 	for i := range w.accept {
 		a := &w.accept[i]
 		ops = append(ops, Op{Kind: OpPutSubscription, Session: s.id, Subscription: &SubscriptionRecord{
-			Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID}})
+			Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID, Proxy: w.proxy}})
 	}
 	return ops
 }
@@ -266,7 +277,7 @@ func (w *subscribing) undo() {
 	g.routes.Update(func(tx *route.Tx) {
 		for i := range w.accept {
 			if w.accept[i].fresh {
-				g.subs.unsubscribe(tx, w.link.Session, &w.accept[i].parsed, g.peers)
+				g.subs.unsubscribe(tx, w.link.Session, &w.accept[i].parsed, w.proxy, g.peers)
 			}
 		}
 	})
@@ -296,14 +307,20 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 			}
 			p = placed
 		}
-		found := false
-		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, g.peers) })
+		found, proxy := false, false
+		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, false, g.peers) })
+		if !found && g.proxied { // the client's own goes first
+			g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, true, g.peers) })
+			if proxy = found; found {
+				s.forgetProxy(p.Raw)
+			}
+		}
 		if !found {
 			t.answers = append(t.answers, NoSubscriptionExisted)
 			continue
 		}
 		t.answers = append(t.answers, Success)
-		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw})
+		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw, Proxy: proxy})
 	}
 	g.event(t, EventUnsubscribed, s, nil)
 	if !s.isDurable() || len(ops) == 0 {
@@ -320,11 +337,11 @@ func unsubscribeReason(err error) Reason {
 	return TopicFilterInvalid
 }
 
-func (ss *subscriptions) unsubscribe(tx *route.Tx, s *Session, p *topic.Subscription, peers Peers) bool {
+func (ss *subscriptions) unsubscribe(tx *route.Tx, s *Session, p *topic.Subscription, proxy bool, peers Peers) bool {
 	if s.gone {
 		return false
 	}
-	n := ss.find(tx, s, p)
+	n := ss.find(tx, s, p, proxy)
 	if n == 0 {
 		return false
 	}

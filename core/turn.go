@@ -24,6 +24,7 @@ type Turn struct {
 	targets []target
 	fan     *fan    // that the latest publish began, or nil
 	fans    []*fan  // to go on with
+	twins   bool    // some of them are of clients that have one filter twice
 	commit  *commit // what this turn wants the store to keep, nil for nothing
 	granted []uint8
 	answers []Reason

@@ -12,6 +12,11 @@ func mountAt(point string) func(*setup) {
 	return func(s *setup) { s.core.Mounts = map[string]string{"": point, "l": point} }
 }
 
+// proxied subscribes everyone to what is for it.
+func proxied(s *setup) {
+	s.core.Config.Subscriptions = []core.ProxySubscription{{Filter: "to/%c", QoS: 1}}
+}
+
 // placeScenes are about topics that core leads elsewhere.
 func placeScenes() []scene {
 	return []scene{
@@ -93,6 +98,30 @@ func placeScenes() []scene {
 			s > @c 'a/b'
 			5: s closed 20 .. 00 85 {}
 			34: s closed 20 02 00 02`},
+		{name: "a proxy subscription", set: proxied, script: `
+			s > @k 'c1'
+			s < @ok
+			p > @c 'c2'
+			p < @ok
+			p > 32 .. 'to/c1' 0001 {} "1"
+			p < 40 .. 0001
+			s < 32 .. 'to/c1' 0001 {} "1"
+			s > 40 .. 0001 ; 82 .. 0001 {} 'to/c1' 00
+			s < 90 .. 0001 {} 00
+			p > 32 .. 'to/c1' 0002 {} "2"   // once, at the higher QoS
+			p < 40 .. 0002
+			s < 32 .. 'to/c1' 0002 {} "2"
+			s > 40 .. 0002 ; a2 .. 0002 {} 'to/c1'
+			s < b0 .. 0002 [00 00]
+			s lost
+			p > 32 .. 'to/c1' 0003 {} "3"
+			p < 40 .. 0003
+			s > @k 'c1'
+			s < @again 32 .. 'to/c1' 0003 {} "3"
+			s > 40 .. 0003 ; a2 .. 0003 {} 'to/c1'
+			s < b0 .. 0003 [00 00]
+			p > 30 .. 'to/c1' {} "4"
+			s open`},
 		{name: "a delayed Will", script: pair + `
 			w > 10 .. @v 06 0000 {} 'c3' {} '$delayed/5/a' 'bye'
 			w < @ok

@@ -29,6 +29,26 @@ type Subscription struct {
 // Shared reports whether a group shares the messages of the subscription.
 func (s Subscription) Shared() bool { return s.Share != "" }
 
+// String writes s with its prefixes in one fixed order.
+func (s Subscription) String() string {
+	var out strings.Builder
+	for _, p := range []struct {
+		set  bool
+		text string
+	}{{s.Exclusive, exclusivePrefix}, {s.Local, localPrefix}, {s.Fastlane, fastlanePrefix}} {
+		if p.set {
+			out.WriteString(p.text)
+		}
+	}
+	switch {
+	case s.Share == QueueGroup:
+		out.WriteString(queuePrefix)
+	case s.Shared():
+		out.WriteString(sharePrefix + s.Share + "/")
+	}
+	return out.String() + string(s.Filter)
+}
+
 // WithFilter is s with another filter behind the same prefixes.
 func (s Subscription) WithFilter(f Filter) Subscription {
 	s.Raw = s.Raw[:len(s.Raw)-len(s.Filter)] + string(f)

@@ -1,0 +1,264 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/fairlead-iot/fairlead/core/route"
+	"github.com/fairlead-iot/fairlead/core/topic"
+)
+
+// ProxySubscription is one table [[core.subscriptions]]: a subscription that clients
+// have without asking for it, from each connect on, over every protocol.
+type ProxySubscription struct {
+	Filter            string   `toml:"filter" doc:"topic filter, with its prefixes such as $share/GROUP/; %c is the client id, %u the user name; a client for whom one of them is empty or holds / + # does without"`
+	QoS               uint8    `toml:"qos" doc:"0, 1 or 2"`
+	NoLocal           bool     `toml:"no_local" doc:"not the client's own messages"`
+	RetainAsPublished bool     `toml:"retain_as_published" doc:"messages keep their RETAIN flag"`
+	RetainHandling    uint8    `toml:"retain_handling" doc:"retained messages are sent at each connect (0), with a new session (1), never (2)"`
+	Listeners         []string `toml:"listeners" doc:"only clients of these listeners; none: of all"`
+	ClientID          string   `toml:"client_id" doc:"only clients whose client id this regular expression (RE2) matches"`
+	Username          string   `toml:"username" doc:"only clients whose user name this regular expression matches"`
+}
+
+// Validate reports everything that is wrong with the subscription.
+func (p *ProxySubscription) Validate() error {
+	_, err := p.compile()
+	return err
+}
+
+// proxyRule is a ProxySubscription in its working form.
+type proxyRule struct {
+	*ProxySubscription
+	clientID, username *regexp.Regexp // nil for everyone
+}
+
+func (p *ProxySubscription) compile() (r proxyRule, err error) {
+	var errs []error
+	r.ProxySubscription = p
+	filter, _ := topic.Expand(p.Filter, "c", "u")
+	sub, err := topic.ParseSubscription(filter, topic.Limits{Length: topic.MaxLength})
+	switch {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("filter = %q: is no topic filter: %w", p.Filter, err))
+	case sub.Shared() && p.NoLocal:
+		errs = append(errs, errors.New("no_local: cannot be with a shared subscription [MQTT-3.8.3-4]"))
+	case sub.Shared() && sub.Exclusive:
+		errs = append(errs, fmt.Errorf("filter = %q: a group is made to be shared, it cannot be exclusive", p.Filter))
+	}
+	if p.QoS > 2 {
+		errs = append(errs, fmt.Errorf("qos = %d: must be 0, 1 or 2", p.QoS))
+	}
+	if p.RetainHandling > 2 {
+		errs = append(errs, fmt.Errorf("retain_handling = %d: must be 0, 1 or 2", p.RetainHandling))
+	}
+	condition := func(key, text string) (re *regexp.Regexp) {
+		if text == "" {
+			return nil
+		}
+		if re, err = regexp.Compile(text); err != nil {
+			errs = append(errs, fmt.Errorf("%s = %q: %w", key, text, err))
+		}
+		return re
+	}
+	r.clientID, r.username = condition("client_id", p.ClientID), condition("username", p.Username)
+	return r, errors.Join(errs...)
+}
+
+// maxProxies bounds what each connect looks through.
+const maxProxies = 1000
+
+// compileProxies leaves out what Validate tells of.
+func compileProxies(ps []ProxySubscription) (rules []proxyRule) {
+	for i := range ps {
+		if r, err := ps[i].compile(); err == nil {
+			rules = append(rules, r)
+		}
+	}
+	return rules
+}
+
+// fits says whether the rule is for a client of listener.
+func (r *proxyRule) fits(who *Session, listener string) bool {
+	return (len(r.Listeners) == 0 || slices.Contains(r.Listeners, listener)) &&
+		(r.clientID == nil || r.clientID.MatchString(who.id)) &&
+		(r.username == nil || r.username.MatchString(who.user))
+}
+
+// subscribeProxies gives the client that l has just connected its proxy subscriptions,
+// and takes back those that it has no more. ops is what the store must keep; w, unless
+// nil, is to go on once it has.
+func (g *Gateway) subscribeProxies(t *Turn, l Link, listener string) (w *subscribing, ops []Op) {
+	s := l.Session
+	had := s.proxies()
+	if len(g.proxies) == 0 && len(had) == 0 {
+		return nil, nil
+	}
+	w = &subscribing{g: g, link: l, r: &SubscribeRequest{}, proxy: true}
+	for i := range g.proxies {
+		w.want(t, &g.proxies[i], listener)
+	}
+	for i := range w.r.Filters {
+		t.Count(Subscribes, 1)
+		if _, reason, detail := w.check(t, i); reason != Success {
+			w.refuse(t, reason, w.r.Filters[i].Filter+detail)
+		}
+	}
+	if !w.add(t) {
+		return nil, nil // taken over meanwhile
+	}
+	w.refuseLate(t)
+	if len(w.accept) > 0 {
+		g.event(t, EventSubscribed, s, nil)
+	}
+	return w, append(w.ops(), w.settleProxies(had)...)
+}
+
+// want adds the rule's filter, if it is for this client.
+func (w *subscribing) want(t *Turn, p *proxyRule, listener string) {
+	s := w.link.Session
+	if !p.fits(s, listener) {
+		return
+	}
+	filter, ok := topic.Expand(p.Filter, s.id, s.user)
+	if !ok {
+		t.Count(Subscribes, 1)
+		w.refuse(t, TopicFilterInvalid, p.Filter+": the client id or user name is empty or holds / + #")
+		return
+	}
+	w.r.Filters = append(w.r.Filters, FilterRequest{Filter: filter, SubscribeOptions: SubscribeOptions{
+		QoS: p.QoS, NoLocal: p.NoLocal, RetainAsPublished: p.RetainAsPublished, RetainHandling: p.RetainHandling}})
+}
+
+func (w *subscribing) refuse(t *Turn, r Reason, detail string) {
+	t.Count(SubscribesRefused, 1)
+	w.g.Refuse(t, Refusal{Reason: r, ClientID: w.link.Session.id, Detail: "proxy subscribe " + detail})
+}
+
+// settleProxies notes what the session has now, and ends what it had before.
+func (w *subscribing) settleProxies(had []string) (ops []Op) {
+	s, has := w.link.Session, []string(nil)
+	for i := range w.accept {
+		if raw := w.accept[i].parsed.Raw; !slices.Contains(has, raw) {
+			has = append(has, raw)
+		}
+	}
+	s.mu.Lock()
+	durable := s.durable
+	s.rarely().proxies = has
+	s.mu.Unlock()
+	for _, raw := range had {
+		p, err := topic.ParseSubscription(raw, unlimited())
+		if err != nil || slices.Contains(has, raw) {
+			continue
+		}
+		w.g.routes.Update(func(tx *route.Tx) { w.g.subs.unsubscribe(tx, s, &p, true, w.g.peers) })
+		if durable {
+			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: raw, Proxy: true})
+		}
+	}
+	return ops
+}
+
+// unlimited is for filters that were accepted once.
+func unlimited() topic.Limits { return topic.Limits{Levels: 1 << 16, Length: 1 << 16} }
+
+// proxies are the filters of the session's proxy subscriptions.
+func (s *Session) proxies() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more == nil {
+		return nil
+	}
+	return s.more.proxies
+}
+
+// forgetProxy notes that the client has ended one of them itself.
+func (s *Session) forgetProxy(raw string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more != nil {
+		s.more.proxies = slices.DeleteFunc(slices.Clone(s.more.proxies), func(p string) bool { return p == raw })
+	}
+}
+
+// A client may have one filter twice: by itself and by proxy. Both records are marked
+// as twins; a message that both match is one delivery.
+
+// twin gives the other record of sub's filter, or 0. Inside Update.
+func (ss *subscriptions) twin(sub *subscription) uint32 {
+	k := sub.key()
+	k.kind ^= subProxy
+	return ss.index.get(ss, k)
+}
+
+// pair marks record n and its twin, if there is one. Inside Update.
+func (ss *subscriptions) pair(n uint32) {
+	if other := ss.twin(ss.at(n)); other != 0 {
+		ss.at(n).flags |= subTwin
+		ss.at(other).flags |= subTwin
+	}
+}
+
+// unpair leaves the twin of sub, which ends, alone with what both had: an exclusive
+// filter. false: there is none. Inside Update.
+func (ss *subscriptions) unpair(sub *subscription) bool {
+	if sub.flags&subTwin == 0 {
+		return false
+	}
+	other := ss.twin(sub)
+	if other == 0 {
+		return false
+	}
+	ss.at(other).flags &^= subTwin
+	return true
+}
+
+// SubscriptionInfo describes one subscription for administration.
+type SubscriptionInfo struct {
+	Filter            string // prefixes and mount point included
+	QoS               uint8
+	NoLocal           bool
+	RetainAsPublished bool
+	SubID             uint32 // 0 for none
+	Proxy             bool   // the configuration subscribed it
+}
+
+// Subscriptions gives at most max subscriptions of a client; ok is false when it has no
+// session. Weakly consistent.
+func (g *Gateway) Subscriptions(clientID string, max int) (list []SubscriptionInfo, ok bool) {
+	s := g.clients.get(clientID)
+	if s == nil {
+		return nil, false
+	}
+	at, more := uint32(0), true
+	for more && len(list) < max {
+		g.routes.Update(func(tx *route.Tx) {
+			n := s.firstSub
+			if at != 0 {
+				n = at
+			}
+			for range updateSlice {
+				if more = n != 0 && !s.gone && g.subs.at(n).session == s.index && len(list) < max; !more {
+					return
+				}
+				list = append(list, g.subs.describe(tx, n))
+				n = g.subs.at(n).next
+			}
+			at, more = n, n != 0
+		})
+	}
+	return list, true
+}
+
+func (ss *subscriptions) describe(tx *route.Tx, n uint32) SubscriptionInfo {
+	sub := ss.at(n)
+	has := func(f subFlags) bool { return sub.flags&f != 0 }
+	p := topic.Subscription{Filter: topic.Filter(tx.Filter(sub.entry)), Fastlane: has(subFastlane), Local: has(subLocal), Exclusive: has(subExclusive)}
+	if sub.group != 0 {
+		p.Share = ss.groups[sub.group].key.share
+	}
+	return SubscriptionInfo{Filter: p.String(), QoS: sub.qos, NoLocal: has(subNoLocal), RetainAsPublished: has(subRetainAsPublished), SubID: sub.subID, Proxy: has(subProxy)}
+}
