@@ -59,6 +59,7 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 	switch r.change {
 	case OpEnqueue:
 		g.cellCommitted(t, r, reason)
+		g.trim(s)
 		if s.ended && reason == Success {
 			// It raced with the end of its session: under the same ClientID a new
 			// one may exist, whose numbers begin above.
@@ -66,6 +67,11 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 		}
 	case OpReleased:
 		g.cellReleasedInStore(t, r, reason)
+	case OpAck:
+		if reason != Success && !s.ended { // the store still has it, and gives it again
+			s.pending++
+			t.Count(Restored, 1)
+		}
 	}
 	if f := m.fetch; f != nil && r.gen < m.generation {
 		if f.wait--; f.wait == 0 {
@@ -79,7 +85,7 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 // could not keep it.
 func (g *Gateway) cellCommitted(t *Turn, r cellRef, reason Reason) {
 	s := r.s
-	if reason != Success && !s.ended {
+	if !s.forgetDoomed(r.seq) && reason != Success && !s.ended {
 		s.pending--
 		g.drop(t, r.msg, s.id, reason)
 	}
@@ -183,6 +189,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		t.closeLater(s.conn, storeReason(err))
 		return
 	}
+	s.more.narrow(got, g.cfg.MaxInflight)
 	last := uint64(0) // behind what was restored
 	for i := range got {
 		last = got[i].Seq + 1
@@ -207,6 +214,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		s.spilled = false
 	}
 	g.pump(t, s)
+	g.dropExcess(t, s)
 }
 
 // restoreCell puts a stored entry into the ring, behind what is there, unless the
@@ -217,6 +225,7 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, v
 	}
 	s.ring = padTo(s.ring, q.Seq)
 	c := cell{msg: q.Msg, qos: q.QoS, retain: q.Retain, vetted: version, state: cellQueued, dup: q.Seq < s.more.sent}
+	s.ring.spared = max(s.ring.spared, s.more.exempt)
 	if n := len(q.SubIDs); n == 1 {
 		c.subID = q.SubIDs[0]
 	} else if n > 1 {

@@ -16,8 +16,9 @@ type Config struct {
 
 	ReceiveMaximum uint16 `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
 	MaxInflight    int    `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
-	MaxQueued      int    `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; newer ones beyond it are dropped as queue_full"`
+	MaxQueued      int    `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; beyond it some are dropped as queue_full"`
 	MaxQueuedBytes int    `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
+	QueueDrop      string `toml:"queue_drop" oneof:"newest,oldest" doc:"what a full queue drops: newest (the message that comes) or oldest (those that wait longest give way to it, but none that was sent already)"`
 	MaxOutgoing    int    `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
 	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
 	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
@@ -54,6 +55,7 @@ func DefaultConfig() Config {
 		MaxInflight:       1024,
 		MaxQueued:         100_000,
 		MaxQueuedBytes:    16 << 20,
+		QueueDrop:         DropNewest,
 		MaxOutgoing:       10_000,
 		MaxMatchWork:      1_000_000,
 		MaxRetained:       10_000_000,
@@ -98,6 +100,9 @@ func (c *Config) Validate() error {
 	in("auth_exchange_steps", c.AuthExchangeSteps, 1, 100)
 	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
+		errs = append(errs, err)
+	}
+	if err := checkQueueDrop(c.QueueDrop); err != nil {
 		errs = append(errs, err)
 	}
 	if d := c.AuthExchangeTime; d < time.Second || d > time.Hour {

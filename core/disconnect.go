@@ -95,6 +95,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 	if s.durable && s.ring != nil {
 		if !s.ring.empty() {
 			s.more.sent = max(s.more.sent, s.ring.send)
+			s.more.exempt = max(s.more.exempt, s.ring.send)
 			s.more.stored, s.spilled = s.ring.base, true
 		}
 		s.ring = nil

@@ -4,18 +4,17 @@ package core
 // dropped. With the session's lock held.
 func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8) Reason {
 	paced := tg.flags&subPaced != 0
-	if !paced && s.waiting() >= g.cfg.MaxQueued {
+	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s) {
 		return QueueFull
+	}
+	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
+	if full && !paced && !s.durable && !g.makeRoomFor(t, s, m.Size()) {
+		return QueueBytesFull
 	}
 	s.pending++
 	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), vetted: tg.vetted, state: cellQueued}
-	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
-	}
-	if full && !paced {
-		s.pending--
-		return QueueBytesFull
 	}
 	if s.ring == nil {
 		s.ring = t.rings.get(s.seq)
@@ -26,16 +25,12 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	return Success
 }
 
-// waiting is how many messages wait to be sent the first time (for a backlog in
-// the store: are kept).
+// waiting is how many messages wait to be sent on this connection, or on the next.
 func (s *Session) waiting() int {
-	switch {
-	case s.ring != nil:
-		return int(s.seq - s.ring.send)
-	case s.spilled:
-		return int(s.seq - s.more.stored)
+	if s.ring == nil {
+		return int(s.pending)
 	}
-	return 0
+	return int(s.pending) - s.ring.inflight
 }
 
 // pump moves messages from the queue into the outbox while the client's window
@@ -51,7 +46,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 		return
 	}
 	window := g.window(s)
-	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow {
+	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow && !s.crowded() {
 		c, seq := r.at(r.send), r.send
 		if c.state == cellCommitting || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
@@ -87,24 +82,39 @@ func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 		g.expire(t, s, c, seq)
 		return
 	}
+	if c.qos == 0 { // nobody acknowledges it: Take counts it as delivered
+		s.push(t, c.delivery(seq))
+		s.ring.free(c)
+		g.forget(t, s, seq)
+		return
+	}
 	c.state = cellSent
 	s.ring.inflight++
 	s.push(t, c.delivery(seq))
 }
 
 func (c *cell) delivery(seq uint64) Delivery {
-	return Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, PacketID: packetID(seq), QoS: c.qos, Retain: c.retain, Dup: c.dup}
+	d := Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, QoS: c.qos, Retain: c.retain}
+	if c.qos > 0 { // [MQTT-2.2.1-2] [MQTT-3.3.1-2]
+		d.PacketID, d.Dup = packetID(seq), c.dup
+	}
+	return d
+}
+
+// forget ends a message of the queue, here and in the store.
+func (g *Gateway) forget(t *Turn, s *Session, seq uint64) {
+	s.pending--
+	if s.durable {
+		t.keepAck(s, seq)
+	}
 }
 
 // finish ends a sent message that was acknowledged or refused: its place in the
 // window is free, the store forgets it.
 func (g *Gateway) finish(t *Turn, s *Session, c *cell, seq uint64) {
 	s.ring.inflight--
-	s.pending--
 	s.ring.free(c)
-	if s.durable {
-		t.keepAck(s, seq)
-	}
+	g.forget(t, s, seq)
 	g.pump(t, s)
 }
 
@@ -112,11 +122,8 @@ func (g *Gateway) finish(t *Turn, s *Session, c *cell, seq uint64) {
 func (g *Gateway) expire(t *Turn, s *Session, c *cell, seq uint64) {
 	t.Count(Expired, 1)
 	g.record(t, MessageExpired, s.id, c.msg)
-	s.pending--
 	s.ring.free(c)
-	if s.durable {
-		t.keepAck(s, seq)
-	}
+	g.forget(t, s, seq)
 }
 
 // Acknowledge takes an acknowledgement of the client. k says which; r is Success,

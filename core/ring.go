@@ -22,7 +22,7 @@ type cell struct {
 	state  cellState
 	qos    uint8
 	retain bool
-	dup    bool // was, or may have been, sent before
+	dup    bool // was, or may have been, sent on a former connection
 }
 
 // ring is the queue and the inflight window of one session in one: cells in the
@@ -37,8 +37,9 @@ type ring struct {
 	base     uint64 // the oldest cell kept
 	send     uint64 // the next cell to send on this connection
 	end      uint64
-	bytes    int // of messages queued here
-	inflight int // sent on this connection and unacknowledged
+	spared   uint64 // no cell below it may give way to newer ones
+	bytes    int    // of messages queued here
+	inflight int    // sent on this connection and unacknowledged
 }
 
 // maxWindow bounds [base, send): more could not be told apart by Packet Identifier.
@@ -65,7 +66,7 @@ func (p *ringPool) get(seq uint64) *ring {
 	}
 	r := p.free[n-1]
 	p.free = p.free[:n-1]
-	r.base, r.send, r.end = seq, seq, seq
+	r.base, r.send, r.end, r.spared = seq, seq, seq, seq
 	return r
 }
 
