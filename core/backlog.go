@@ -204,9 +204,9 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		s.more.stored = last
 	case f.cut:
 		s.more.stored = f.target
-		s.ring = padTo(s.ring, f.target)
+		s.ring = g.padTo(s.ring, f.target)
 	default:
-		s.ring = padTo(s.ring, f.target)
+		s.ring = g.padTo(s.ring, f.target)
 		for i := range f.tail {
 			s.ring.push(f.tail[i])
 			s.ring.skipDone()
@@ -223,8 +223,21 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, v
 	if s.ring != nil && q.Seq < s.ring.end {
 		return
 	}
-	s.ring = padTo(s.ring, q.Seq)
-	c := cell{msg: q.Msg, qos: q.QoS, retain: q.Retain, vetted: version, state: cellQueued, dup: q.Seq < s.more.sent}
+	s.ring = g.padTo(s.ring, q.Seq)
+	c := cell{msg: q.Msg, qos: q.QoS, vetted: version, state: cellQueued}
+	if q.Retain {
+		c.flags |= cellRetain
+	}
+	known := s.more.underWay(q.Seq)
+	if known || q.Seq < s.more.sent {
+		c.flags |= cellDup
+	}
+	switch {
+	case q.Released || known:
+		c.rank = g.ranks.again
+	default:
+		c.rank = g.rank(t, q.Msg)
+	}
 	s.ring.spared = max(s.ring.spared, s.more.exempt)
 	if n := len(q.SubIDs); n == 1 {
 		c.subID = q.SubIDs[0]
@@ -241,9 +254,13 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, v
 }
 
 // padTo makes the ring end at seq: numbers between were acknowledged long ago.
-func padTo(r *ring, seq uint64) *ring {
-	if r == nil || r.empty() {
-		return newRing(seq)
+func (g *Gateway) padTo(r *ring, seq uint64) *ring {
+	switch {
+	case r == nil:
+		return newRing(seq, g.ranks.levels())
+	case r.empty():
+		r.restart(seq)
+		return r
 	}
 	for r.end < seq {
 		r.push(cell{})

@@ -14,15 +14,19 @@ type Config struct {
 	MaxTopicLength    int `toml:"max_topic_length" unit:"bytes" doc:"bytes a topic or filter may have"`
 	MaxSubscriptions  int `toml:"max_subscriptions" doc:"subscriptions a session may hold"`
 
-	ReceiveMaximum uint16 `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
-	MaxInflight    int    `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
-	MaxQueued      int    `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; beyond it some are dropped as queue_full"`
-	MaxQueuedBytes int    `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
-	QueueDrop      string `toml:"queue_drop" oneof:"newest,oldest" doc:"what a full queue drops: newest (the message that comes) or oldest (those that wait longest give way to it, but none that was sent already)"`
-	MaxOutgoing    int    `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
-	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
-	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
-	MaxRetained    int    `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
+	ReceiveMaximum  uint16   `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
+	MaxInflight     int      `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
+	MaxQueued       int      `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; beyond it some are dropped as queue_full"`
+	MaxQueuedBytes  int      `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
+	QueueDrop       string   `toml:"queue_drop" oneof:"newest,oldest" doc:"what a full queue drops: newest (the message that comes) or oldest (those that wait longest give way to it, but none that was sent already)"`
+	Priorities      []string `toml:"priorities" doc:"what goes first where messages wait for a session: rules FILTER = PRIORITY, such as \"alarm/# = 200\", with priorities from 1 to 255, the higher the sooner; the first that matches the topic counts; empty: all in the order they came"`
+	PriorityDefault string   `toml:"priority_default" oneof:"lowest,highest" doc:"where topics stand that no rule of priorities matches: lowest (below all) or highest"`
+	PrioritySpan    int      `toml:"priority_span" doc:"with priorities: messages of a queue in the store that are read ahead to choose from; a message overtakes at least so many"`
+
+	MaxOutgoing  int  `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
+	QueueQoS0    bool `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
+	MaxMatchWork int  `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
+	MaxRetained  int  `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
 
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
@@ -56,6 +60,8 @@ func DefaultConfig() Config {
 		MaxQueued:         100_000,
 		MaxQueuedBytes:    16 << 20,
 		QueueDrop:         DropNewest,
+		PriorityDefault:   PriorityLowest,
+		PrioritySpan:      10_000,
 		MaxOutgoing:       10_000,
 		MaxMatchWork:      1_000_000,
 		MaxRetained:       10_000_000,
@@ -101,6 +107,13 @@ func (c *Config) Validate() error {
 	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
 		errs = append(errs, err)
+	}
+	in("priority_span", c.PrioritySpan, 2, maxSpan)
+	if _, wrong := parseRanks(c); len(wrong) > 0 {
+		errs = append(errs, wrong...)
+	}
+	if c.PriorityDefault != PriorityLowest && c.PriorityDefault != PriorityHighest {
+		errs = append(errs, fmt.Errorf("priority_default: %q must be lowest or highest", c.PriorityDefault))
 	}
 	if err := checkQueueDrop(c.QueueDrop); err != nil {
 		errs = append(errs, err)

@@ -94,8 +94,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 	g.dropOutbox(t, s)
 	if s.durable && s.ring != nil {
 		if !s.ring.empty() {
-			s.more.sent = max(s.more.sent, s.ring.send)
-			s.more.exempt = max(s.more.exempt, s.ring.send)
+			s.more.noteSent(s.ring)
 			s.more.stored, s.spilled = s.ring.base, true
 		}
 		s.ring = nil

@@ -43,6 +43,7 @@ type Gateway struct {
 	log    *slog.Logger
 	limits topic.Limits
 	seed   maphash.Seed
+	ranks  ranks
 
 	routes   *route.Table
 	subs     subscriptions // changed inside routes.Update only
@@ -80,6 +81,7 @@ func New(o Options) *Gateway {
 	}
 	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, methods: o.Exchangers, anonymous: o.Anonymous, plain: &Grant{}}
 	g.sinks = newSinkSet(o.Sinks)
+	g.ranks, _ = parseRanks(&g.cfg) // Validate told what is wrong
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init()
 	g.retained.init(&g.cfg)

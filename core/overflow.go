@@ -36,13 +36,13 @@ func (s *Session) crowded() bool {
 	return s.box != nil && s.box.len() >= crowdedAt
 }
 
-// makeRoom lets the oldest message give way, or says that none can. With the
-// session's lock held, as all of this file.
-func (g *Gateway) makeRoom(t *Turn, s *Session) bool {
+// makeRoom lets the oldest message give way to one of this rank, or says that none can.
+// With the session's lock held, as all of this file.
+func (g *Gateway) makeRoom(t *Turn, s *Session, rank uint8) bool {
 	if g.cfg.QueueDrop != DropOldest {
 		return false
 	}
-	if g.dropOldest(t, s, QueueFull) {
+	if g.dropOldest(t, s, rank, QueueFull) {
 		return true
 	}
 	// All that could give way is in the store: it is read once this message is there,
@@ -51,25 +51,25 @@ func (g *Gateway) makeRoom(t *Turn, s *Session) bool {
 }
 
 // makeRoomFor is makeRoom for the bytes of a queue in memory.
-func (g *Gateway) makeRoomFor(t *Turn, s *Session, size int) bool {
+func (g *Gateway) makeRoomFor(t *Turn, s *Session, rank uint8, size int) bool {
 	if g.cfg.QueueDrop != DropOldest || size > g.cfg.MaxQueuedBytes {
 		return false
 	}
 	for s.ring.bytes+size > g.cfg.MaxQueuedBytes {
-		if !g.dropOldest(t, s, QueueBytesFull) {
+		if !g.dropOldest(t, s, rank, QueueBytesFull) {
 			return false
 		}
 	}
 	return true
 }
 
-// dropOldest drops the message that waits longest in memory; false where none may be
-// dropped.
-func (g *Gateway) dropOldest(t *Turn, s *Session, r Reason) bool {
+// dropOldest drops the message that waits longest in memory, of the lowest rank and of
+// none above most; false where none may be dropped.
+func (g *Gateway) dropOldest(t *Turn, s *Session, most uint8, r Reason) bool {
 	if s.ring == nil {
 		return false
 	}
-	c, seq := s.ring.oldest()
+	c, seq := s.ring.oldest(most)
 	if c == nil {
 		return false
 	}
@@ -93,10 +93,13 @@ func (s *Session) forgetDoomed(seq uint64) bool {
 }
 
 // oldest is the cell that waits longest and may be dropped, or nil.
-func (r *ring) oldest() (*cell, uint64) {
+func (r *ring) oldest(most uint8) (*cell, uint64) {
+	if r.levels != nil {
+		return r.lowest(most)
+	}
 	for r.spared = max(r.spared, r.send); r.spared < r.end; r.spared++ {
 		c := r.at(r.spared)
-		if c.state == cellCommitting || c.state == cellQueued && !c.dup {
+		if c.state == cellCommitting || c.state == cellQueued {
 			return c, r.spared
 		}
 	}
@@ -105,7 +108,7 @@ func (r *ring) oldest() (*cell, uint64) {
 
 // dropExcess brings a queue back to its bound that grew while it was read.
 func (g *Gateway) dropExcess(t *Turn, s *Session) {
-	for g.cfg.QueueDrop == DropOldest && s.waiting() > g.cfg.MaxQueued && g.dropOldest(t, s, QueueFull) {
+	for g.cfg.QueueDrop == DropOldest && s.waiting() > g.cfg.MaxQueued && g.dropOldest(t, s, g.ranks.again, QueueFull) {
 	}
 }
 
@@ -150,7 +153,7 @@ func (g *Gateway) trimmed(t *Turn, s *Session, epoch uint64, got []QueuedMessage
 		if s.waiting() <= g.cfg.MaxQueued {
 			return
 		}
-		if q.Seq < m.exempt || q.Released || q.Seq < m.trimmed {
+		if q.Seq < m.exempt || q.Seq < m.trimmed || q.Released || m.underWay(q.Seq) {
 			continue
 		}
 		m.trimmed = q.Seq + 1

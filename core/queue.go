@@ -4,15 +4,19 @@ package core
 // dropped. With the session's lock held.
 func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8) Reason {
 	paced := tg.flags&subPaced != 0
-	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s) {
+	rank := g.rank(t, m)
+	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s, rank) {
 		return QueueFull
 	}
 	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
-	if full && !paced && !s.durable && !g.makeRoomFor(t, s, m.Size()) {
+	if full && !paced && !s.durable && !g.makeRoomFor(t, s, rank, m.Size()) {
 		return QueueBytesFull
 	}
 	s.pending++
-	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), vetted: tg.vetted, state: cellQueued}
+	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, vetted: tg.vetted, state: cellQueued, rank: rank}
+	if tg.retained(m) {
+		c.flags = cellRetain
+	}
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
 	}
@@ -46,12 +50,12 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 		return
 	}
 	window := g.window(s)
-	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow && !s.crowded() {
-		c, seq := r.at(r.send), r.send
-		if c.state == cellCommitting || c.state == cellQueued && !g.stillVetted(s, c) {
+	for r.inflight < window && !s.crowded() && !g.gathers(s) {
+		c, seq := r.next()
+		if c == nil || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
 		}
-		r.send++
+		r.take(c, seq)
 		switch c.state {
 		case cellQueued:
 			g.sendMessage(t, s, c, seq)
@@ -67,7 +71,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 
 // settle gives an empty ring back, or asks for more of a backlog.
 func (g *Gateway) settle(t *Turn, s *Session) {
-	if s.spilled && s.ready && (s.ring == nil || s.ring.waiting() == 0) {
+	if s.spilled && s.ready && g.hungry(s) {
 		g.fetchMore(t, s)
 	}
 	if s.ring != nil && s.ring.empty() && !s.spilled {
@@ -78,7 +82,7 @@ func (g *Gateway) settle(t *Turn, s *Session) {
 }
 
 func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
-	if c.msg.Expired(t.now) && !c.dup { // [MQTT-3.3.2-5]
+	if c.msg.Expired(t.now) && c.flags&cellDup == 0 { // [MQTT-3.3.2-5]
 		g.expire(t, s, c, seq)
 		return
 	}
@@ -94,9 +98,9 @@ func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 }
 
 func (c *cell) delivery(seq uint64) Delivery {
-	d := Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, QoS: c.qos, Retain: c.retain}
+	d := Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, QoS: c.qos, Retain: c.flags&cellRetain != 0}
 	if c.qos > 0 { // [MQTT-2.2.1-2] [MQTT-3.3.1-2]
-		d.PacketID, d.Dup = packetID(seq), c.dup
+		d.PacketID, d.Dup = packetID(seq), c.flags&cellDup != 0
 	}
 	return d
 }

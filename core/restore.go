@@ -57,7 +57,9 @@ func (l *restoring) Session(r SessionRecord) error {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)
 		// What was sent before is not known: the front of the queue may have been.
 		m.sent = min(r.QueueEnd, r.QueueHead+maxWindow)
-		m.exempt, m.unsure = m.sent, true
+		if g.ranks.levels() == 0 { // with priorities they lie anywhere
+			m.exempt, m.unsure = m.sent, true
+		}
 		t.Count(Restored, uint64(r.Queued))
 	}
 	if !g.clients.swap(s.id, nil, s) {

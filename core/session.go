@@ -70,6 +70,7 @@ type rare struct {
 
 	// Of durable sessions, see backlog.go:
 	stored     uint64   // the first sequence number that only the store holds, while spilled
+	scattered  []uint64 // with priorities: messages that may have been sent, in order
 	exempt     uint64   // messages below it may be under way: not dropped for newer ones
 	trimmed    uint64   // those from exempt to here were, see overflow.go
 	sent       uint64   // messages below it may have been sent on a former connection: DUP
