@@ -343,6 +343,51 @@ func (a *adminSource) Kick(id string) bool {
 	return ok
 }
 
+// Bans implements admin.Source.
+func (a *adminSource) Bans() []core.Ban {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn.Begin(time.Now())
+	return a.Gateway.Bans(a.turn)
+}
+
+// Ban implements admin.Source.
+func (a *adminSource) Ban(ctx context.Context, b *core.Ban) error {
+	kept := make(chan error, 1)
+	a.mu.Lock()
+	a.turn.Begin(time.Now())
+	err := a.Gateway.Ban(a.turn, b, func(err error) { kept <- err })
+	a.turn.End()
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return await(ctx, kept)
+}
+
+// Unban implements admin.Source.
+func (a *adminSource) Unban(ctx context.Context, kind core.BanKind, value string) (bool, error) {
+	kept := make(chan error, 1)
+	a.mu.Lock()
+	a.turn.Begin(time.Now())
+	found := a.Gateway.Unban(a.turn, kind, value, func(err error) { kept <- err })
+	a.turn.End()
+	a.mu.Unlock()
+	if !found {
+		return false, nil
+	}
+	return true, await(ctx, kept)
+}
+
+func await(ctx context.Context, kept <-chan error) error {
+	select {
+	case err := <-kept:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (a *adminSource) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -24,6 +24,8 @@ type fake struct {
 	records []core.Record
 	clients map[string]core.ClientInfo
 	kicked  []string
+	bans    []core.Ban
+	fault   error // of Ban and Unban
 }
 
 func (f *fake) Stats() core.Stats { return f.stats }

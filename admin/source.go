@@ -19,6 +19,13 @@ type Source interface {
 	Clients(fn func(core.ClientInfo) bool)
 	// Kick closes the connection of a client; it says whether there was one.
 	Kick(id string) bool
+	// Bans lists who is kept out, in order.
+	Bans() []core.Ban
+	// Ban keeps clients out and returns once that is stored. An error of type
+	// *core.Error says that nothing was banned, another that it is not stored.
+	Ban(ctx context.Context, b *core.Ban) error
+	// Unban lifts a ban; found is false when there is none that can be lifted.
+	Unban(ctx context.Context, kind core.BanKind, value string) (found bool, err error)
 }
 
 // Check is one condition of readiness.

@@ -35,6 +35,12 @@ type Config struct {
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
 
+	Bans           []string      `toml:"bans" doc:"who may not connect, lines KIND = VALUE: client_id = ID, username = NAME, or address = ADDRESS or network; the REST API adds others, which are kept in the store"`
+	MaxBans        int           `toml:"max_bans" doc:"bans there may be; each takes some 300 bytes"`
+	FlappingCount  int           `toml:"flapping_count" doc:"connections of a client that end abruptly within flapping_window until its client id is banned from its address; 0 turns this off"`
+	FlappingWindow time.Duration `toml:"flapping_window" doc:"see flapping_count"`
+	FlappingBan    time.Duration `toml:"flapping_ban" doc:"how long a client that flaps is banned"`
+
 	MaxSessionExpiry time.Duration `toml:"max_session_expiry" doc:"longest Session Expiry Interval granted; 0 means no limit"`
 	ServerKeepAlive  time.Duration `toml:"server_keep_alive" doc:"keep alive asked of MQTT 5 clients in place of their own; 0 leaves theirs"`
 	MaxKeepAlive     time.Duration `toml:"max_keep_alive" doc:"longest keep alive; clients that ask for none or more are told this one (MQTT 5) ; 0 means no limit"`
@@ -69,6 +75,9 @@ func DefaultConfig() Config {
 		MaxSessions:       20_000_000,
 		SharedStrategy:    "round_robin",
 		ExplainRecords:    4096,
+		MaxBans:           100_000,
+		FlappingWindow:    time.Minute,
+		FlappingBan:       time.Hour,
 		SysInterval:       10 * time.Second,
 		AuthTimeout:       5 * time.Second,
 		AuthExchangeTime:  30 * time.Second,
@@ -108,16 +117,7 @@ func (c *Config) Validate() error {
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
 		errs = append(errs, err)
 	}
-	in("priority_span", c.PrioritySpan, 2, maxSpan)
-	if _, wrong := parseRanks(c); len(wrong) > 0 {
-		errs = append(errs, wrong...)
-	}
-	if c.PriorityDefault != PriorityLowest && c.PriorityDefault != PriorityHighest {
-		errs = append(errs, fmt.Errorf("priority_default: %q must be lowest or highest", c.PriorityDefault))
-	}
-	if err := checkQueueDrop(c.QueueDrop); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, c.validatePolicies(in)...)
 	if d := c.AuthExchangeTime; d < time.Second || d > time.Hour {
 		errs = append(errs, fmt.Errorf("auth_exchange_time = %s: must be between 1s and 1h", d))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"math"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -17,7 +18,11 @@ const NeverExpires = math.MaxUint32
 // the client may be handed to core before. After Success the adapter queues its
 // CONNACK and calls Resume.
 func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pending bool) {
-	if err := g.checkConnect(r); err != nil {
+	err := g.checkConnect(r)
+	if err == nil {
+		err = g.checkBan(t, r.Credentials.ClientID, r.Credentials.Username, peerAddr(r.Conn))
+	}
+	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
 	if r.Credentials.Method != "" {
@@ -104,6 +109,9 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 		// Before the session is touched: who is refused changes nothing.
 		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
 	}
+	if err := g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)); err != nil {
+		return g.refuseConnect(t, r, err), false
+	}
 	if g.peers != nil {
 		g.own(r, res, user, grant)
 		return nil, true
@@ -132,6 +140,11 @@ func (g *Gateway) own(r *ConnectRequest, res *ConnectResult, user string, grant 
 func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) (*ConnectResult, bool) {
 	ops, err := g.takeSession(t, r, res, user, grant)
 	if err != nil {
+		return g.refuseConnect(t, r, err), false
+	}
+	// Again, now that a ban which is being made finds the connection.
+	if err := g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)); err != nil {
+		g.leave(t, res.Link)
 		return g.refuseConnect(t, r, err), false
 	}
 	if len(ops) == 0 {
@@ -177,6 +190,13 @@ func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *Connect
 	}
 	g.Refuse(t, Refusal{Reason: err.Reason, Listener: r.Listener, Peer: peerString(r.Conn), ClientID: r.Credentials.ClientID, Detail: detail})
 	return &ConnectResult{Reason: err.Reason, Detail: err.Detail, ClientID: r.Credentials.ClientID}
+}
+
+func peerAddr(c Conn) netip.Addr {
+	if c == nil {
+		return netip.Addr{}
+	}
+	return c.Peer().Addr()
 }
 
 func peerString(c Conn) string {

@@ -51,6 +51,8 @@ type Gateway struct {
 	origins  originTable
 	retained retainedStore
 	timers   timerQueue
+	bans     bans
+	flaps    flapping
 	done     completer
 
 	nextMessage atomic.Uint64
@@ -86,6 +88,7 @@ func New(o Options) *Gateway {
 	g.clients.init()
 	g.retained.init(&g.cfg)
 	g.timers.init()
+	g.bans.init(o.Config.Bans)
 	g.done.init()
 	g.auths.init(o.Config.AuthBacklog)
 	g.fetches.init(0)

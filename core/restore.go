@@ -103,6 +103,9 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 
 // Retained takes one stored retained message.
 func (l *restoring) Retained(m *Message) error {
+	if name, ok := documentName(m); ok {
+		return l.g.restoreDocument(name, m.Payload)
+	}
 	if !l.g.retained.lapsed(m, l.now) {
 		l.g.retained.put(m)
 	}
