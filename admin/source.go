@@ -41,6 +41,8 @@ type ListenerFigures struct {
 	Unauthenticated int64  // of them, not yet accepted by their protocol
 	Accepted        uint64 // connections taken from the kernel
 	Delayed         uint64 // times that accepting paused
+	Throttled       int64  // connections that are not read from now, as they send too fast
+	Throttles       uint64 // times that reading from one stopped for that
 	Refused         [core.ReasonCount]uint64
 }
 

@@ -57,6 +57,8 @@ type loop struct {
 	accepts          []*acceptor
 	waiting          waiting
 
+	throttle throttle
+
 	// See lend_linux.go.
 	own    *core.Turn    // turn is another loop's while this one is lent
 	guests []*loop       // lent to this one
@@ -174,6 +176,7 @@ func (l *loop) intake(now time.Time, n int) {
 	// Timers after input: what waited in the kernel while the loop was busy is
 	// activity.
 	l.expire(l.wheel.advance(l.tick))
+	l.resumeSlow()
 	l.resumeAccepting()
 }
 
@@ -271,7 +274,7 @@ func (l *loop) expire(slots []uint32) {
 		switch {
 		case c.phase == phaseLinger:
 			l.release(c)
-		case c.paused:
+		case c.paused || c.throttled:
 			// The client waits for us: its silence is not its fault.
 		case !c.accepted:
 			l.refuse(c, core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())

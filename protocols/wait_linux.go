@@ -194,6 +194,9 @@ func (l *loop) timeout(now time.Time) time.Duration {
 			wait = in
 		}
 	}
+	if in, ok := l.untilResume(now); ok && (wait < 0 || in < wait) {
+		wait = in
+	}
 	for _, a := range l.accepts {
 		if !a.resume.IsZero() {
 			in := max(a.resume.Sub(now), time.Millisecond)
