@@ -335,10 +335,19 @@ func newAdminSource(g *core.Gateway) *adminSource { return &adminSource{Gateway:
 
 // Kick implements admin.Source.
 func (a *adminSource) Kick(id string) bool {
+	return a.work(func(t *core.Turn) bool { return a.Gateway.Kick(t, id) })
+}
+
+// Redirect implements admin.Source.
+func (a *adminSource) Redirect(id string) bool {
+	return a.work(func(t *core.Turn) bool { return a.Gateway.Redirect(t, id) })
+}
+
+func (a *adminSource) work(f func(t *core.Turn) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn.Begin(time.Now())
-	ok := a.Gateway.Kick(a.turn, id)
+	ok := f(a.turn)
 	a.turn.End()
 	return ok
 }

@@ -58,6 +58,11 @@ func (f *fake) Kick(id string) bool {
 	return f.clients[id].Connected
 }
 
+func (f *fake) Redirect(id string) bool {
+	f.kicked = append(f.kicked, "elsewhere:"+id)
+	return f.clients[id].Connected
+}
+
 func newTestServer(f *fake, change func(*Options)) *Server {
 	o := Options{
 		Config: DefaultConfig(), Source: f, Version: "v1", Commit: "abc",
@@ -340,6 +345,13 @@ func TestClient(t *testing.T) {
 	if w = ask(s, "GET", "/api/v1/clients/nobody", nil); w.Code != 404 {
 		t.Errorf("unknown client: %d", w.Code)
 	}
+	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c?redirect=true", nil); w.Code != 204 || fmt.Sprint(f.kicked) != "[elsewhere:a/b c]" {
+		t.Errorf("redirect: %d, kicked %v", w.Code, f.kicked)
+	}
+	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c?redirect=b", nil); w.Code != 400 {
+		t.Errorf("redirect to something: %d", w.Code)
+	}
+	f.kicked = nil
 	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c", nil); w.Code != 204 || fmt.Sprint(f.kicked) != "[a/b c]" {
 		t.Errorf("kick: %d, kicked %v", w.Code, f.kicked)
 	}

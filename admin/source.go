@@ -19,6 +19,8 @@ type Source interface {
 	Clients(fn func(core.ClientInfo) bool)
 	// Kick closes the connection of a client; it says whether there was one.
 	Kick(id string) bool
+	// Redirect is Kick that sends the client to another server.
+	Redirect(id string) bool
 	// Bans lists who is kept out, in order.
 	Bans() []core.Ban
 	// Ban keeps clients out and returns once that is stored. An error of type
