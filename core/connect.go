@@ -142,10 +142,9 @@ func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, use
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
-	// Again, now that a ban which is being made finds the connection.
-	if err := g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)); err != nil {
-		g.leave(t, res.Link)
-		return g.refuseConnect(t, r, err), false
+	// Again, for a ban that was made just now did not find the connection.
+	if g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)) != nil {
+		t.closeLater(r.Conn, Banned)
 	}
 	if len(ops) == 0 {
 		g.entered(t, r, res)
