@@ -192,6 +192,9 @@ func TestFlappingBansWhoFlaps(t *testing.T) {
 				t.Errorf("%s: %s, want %s", id, r, want)
 			}
 		}
+		if len(g.Explain(9, func(r *core.Record) bool { return r.Reason == core.Banned && strings.Contains(r.Detail, "abruptly") })) != 1 {
+			t.Error("nothing explains the ban")
+		}
 		elsewhere := func(r *core.ConnectRequest) { r.Conn = movedConn{r.Conn} }
 		if r := g.Connect("bad", elsewhere).Result.Reason; r != core.Success {
 			t.Errorf("from elsewhere: %s", r)
@@ -236,4 +239,38 @@ func BenchmarkBanLookup(b *testing.B) {
 		g.Gateway.Connect(g.T, &core.ConnectRequest{Conn: movedConn{c}, CleanStart: true, Protocol: "mqtt", Version: 5, Credentials: core.Credentials{ClientID: "x"}})
 		g.T.End()
 	}
+}
+
+// slowPeers gives a ClientID when the test says so.
+type slowPeers struct{ owned chan func() }
+
+func (slowPeers) Announce(string, string, bool)                       {}
+func (slowPeers) Forward(_ *core.Message, _ uint64, done func(error)) { done(nil) }
+func (slowPeers) Disown(string, uint64)                               {}
+func (p slowPeers) Own(_ string, _ bool, done func(uint64, error)) {
+	p.owned <- func() { done(1, nil) }
+}
+
+// TestBanMeetsAConnectUnderWay: a client that was let in before the ban and gets its
+// session after it does not stay.
+func TestBanMeetsAConnectUnderWay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := slowPeers{make(chan func(), 1)}
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Peers = p })
+		came := make(chan *coretest.Client, 1)
+		go func() { came <- g.Connect("a", nil) }()
+		own := <-p.owned
+		synctest.Wait()
+		admin := g.NewTurn()
+		defer admin.Close()
+		admin.Begin(time.Now())
+		if err := g.Ban(admin, &core.Ban{Kind: core.BanClientID, Value: "a"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		admin.End()
+		own()
+		if r := (<-came).Closed(); r != core.Banned {
+			t.Errorf("closed for %s", r)
+		}
+	})
 }
