@@ -79,12 +79,15 @@ func ofThisMachine(peer netip.AddrPort, l *protocols.ListenerConfig) bool {
 	return peer.Addr().Unmap().IsLoopback()
 }
 
-// checkCertificates reads what the TLS listeners name, so that a fault is told
+// checkCertificates reads what the listeners of TLS and DTLS name, so that a fault is told
 // before anything is opened. The edge reads them again.
 func checkCertificates(edge protocols.Config) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
 		l := edge.Listeners[name]
+		if err := l.DTLS.CheckFiles(); err != nil {
+			errs = append(errs, fmt.Errorf("listeners.%s.%w", name, err))
+		}
 		if !l.HasCertificate() {
 			continue
 		}
@@ -121,7 +124,7 @@ func (g *Gateway) Warnings() []string {
 	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
 		l := edge.Listeners[name]
 		open := may(&core.Credentials{Listener: name, Peer: stranger})
-		plain := l.Transport == protocols.TCP || l.Transport == protocols.WebSocket
+		plain := l.Transport == protocols.TCP || l.Transport == protocols.WebSocket || l.Transport == protocols.UDP
 		switch {
 		case l.Loopback():
 		case open && g.cfg.Auth.ACLFile != "":

@@ -146,6 +146,8 @@ func drivers() []driver {
 	return []driver{
 		{prefix: "github.com/cockroachdb/pebble/v2", folders: []string{"backends/pebble"}},
 		{prefix: "github.com/quic-go/quic-go", folders: []string{"protocols", "devices"}},
+		{prefix: "github.com/pion/dtls/v3", folders: []string{"protocols", "devices"}},
+		{prefix: "github.com/pion/logging", folders: []string{"protocols"}}, // to silence pion/dtls
 		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices", "devices/loop"}},
 		{prefix: "github.com/pires/go-proxyproto", folders: []string{"protocols"}},
 		{prefix: "github.com/spf13/cobra", folders: []string{"cmd/fairlead"}},

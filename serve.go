@@ -27,9 +27,29 @@ import (
 // not start gives protocols.ErrNotServing. What a connection costs is told at
 // [protocols.PollConn].
 func (g *Gateway) Serve(ln net.Listener, name string) error {
-	if l := g.cfg.ActiveListeners()[name]; l == nil || !l.Given {
+	edge, err := g.edgeFor("Serve", name)
+	if err != nil {
 		ln.Close()
-		return failedAt(StageConfig, fmt.Errorf("fairlead: Serve: no listener %q waits for a socket; configure it with Given: true", name))
+		return err
+	}
+	return failedAt(StageServe, edge.Serve(ln, name))
+}
+
+// ServePacket is Serve for a listener of datagrams, whose transport is udp or dtls; c
+// takes and sends those of all clients.
+func (g *Gateway) ServePacket(c net.PacketConn, name string) error {
+	edge, err := g.edgeFor("ServePacket", name)
+	if err != nil {
+		c.Close()
+		return err
+	}
+	return failedAt(StageServe, edge.ServePacket(c, name))
+}
+
+// edgeFor waits until there is an edge that takes sockets for the listener name.
+func (g *Gateway) edgeFor(what, name string) (*protocols.Server, error) {
+	if l := g.cfg.ActiveListeners()[name]; l == nil || !l.Given {
+		return nil, failedAt(StageConfig, fmt.Errorf("fairlead: %s: no listener %q waits for a socket; configure it with Given: true", what, name))
 	}
 	select {
 	case <-g.ready:
@@ -39,8 +59,7 @@ func (g *Gateway) Serve(ln net.Listener, name string) error {
 	p := g.parts
 	g.mu.Unlock()
 	if p == nil || p.edge == nil {
-		ln.Close()
-		return failedAt(StageServe, protocols.ErrNotServing)
+		return nil, failedAt(StageServe, protocols.ErrNotServing)
 	}
-	return failedAt(StageServe, p.edge.Serve(ln, name))
+	return p.edge, nil
 }

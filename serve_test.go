@@ -194,3 +194,21 @@ func memory() (m runtime.MemStats) {
 	runtime.ReadMemStats(&m)
 	return m
 }
+
+func TestServePacketNeedsItsListener(t *testing.T) {
+	n := simnet.New(1)
+	g := start(t, givenConfig(t.TempDir()))
+	for name, stage := range map[string]Stage{"nobody": StageConfig, "memory": StageServe} { // memory is of streams
+		c, err := n.ListenPacket("gateway:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var why *Error
+		if err := g.ServePacket(c, name); !errors.As(err, &why) || why.Stage != stage {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := c.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: the socket was left open", name)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"strings"
 )
 
@@ -102,7 +103,7 @@ func (g *Gateway) authenticateStep(t *Turn, a *Authentication, data []byte) (res
 		return a.refuse(t, Errorf(NotAuthorized, "an authentication that takes longer than %s", cfg.AuthExchangeTime)), false
 	}
 	w := &authStep{a: a, data: bytes.Clone(data)} // the adapter's bytes are gone when this call returns
-	if !g.auths.submit(w.run) {
+	if !g.auths.submit(a.conn.Peer().Addr(), w.run) {
 		return a.refuse(t, Errorf(ServerBusy, "too many authentications wait")), false
 	}
 	return nil, true
@@ -116,6 +117,10 @@ type authStep struct {
 
 func (w *authStep) run(ctx context.Context) {
 	g := w.a.g
+	if r := w.a.request; r != nil && r.abandoned.Load() {
+		g.done.call(func(t *Turn) { w.a.complete(t, w.a.refuse(t, leftEarly())) })
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.AuthTimeout)
 	defer cancel()
 	step, err := w.a.exchange.Step(ctx, w.data)
@@ -183,7 +188,7 @@ func (a *Authentication) refuse(t *Turn, err *Error) *ConnectResult {
 	}
 	detail := err.Detail
 	if err.Err != nil {
-		a.g.log.Warn("re-authentication refused", "client_id", a.client.ClientID, "listener", a.client.Listener, "reason", err.Reason.String(), "err", err)
+		a.g.complain.renewals.log(a.g.log, slog.LevelWarn, t.now, "re-authentication refused", "client_id", a.client.ClientID, "listener", a.client.Listener, "reason", err.Reason.String(), "err", err)
 		detail += ": " + err.Err.Error()
 	}
 	t.Count(ReauthenticationsRefused, 1)

@@ -49,6 +49,17 @@ func (a *authChain) immediate(c *Credentials) bool {
 	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil)
 }
 
+// recall gives the Grant of a client that the first source remembers, or nil.
+func (a *authChain) recall(c *Credentials) *Grant {
+	if len(a.sources) == 0 {
+		return nil
+	}
+	if r, ok := a.sources[0].(Recaller); ok {
+		return r.Recall(c)
+	}
+	return nil
+}
+
 // version changes when any rule, or a new grant, may answer otherwise than before.
 func (a *authChain) version() (v uint64) {
 	v = a.regrants.Load()

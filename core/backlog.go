@@ -1,6 +1,10 @@
 package core
 
-import "context"
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+)
 
 // A durable session's queue lives in the store; the ring in memory is its front.
 // While the session is disconnected there is no ring. When it resumes, or when
@@ -166,7 +170,7 @@ func (g *Gateway) fetchMore(t *Turn, s *Session) {
 
 func (g *Gateway) beginFetch(s *Session, f *fetch) {
 	id, from := s.id, s.more.stored
-	g.fetches.submit(func(ctx context.Context) {
+	g.fetches.submit(netip.Addr{}, func(ctx context.Context) {
 		got, err := g.store.Fetch(ctx, id, from, fetchMost, fetchBytes, nil)
 		g.done.call(func(t *Turn) { g.fetched(t, s, f, got, err) })
 	})
@@ -185,7 +189,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		return
 	}
 	if err != nil {
-		g.log.Error("store: queue not read; the client is disconnected and keeps its queue", "client_id", s.id, "err", err)
+		g.complain.fetches.log(g.log, slog.LevelError, t.now, "store: queue not read; the client is disconnected and keeps its queue", "client_id", s.id, "err", err)
 		t.closeLater(s.conn, storeReason(err))
 		return
 	}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 )
 
@@ -154,7 +155,7 @@ func (c *commit) finish(t *Turn) {
 		t.g.log.Debug("store: a session moved on before its record was stored", "operations", len(c.batch.Ops))
 	} else if reason != Success {
 		t.Count(StoreFailures, 1)
-		t.g.log.Error("store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
+		t.g.complain.commits.log(t.g.log, slog.LevelError, t.now, "store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
 	}
 	for _, r := range c.cells {
 		t.g.changeCommitted(t, r, reason)
@@ -218,17 +219,22 @@ func (d *completer) close() {
 	d.cond.Signal()
 }
 
-// take waits for work. more is false at the end, once nothing is left.
-func (d *completer) take(commits []*commit, calls []func(*Turn)) ([]*commit, []func(*Turn), bool) {
+// take gives the work there is, and waits for some unless busy. more is false at the
+// end, once nothing is left.
+func (d *completer) take(busy bool, commits []*commit, calls []func(*Turn)) ([]*commit, []func(*Turn), bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for len(d.queue) == 0 && len(d.other) == 0 && !d.ended {
+	for len(d.queue) == 0 && len(d.other) == 0 && !d.ended && !busy {
 		d.cond.Wait()
 	}
 	commits, d.queue = d.queue, commits[:0]
 	calls, d.other = d.other, calls[:0]
-	return commits, calls, len(commits)+len(calls) > 0
+	return commits, calls, busy || len(commits)+len(calls) > 0
 }
+
+// completerSlice is how many connections the completer wakes before it looks for
+// answers that others wait for.
+const completerSlice = 256
 
 // completeLoop finishes commits until the completer is closed. What it holds is
 // bounded by the store's queue.
@@ -237,9 +243,9 @@ func (g *Gateway) completeLoop() {
 	defer t.Close()
 	var commits []*commit
 	var calls []func(*Turn)
-	for {
+	for busy := false; ; {
 		var more bool
-		commits, calls, more = g.done.take(commits, calls)
+		commits, calls, more = g.done.take(busy, commits, calls)
 		if !more {
 			return
 		}
@@ -252,6 +258,6 @@ func (g *Gateway) completeLoop() {
 			fn(t)
 			calls[i] = nil
 		}
-		t.End()
+		busy = t.Flush(completerSlice)
 	}
 }

@@ -25,13 +25,15 @@ type Config struct {
 
 	MaxOutgoing  int  `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
 	QueueQoS0    bool `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
-	MaxMatchWork int  `toml:"max_match_work" doc:"steps one publish may take in the route table; filters that are reached later are dropped as match_work_limit"`
+	MaxMatchWork int  `toml:"max_match_work" doc:"steps one publish may take in the route table, a few for each wildcard filter that it reaches, none for the subscribers of one filter; filters that are reached later are dropped as match_work_limit; a topic of 8 levels cannot reach 2,000"`
 	MaxRetained  int  `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
 
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
 
-	MaxSessions    int    `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
+	MaxSessions        int `toml:"max_sessions" doc:"sessions, connected or not; beyond it a connect is refused as server_busy, but for clients that have one"`
+	MaxSessionsPerUser int `toml:"max_sessions_per_user" doc:"sessions, connected or not, of one user name that was proven; beyond it a connect is refused as quota_exceeded, but for clients that have one; 0 means no limit, as fleets often share a name; anonymous clients are not counted"`
+
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
 
@@ -50,6 +52,8 @@ type Config struct {
 	AuthWorkers      int           `toml:"auth_workers" doc:"authentications under way at once; argon2id costs 19 MiB and 20 ms each"`
 	AuthBacklog      int           `toml:"auth_backlog" doc:"authentications that may wait for a worker; more are refused as server_busy"`
 
+	AuthBacklogPerAddress int `toml:"auth_backlog_per_address" doc:"of them, those of one address (IPv6: of one /64); addresses have their turns one after the other, so that one that guesses passwords waits behind itself; 0 means no limit of its own"`
+
 	AuthExchangeSteps int `toml:"auth_exchange_steps" doc:"steps of one such authentication; SCRAM takes two or three"`
 	AuthExchangeBytes int `toml:"auth_exchange_bytes" unit:"bytes" doc:"bytes of Authentication Data in one step; nobody is known yet, so nobody may have much kept"`
 }
@@ -64,12 +68,12 @@ func DefaultConfig() Config {
 		ReceiveMaximum:    1024,
 		MaxInflight:       1024,
 		MaxQueued:         100_000,
-		MaxQueuedBytes:    16 << 20,
+		MaxQueuedBytes:    8 << 20,
 		QueueDrop:         DropNewest,
 		PriorityDefault:   PriorityLowest,
 		PrioritySpan:      10_000,
 		MaxOutgoing:       10_000,
-		MaxMatchWork:      1_000_000,
+		MaxMatchWork:      20_000,
 		MaxRetained:       10_000_000,
 		MaxRetainedBytes:  4 << 30,
 		MaxSessions:       20_000_000,
@@ -85,6 +89,8 @@ func DefaultConfig() Config {
 		AuthBacklog:       10_000,
 		AuthExchangeSteps: 8,
 		AuthExchangeBytes: 4096,
+
+		AuthBacklogPerAddress: 1000,
 	}
 }
 
@@ -109,9 +115,11 @@ func (c *Config) Validate() error {
 	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
 	in("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<40)
 	in("max_sessions", c.MaxSessions, 1, 1<<30)
+	in("max_sessions_per_user", c.MaxSessionsPerUser, 0, 1<<30)
 	in("explain_records", c.ExplainRecords, 16, 10_000_000)
 	in("auth_workers", c.AuthWorkers, 1, 1024)
 	in("auth_backlog", c.AuthBacklog, 0, 10_000_000)
+	in("auth_backlog_per_address", c.AuthBacklogPerAddress, 0, 10_000_000)
 	in("auth_exchange_steps", c.AuthExchangeSteps, 1, 100)
 	in("auth_exchange_bytes", c.AuthExchangeBytes, 64, 65535)
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {

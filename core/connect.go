@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"math"
 	"net/netip"
 	"runtime"
@@ -31,13 +32,25 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 	if g.chain.immediate(&r.Credentials) {
 		return g.admit(t, r)
 	}
+	if grant := g.chain.recall(&r.Credentials); grant != nil {
+		r.Credentials.Password = nil // the adapter's bytes; nobody needs them any more
+		return g.enter(t, r, grant)
+	}
 	a := &admission{g: g, r: r}
 	// The adapter's bytes are gone when this call returns.
 	r.Credentials.Password = append([]byte(nil), r.Credentials.Password...)
-	if !g.auths.submit(a.run) {
+	if !g.auths.submit(r.Conn.Peer().Addr(), a.run) {
 		return g.refuseConnect(t, r, Errorf(ServerBusy, "too many authentications wait")), false
 	}
 	return nil, true
+}
+
+// Abandon says that the client of a Connect that is pending has left: what was not
+// begun for it need not be done. OpConnect comes all the same. Any goroutine.
+func (r *ConnectRequest) Abandon() { r.abandoned.Store(true) }
+
+func leftEarly() *Error {
+	return Errorf(ConnectionLost, "the client left before its credentials were looked at")
 }
 
 func (g *Gateway) checkConnect(r *ConnectRequest) *Error {
@@ -61,6 +74,12 @@ type admission struct {
 }
 
 func (a *admission) run(ctx context.Context) {
+	if a.r.abandoned.Load() {
+		a.g.done.call(func(t *Turn) {
+			t.complete(a.r.Conn, Completion{Op: OpConnect, Connect: a.g.refuseConnect(t, a.r, leftEarly())})
+		})
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, a.g.cfg.AuthTimeout)
 	defer cancel()
 	grant, err := a.g.chain.authenticate(ctx, &a.r.Credentials)
@@ -184,7 +203,7 @@ func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *Connect
 	t.Count(ConnectsRefused, 1)
 	detail := err.Detail
 	if err.Err != nil {
-		g.log.Warn("connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
+		g.complain.connects.log(g.log, slog.LevelWarn, t.now, "connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
 		detail += ": " + err.Err.Error()
 	}
 	g.Refuse(t, Refusal{Reason: err.Reason, Listener: r.Listener, Peer: peerString(r.Conn), ClientID: r.Credentials.ClientID, Detail: detail})
@@ -237,6 +256,9 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 				return ops, nil
 			}
 		}
+		if old == nil && !g.clients.users.add(user, false) {
+			return nil, Errorf(QuotaExceeded, "no more than %d sessions of one user are allowed", g.cfg.MaxSessionsPerUser)
+		}
 		// [MQTT-3.1.2-4] Clean Start, or nothing to resume: a new session.
 		s := &Session{id: res.ClientID, user: user}
 		var ops []Op
@@ -252,6 +274,9 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 		ops = append(ops, g.begin(t, s, r, res, grant)...)
 		if !g.clients.swap(res.ClientID, old, s) {
 			g.discard(t, s)
+			if old == nil {
+				g.clients.users.remove(user)
+			}
 			continue // somebody else was quicker
 		}
 		return ops, nil

@@ -15,11 +15,48 @@ type directory struct {
 		mu sync.Mutex
 		m  map[string]*Session
 	}
+	users sessionCounts
+}
+
+// sessionCounts is how many sessions each user has. It counts only where there is a
+// limit: a fleet of a million users would pay for a table that nobody reads. Clients
+// without a user are not counted.
+type sessionCounts struct {
+	limit int // 0 for none
+	mu    sync.Mutex
+	m     map[string]int
+}
+
+// add counts a session of user; false, and not counted, beyond the limit unless it is
+// there already and only found again.
+func (c *sessionCounts) add(user string, found bool) bool {
+	if c.limit == 0 || user == "" {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m[user] >= c.limit && !found {
+		return false
+	}
+	c.m[user]++
+	return true
+}
+
+func (c *sessionCounts) remove(user string) {
+	if c.limit == 0 || user == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m[user]--; c.m[user] == 0 {
+		delete(c.m, user)
+	}
 }
 
 const directoryShards = 64
 
-func (d *directory) init() {
+func (d *directory) init(perUser int) {
+	d.users = sessionCounts{limit: perUser, m: make(map[string]int)}
 	d.seed = maphash.MakeSeed()
 	for i := range d.shards {
 		d.shards[i].m = make(map[string]*Session)

@@ -86,7 +86,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		g.noteEnd(t, s.id, s.conn, close)
 	}
 	if s.more != nil {
-		s.more.cursors = nil
+		s.more.replays = replays{}
 		s.more.fetch = nil
 		if len(s.more.acks.slots) > 0 { // nobody is left to answer
 			s.more.acks = ackQueue{first: s.more.acks.first + uint64(len(s.more.acks.slots))}
@@ -153,6 +153,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	g.dropMany(t, s.id, SessionEnded, uint64(left))
 	if !replaced {
 		g.clients.swap(s.id, s, nil)
+		g.clients.users.remove(s.user)
 	}
 	g.subs.leave(g.routes, s, g.peers)
 	if g.peers != nil {

@@ -20,7 +20,8 @@
 //
 // # Lock order
 //
-// route table (writer) → nothing; connection's outgoing lock (edge) → session.
+// route table (writer) → nothing; connection's outgoing lock (edge) → session; a
+// message on its way to very many (fan) → session.
 // The route table is never changed while a session lock is held.
 //
 // # A message's way

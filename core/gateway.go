@@ -54,6 +54,9 @@ type Gateway struct {
 	bans     bans
 	flaps    flapping
 	done     completer
+	fans     fans
+	fanCount atomic.Int32
+	complain complaints
 
 	nextMessage atomic.Uint64
 	nextRecord  atomic.Uint64
@@ -85,13 +88,13 @@ func New(o Options) *Gateway {
 	g.sinks = newSinkSet(o.Sinks)
 	g.ranks, _ = parseRanks(&g.cfg) // Validate told what is wrong
 	g.subs.init(o.Config.SharedStrategy)
-	g.clients.init()
+	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
 	g.timers.init()
 	g.bans.init(o.Config.Bans)
 	g.done.init()
-	g.auths.init(o.Config.AuthBacklog)
-	g.fetches.init(0)
+	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)
+	g.fetches.init(0, 0)
 	// Message identifiers of different runs must differ: the store keeps bodies by them.
 	g.nextMessage.Store(uint64(time.Now().UnixMicro())<<8 | uint64(rand.N(256)))
 	return g

@@ -57,8 +57,14 @@ func (m *Message) RemainingExpiry(now int64) (seconds uint32, ok bool) {
 	return uint32((left + 999) / 1000), true
 }
 
+// queueOverhead is what a message that waits holds beside its texts: the Message and
+// its place in the queue, which doubles as it grows.
+const queueOverhead = 256
+
 // Size is what the message counts for in queue limits, in bytes.
-func (m *Message) Size() int { return len(m.Topic) + len(m.Payload) + 96 }
+func (m *Message) Size() int {
+	return len(m.Topic) + len(m.Payload) + m.Properties.size() + queueOverhead
+}
 
 // DeliveryKind says what a Delivery asks the adapter to send.
 type DeliveryKind uint8

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -55,7 +56,7 @@ func (g *Gateway) makeRoomFor(t *Turn, s *Session, rank uint8, size int) bool {
 	if g.cfg.QueueDrop != DropOldest || size > g.cfg.MaxQueuedBytes {
 		return false
 	}
-	for s.ring.bytes+size > g.cfg.MaxQueuedBytes {
+	for s.held()+size > g.cfg.MaxQueuedBytes {
 		if !g.dropOldest(t, s, rank, QueueBytesFull) {
 			return false
 		}
@@ -128,7 +129,7 @@ func (g *Gateway) trim(s *Session) {
 	} else {
 		from = max(from, m.exempt)
 	}
-	g.fetches.submit(func(ctx context.Context) {
+	g.fetches.submit(netip.Addr{}, func(ctx context.Context) {
 		got, err := g.store.Fetch(ctx, id, from, want, fetchBytes, nil)
 		g.done.call(func(t *Turn) { g.trimmed(t, s, epoch, got, err) })
 	})

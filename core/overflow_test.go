@@ -185,7 +185,7 @@ func TestDroppedWhileCommitting(t *testing.T) {
 func TestOldestByBytes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g := coretest.Start(t, nil, func(o *core.Options) {
-			o.Config.QueueDrop, o.Config.MaxQueuedBytes = core.DropOldest, 3000
+			o.Config.QueueDrop, o.Config.MaxQueuedBytes = core.DropOldest, 3300
 		})
 		a, b := g.Connect("a", nil), g.Connect("b", window(1, nil))
 		b.Subscribe(1, "x")

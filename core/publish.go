@@ -21,7 +21,7 @@ func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) 
 			return false, nil
 		}
 		g.dispatch(t, g.message(t, s, p))
-		return false, nil
+		return t.awaitFan(l), nil
 	}
 	t.Count(MessagesQoS0+Counter(p.QoS), 1)
 	return g.publishAcknowledged(t, l, p)
@@ -48,6 +48,7 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish) (pause bool, 
 	} else {
 		g.refusePublish(t, s, p, d.Reason)
 	}
+	t.awaitFan(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var wait *commit // nothing but what this message needs
@@ -201,17 +202,6 @@ func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
 	return true
 }
 
-// deliverTargets delivers m to what match found.
-func (g *Gateway) deliverTargets(t *Turn, m *Message) {
-	t.Count(Matched, uint64(len(t.targets)))
-	targets := t.targets
-	for i := range targets {
-		g.deliver(t, m, &targets[i])
-		targets[i].session, targets[i].group, targets[i].subIDs = nil, nil, nil
-	}
-	t.targets = targets[:0]
-}
-
 // forward hands m to the cluster; the publisher's answer waits for it.
 func (g *Gateway) forward(t *Turn, m *Message, nodes uint64) {
 	if m.QoS == 0 {
@@ -268,6 +258,7 @@ func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
 	entries, truncated := 0, false
 	t.reader.Match(m.Topic, func(ms *route.Matches) {
 		entries, truncated = ms.Entries(), ms.Truncated
+		t.Spend(workPublish + entries + ms.Work/workSteps)
 		for i := range entries {
 			nodes |= ms.Nodes(i)
 			it := route.Iter{}
@@ -328,7 +319,10 @@ func (tg *target) choose(g *Gateway, m *Message, passed []*Session) bool {
 // highest QoS, all Subscription Identifiers. [MQTT-3.3.4-2] [MQTT-3.3.4-3]
 // Shared and fastlane subscriptions stay deliveries of their own.
 func (t *Turn) mergeTargets() {
-	slices.SortStableFunc(t.targets, func(a, b target) int { return int(a.session.index) - int(b.session.index) })
+	bySession := func(a, b target) int { return int(a.session.index) - int(b.session.index) }
+	if !slices.IsSortedFunc(t.targets, bySession) { // they are where one client has them all
+		slices.SortStableFunc(t.targets, bySession)
+	}
 	out := t.targets[:1]
 	for i := 1; i < len(t.targets); i++ {
 		last, tg := &out[len(out)-1], t.targets[i]
@@ -407,7 +401,7 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	switch {
 	case s.conn == nil:
 		return OfflineQoS0
-	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.box.bytes > g.cfg.MaxQueuedBytes):
+	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.held() > g.cfg.MaxQueuedBytes):
 		return OutgoingFull
 	}
 	if tg.flags&subFastlane != 0 {

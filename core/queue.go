@@ -8,7 +8,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s, rank) {
 		return QueueFull
 	}
-	full := s.ring != nil && s.ring.bytes+m.Size() > g.cfg.MaxQueuedBytes
+	full := s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
 	if full && !paced && !s.durable && !g.makeRoomFor(t, s, rank, m.Size()) {
 		return QueueBytesFull
 	}
@@ -27,6 +27,17 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	s.seq++
 	g.pump(t, s)
 	return Success
+}
+
+// held is how many bytes of messages wait for s in memory.
+func (s *Session) held() (n int) {
+	if s.ring != nil {
+		n = s.ring.bytes
+	}
+	if s.box != nil {
+		n += s.box.bytes
+	}
+	return n
 }
 
 // waiting is how many messages wait to be sent on this connection, or on the next.
@@ -138,7 +149,7 @@ func (g *Gateway) Acknowledge(t *Turn, l Link, k AckKind, id uint16, r Reason) {
 	if l.live() {
 		g.takeAck(t, s, k, id, r)
 	}
-	hungry := s.more != nil && len(s.more.cursors) > 0
+	hungry := s.hungry()
 	s.mu.Unlock()
 	if hungry {
 		g.feedRetained(t, s)

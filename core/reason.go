@@ -58,6 +58,8 @@ const (
 	ConnectionLimit
 	ConnectionRateExceeded
 	AddressLimit
+	AmplificationLimit // more than an unproven address may be sent
+	InputOverflow      // datagrams that came while their machine waited
 	QuotaExceeded
 	MessageRateTooHigh
 	SubscriptionLimit
@@ -131,6 +133,8 @@ var reasonNames = [reasonCount]string{
 	ConnectionLimit:             "connection_limit",
 	ConnectionRateExceeded:      "connection_rate_exceeded",
 	AddressLimit:                "address_limit",
+	AmplificationLimit:          "amplification_limit",
+	InputOverflow:               "input_overflow",
 	QuotaExceeded:               "quota_exceeded",
 	MessageRateTooHigh:          "message_rate_too_high",
 	SubscriptionLimit:           "subscription_limit",

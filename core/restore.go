@@ -65,6 +65,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	if !g.clients.swap(s.id, nil, s) {
 		return fmt.Errorf("session %q is stored twice", s.id)
 	}
+	g.clients.users.add(s.user, true)
 	t.Count(SessionsRestored, 1)
 	g.subs.enter(g.routes, s)
 	s.noteCredit(g.cfg.MaxInflight)
@@ -93,7 +94,7 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 	// Not covered: each delivery is checked until the client subscribes anew, for
 	// the rules may have changed since.
 	req := FilterRequest{Filter: r.Filter, SubscribeOptions: r.SubscribeOptions}
-	a := accepted{request: &req, parsed: p, qos: r.QoS}
+	a := accepted{request: &req, parsed: p, qos: r.QoS, durable: true}
 	l.g.routes.Update(func(tx *route.Tx) { l.g.subs.subscribe(tx, s, &a, r.SubID, l.g) })
 	if a.refused == ExclusiveTaken {
 		l.settleExclusive(s, r.Filter)

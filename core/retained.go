@@ -107,14 +107,6 @@ func (g *Gateway) retain(t *Turn, m *Message) {
 	}
 }
 
-// retainedCursor is one subscription's way through the retained messages: read on
-// as the client takes them, never all at once, never cut short.
-type retainedCursor struct {
-	filter string
-	cur    *route.Cursor
-	tg     target
-}
-
 // retainedSlice and retainedSliceBytes are how much is fed of retained messages at
 // once, and below how much that waits feeding goes on.
 const (
@@ -151,52 +143,51 @@ func (w *subscribing) startRetained(t *Turn) {
 	}
 	more := s.rarely()
 	for i := range cursors {
-		more.replay(cursors[i])
+		more.replays.begin(cursors[i])
 	}
 	s.mu.Unlock()
 	g.feedRetained(t, s)
 }
 
-// replay begins a replay, or begins it anew: who repeats a subscription has one under
-// way, however often.
-func (m *rare) replay(c retainedCursor) {
-	for i := range m.cursors {
-		if m.cursors[i].filter == c.filter {
-			m.cursors[i] = c
-			return
-		}
-	}
-	m.cursors = append(m.cursors, c)
-}
+// feedSlices is how many slices are looked through before others are served: many
+// filters match little of what is retained, and a client may have many of them.
+const feedSlices = 8
 
-// feedRetained gives s retained messages while it takes them.
+// feedRetained gives s retained messages while it takes them. What is left when
+// others have to be served goes on when the connection is woken next.
 func (g *Gateway) feedRetained(t *Turn, s *Session) {
-	for {
+	for range feedSlices {
 		c, ok := s.nextCursor()
 		if !ok {
 			return
 		}
 		var done bool
 		t.found, done = g.retained.scan(c.filter, c.cur, retainedSlice, t.found[:0])
+		t.Spend(retainedSlice)
 		g.giveRetained(t, &c.tg)
 		s.mu.Lock()
 		s.feeding = false
-		if s.more != nil && len(s.more.cursors) > 0 && s.more.cursors[0].cur == c.cur && done {
-			s.more.cursors = s.more.cursors[1:]
-			if len(s.more.cursors) == 0 {
-				s.more.cursors = nil
-			}
+		if s.more != nil && done {
+			s.more.replays.done(c.cur)
 		}
 		s.mu.Unlock()
 	}
+	s.mu.Lock()
+	if s.conn != nil && s.hungry() {
+		s.wake(t)
+	}
+	s.mu.Unlock()
 }
+
+// hungry says that retained messages are left for s. With its lock held.
+func (s *Session) hungry() bool { return s.more != nil && s.more.replays.any() }
 
 // nextCursor gives the cursor to go on with, if the client has room, and marks the
 // session so that one turn alone feeds it.
 func (s *Session) nextCursor() (retainedCursor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.feeding || s.conn == nil || s.more == nil || len(s.more.cursors) == 0 {
+	if s.feeding || s.conn == nil || !s.hungry() {
 		return retainedCursor{}, false
 	}
 	if s.waiting() >= retainedSlice || s.ring != nil && s.ring.bytes >= retainedSliceBytes ||
@@ -204,7 +195,7 @@ func (s *Session) nextCursor() (retainedCursor, bool) {
 		return retainedCursor{}, false
 	}
 	s.feeding = true
-	return s.more.cursors[0], true
+	return s.more.replays.list[0], true
 }
 
 // giveRetained delivers what a scan found.

@@ -51,13 +51,17 @@ func sizeRetained(m *Message) int { return retainedSize(m.Topic, m.Payload, m.Pr
 
 // retainedSize is what a message counts for in max_retained_bytes.
 func retainedSize(topic string, payload []byte, p *Properties) int {
-	n := len(topic) + len(payload) + 96
+	return len(topic) + len(payload) + p.size() + 96
+}
+
+// size is what the properties hold; p may be nil.
+func (p *Properties) size() (n int) {
 	if p == nil {
-		return n
+		return 0
 	}
-	n += len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	n = len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
 	for _, u := range p.User {
-		n += len(u.Name) + len(u.Value)
+		n += len(u.Name) + len(u.Value) + 32 // the two strings' headers
 	}
 	return n
 }

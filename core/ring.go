@@ -202,14 +202,20 @@ func (r *ring) waiting() int {
 type outbox struct {
 	items []Delivery
 	next  int // items before it were taken
-	bytes int // of the messages from next on
+	bytes int // of the QoS 0 messages from next on; the ring counts the others
 }
 
 func (o *outbox) push(d Delivery) {
 	o.items = append(o.items, d)
-	if d.Msg != nil {
-		o.bytes += d.Msg.Size()
+	o.bytes += d.loose()
+}
+
+// loose is the size of a message that nothing but the outbox holds.
+func (d *Delivery) loose() int {
+	if d.Msg == nil || d.QoS > 0 {
+		return 0
 	}
+	return d.Msg.Size()
 }
 
 func (o *outbox) len() int { return len(o.items) - o.next }
@@ -220,9 +226,7 @@ func (o *outbox) take(dst []Delivery, max int) []Delivery {
 	taken := o.items[o.next : o.next+min(max, o.len())]
 	dst = append(dst, taken...)
 	for i := range taken {
-		if m := taken[i].Msg; m != nil {
-			o.bytes -= m.Size()
-		}
+		o.bytes -= taken[i].loose()
 	}
 	o.next += len(taken)
 	if left := o.len(); left > 0 && o.next >= left {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/netip"
+	"sync/atomic"
 )
 
 // This file declares every seam between core and the rest: what core needs
@@ -75,7 +76,8 @@ type ConnectRequest struct {
 	MaximumPacketSize uint32
 	Will              *Will
 
-	auth *Authentication // the exchange that let the client in, nil without a method
+	auth      *Authentication // the exchange that let the client in, nil without a method
+	abandoned atomic.Bool     // see Abandon
 }
 
 // Credentials is what a client shows of its identity.
@@ -196,6 +198,15 @@ type Authenticator interface {
 	// connect is refused (AuthUnavailable), never let through. It must not keep
 	// c's byte slices.
 	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
+}
+
+// Recaller is an Authenticator that remembers whom it has let in, so that clients
+// who come back need not wait behind those who guess. Core asks the first source
+// only: others may not answer in its place.
+type Recaller interface {
+	// Recall gives the Grant of credentials that Authenticate has allowed and would
+	// allow again, or nil. It must not block, and takes microseconds at most.
+	Recall(c *Credentials) *Grant
 }
 
 // Exchanger is one method of enhanced authentication, in which client and server

@@ -61,7 +61,7 @@ type rare struct {
 	grant    *Grant
 	received []receivedID // inbound QoS 2 identifiers not yet released
 	acks     ackQueue
-	cursors  []retainedCursor
+	replays  replays
 	created  int64
 	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
 	willAt   int64
@@ -165,7 +165,11 @@ func (g *Gateway) Take(t *Turn, l Link, dst []Delivery, max int) (out []Delivery
 	}
 	s.dirty = false
 	if s.box == nil {
+		hungry := s.hungry()
 		s.mu.Unlock()
+		if hungry {
+			g.feedRetained(t, s)
+		}
 		return dst, false
 	}
 	o := s.box
@@ -178,7 +182,7 @@ func (g *Gateway) Take(t *Turn, l Link, dst []Delivery, max int) (out []Delivery
 		t.boxes.put(o)
 	}
 	g.pump(t, s)
-	hungry := s.more != nil && len(s.more.cursors) > 0
+	hungry := s.hungry()
 	s.mu.Unlock()
 	countTaken(t, dst[from:])
 	if hungry {

@@ -16,6 +16,8 @@ type subscription struct {
 	session uint32 // index of its Session
 	entry   route.Entry
 	next    uint32 // the session's next subscription, 0 for none
+	prev    uint32 // the one before, 0 for the first
+	chain   uint32 // the next in its chain of the index, 0 for none
 	subID   uint32 // Subscription Identifier, 0 for none
 	group   uint32 // number of its shared group, 0 for none
 	checked uint32 // low bits of the rules' version under which covered holds
@@ -32,7 +34,8 @@ const (
 	subLocal
 	subCovered // every topic it matches may be delivered: no check per message
 	subExclusive
-	subPaced // of a replay: it takes its own measure, and none of it is dropped for want of room
+	subDurable // its session is durable, which never changes
+	subPaced   // of a replay: it takes its own measure, and none of it is dropped for want of room
 )
 
 // groupTag marks a value of the route table as the number of a shared group.
@@ -43,6 +46,7 @@ const chunkSize = 1024
 // subscriptions holds the records, the table of sessions and the shared groups.
 type subscriptions struct {
 	chunks   []*[chunkSize]subscription
+	index    subIndex
 	freeSub  uint32 // head of the free list, linked by next
 	used     uint32 // records ever used; number 0 is never given
 	sessions []*[chunkSize]*Session
@@ -62,6 +66,7 @@ type groupKey struct{ filter, share string }
 func (ss *subscriptions) init(strategyName string) {
 	ss.byName = make(map[groupKey]uint32)
 	ss.exclusive = make(map[string]uint32)
+	ss.index.init()
 	ss.used, ss.nextIdx = 1, 1
 	ss.groups = make([]*group, 1)
 	ss.strategy, _ = parseStrategy(strategyName)
@@ -118,9 +123,7 @@ func (ss *subscriptions) leave(routes *route.Table, s *Session, peers Peers) {
 	for more := true; more; {
 		routes.Update(func(tx *route.Tx) {
 			for i := 0; i < updateSlice && s.firstSub != 0; i++ {
-				n := s.firstSub
-				s.firstSub = ss.at(n).next
-				ss.unlink(tx, s, n, peers)
+				ss.drop(tx, s, s.firstSub, peers)
 			}
 			s.gone = true
 			if more = s.firstSub != 0; !more {
@@ -131,9 +134,10 @@ func (ss *subscriptions) leave(routes *route.Table, s *Session, peers Peers) {
 	}
 }
 
-// unlink takes subscription n, already off its session's list, out of the table.
-func (ss *subscriptions) unlink(tx *route.Tx, s *Session, n uint32, peers Peers) {
+// drop ends subscription n of s.
+func (ss *subscriptions) drop(tx *route.Tx, s *Session, n uint32, peers Peers) {
 	sub := ss.at(n)
+	ss.unlink(s, n)
 	ss.dropExclusive(tx, sub)
 	local, filter := sub.flags&subLocal != 0, ""
 	if peers != nil {
@@ -143,7 +147,7 @@ func (ss *subscriptions) unlink(tx *route.Tx, s *Session, n uint32, peers Peers)
 	if sub.group != 0 {
 		gr := ss.groups[sub.group]
 		share = gr.key.share
-		if !gr.remove(s) {
+		if !gr.remove(s, sub.flags) {
 			v = 0 // others are left: the group stays
 		} else {
 			v = sub.group | groupTag
@@ -157,7 +161,6 @@ func (ss *subscriptions) unlink(tx *route.Tx, s *Session, n uint32, peers Peers)
 			peers.Announce(filter, share, false)
 		}
 	}
-	s.subCount.Add(^uint32(0))
 	ss.release(n)
 }
 
@@ -173,16 +176,22 @@ type group struct {
 	sticky  *Session
 }
 
+// member is one subscription of a group. A session may be in it more than once, by
+// filters that differ in their other prefixes.
 type member struct {
 	session *Session
 	sub     subscription // a copy: the options that hold
+}
+
+func (m *member) is(s *Session, kind subFlags) bool {
+	return m.session == s && m.sub.flags&subKinds == kind&subKinds
 }
 
 func (gr *group) put(s *Session, sub subscription) {
 	gr.mu.Lock()
 	defer gr.mu.Unlock()
 	for i := range gr.members {
-		if gr.members[i].session == s {
+		if gr.members[i].is(s, sub.flags) {
 			gr.members[i].sub = sub
 			return
 		}
@@ -190,12 +199,12 @@ func (gr *group) put(s *Session, sub subscription) {
 	gr.members = append(gr.members, member{s, sub})
 }
 
-// remove takes s out; empty says that nobody is left.
-func (gr *group) remove(s *Session) (empty bool) {
+// remove takes s's subscription of a kind out; empty says that nobody is left.
+func (gr *group) remove(s *Session, kind subFlags) (empty bool) {
 	gr.mu.Lock()
 	defer gr.mu.Unlock()
 	for i := range gr.members {
-		if gr.members[i].session == s {
+		if gr.members[i].is(s, kind) {
 			gr.members = append(gr.members[:i], gr.members[i+1:]...)
 			break
 		}

@@ -14,6 +14,7 @@ import (
 func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
 	s := l.Session
 	t.granted, t.answers = t.granted[:0], t.answers[:0]
+	t.Spend(workFilter * len(r.Filters))
 	w := subscribing{g: g, link: l, r: r}
 	for i := range r.Filters {
 		qos, reason := w.check(t, i)
@@ -58,6 +59,7 @@ type accepted struct {
 	parsed  topic.Subscription
 	qos     uint8
 	covered bool
+	durable bool // its session is
 	version uint64
 	index   int    // in the SUBSCRIBE
 	fresh   bool   // it did not exist before
@@ -78,14 +80,15 @@ func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason) {
 		return 0, ProtocolError // [MQTT-3.8.3-4]
 	}
 	qos = f.QoS
+	durable := s.isDurable()
 	if p.Fastlane {
 		// A fastlane subscription passes the session by: it cannot be kept.
-		if s.isDurable() {
+		if durable {
 			return 0, FastlaneNeedsCleanSession
 		}
 		qos = 0
 	}
-	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable}
 	if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 		return 0, NotAuthorized
 	}
@@ -142,7 +145,8 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	filter := string(a.parsed.Filter)
 	if n := ss.find(tx, s, &a.parsed); n != 0 { // [MQTT-3.8.4-3]
 		old := ss.at(n)
-		rec.entry, rec.next, rec.group = old.entry, old.next, old.group
+		rec.entry, rec.group = old.entry, old.group
+		rec.next, rec.prev, rec.chain = old.next, old.prev, old.chain
 		*old = rec
 		if rec.group != 0 {
 			ss.groups[rec.group].put(s, rec)
@@ -165,10 +169,9 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 		value = rec.group | groupTag
 	}
 	entry, first, _ := tx.Add(filter, value)
-	rec.entry, rec.next = entry, s.firstSub
+	rec.entry = entry
 	*ss.at(n) = rec
-	s.firstSub = n
-	s.subCount.Add(1)
+	ss.link(s, n)
 	if rec.group != 0 {
 		ss.groups[rec.group].put(s, rec)
 	}
@@ -185,36 +188,9 @@ func (a *accepted) flags() (f subFlags) {
 	}
 	set(a.request.NoLocal, subNoLocal)
 	set(a.request.RetainAsPublished, subRetainAsPublished)
-	set(a.parsed.Fastlane, subFastlane)
-	set(a.parsed.Local, subLocal)
 	set(a.covered, subCovered)
-	set(a.parsed.Exclusive, subExclusive)
-	return f
-}
-
-// find gives the number of s's subscription that p names, or 0.
-func (ss *subscriptions) find(tx *route.Tx, s *Session, p *topic.Subscription) uint32 {
-	entry, ok := tx.Find(string(p.Filter))
-	if !ok {
-		return 0
-	}
-	for n := s.firstSub; n != 0; n = ss.at(n).next {
-		if ss.at(n).entry == entry && ss.same(n, p) {
-			return n
-		}
-	}
-	return 0
-}
-
-// same says whether record n was made by a filter with p's prefixes.
-func (ss *subscriptions) same(n uint32, p *topic.Subscription) bool {
-	sub := ss.at(n)
-	share := ""
-	if sub.group != 0 {
-		share = ss.groups[sub.group].key.share
-	}
-	return share == p.Share && (sub.flags&subFastlane != 0) == p.Fastlane && (sub.flags&subLocal != 0) == p.Local &&
-		(sub.flags&subExclusive != 0) == p.Exclusive
+	set(a.durable, subDurable)
+	return f | prefixes(&a.parsed)
 }
 
 // joinGroup finds or makes a group; fresh says that it is new.
@@ -289,6 +265,7 @@ func (w *subscribing) undo() {
 func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (reasons []Reason, pending bool) {
 	s := l.Session
 	t.answers = t.answers[:0]
+	t.Spend(workFilter * len(filters))
 	var ops []Op
 	for _, f := range filters {
 		t.Count(Unsubscribes, 1)
@@ -329,13 +306,7 @@ func (ss *subscriptions) unsubscribe(tx *route.Tx, s *Session, p *topic.Subscrip
 	if n == 0 {
 		return false
 	}
-	for at := &s.firstSub; *at != 0; at = &ss.at(*at).next {
-		if *at == n {
-			*at = ss.at(n).next
-			break
-		}
-	}
-	ss.unlink(tx, s, n, peers)
+	ss.drop(tx, s, n, peers)
 	return true
 }
 

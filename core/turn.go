@@ -12,12 +12,18 @@ import (
 type Turn struct {
 	// Adapter is scratch for the adapter that runs on this turn; core ignores it.
 	Adapter any
+	// Outbox is the edge's: what the connections that Flush woke leave in it is sent
+	// together once all of them had their turn. nil for none.
+	Outbox Outbox
 
 	g       *Gateway
 	reader  *route.Reader
 	now     int64
+	spent   int // of the share of the connection that is served now
 	touched []Conn
 	targets []target
+	fan     *fan    // that the latest publish began, or nil
+	fans    []*fan  // to go on with
 	commit  *commit // what this turn wants the store to keep, nil for nothing
 	granted []uint8
 	answers []Reason
@@ -33,6 +39,13 @@ type Turn struct {
 	allow   decisionCache
 	explain explainRing
 	counters
+}
+
+// Outbox collects what connections send in one Flush, so that many share a system
+// call. It belongs to its turn's goroutine.
+type Outbox interface {
+	// Send sends what was left, without blocking.
+	Send(t *Turn)
 }
 
 // scratchSize is the size of a turn's output scratch: about what one write
@@ -82,8 +95,37 @@ func (t *Turn) Begin(now time.Time) { t.now = now.UnixMilli() }
 // Now is the turn's clock in Unix milliseconds.
 func (t *Turn) Now() int64 { return t.now }
 
+// turnShare is how much work one connection may cause before others are served:
+// about half a millisecond. A unit is about what a delivery costs; see workPublish
+// and its like for the rest.
+const turnShare = 4096
+
+// What else costs, in units.
+const (
+	workPublish = 3 // beside its matches and deliveries
+	workSteps   = 2 // steps of a match that make a unit
+	workFilter  = 8 // of a SUBSCRIBE or UNSUBSCRIBE
+)
+
+// Allot begins the share of one connection: an adapter calls it before it works
+// off what the connection sent.
+func (t *Turn) Allot() { t.spent = 0 }
+
+// Spend counts n units of work.
+func (t *Turn) Spend(n int) { t.spent += n }
+
+// Spent says that the connection has had its share. An adapter then leaves whole
+// packets where they are and asks for them again, see Actions.Again at the edge: a
+// share is bounded in work because a read of 64 KiB may hold thousands of messages
+// that each go to thousands.
+func (t *Turn) Spent() bool { return t.spent >= turnShare }
+
 // Count adds n to a counter.
 func (t *Turn) Count(c Counter, n uint64) { t.counters.add(c, n) }
+
+// CountReason counts n events by their reason without a record that explains them:
+// for floods, of which some are explained by Gateway.Refuse.
+func (t *Turn) CountReason(r Reason, n uint64) { t.counters.reasons.add(int(r), n) }
 
 // Scratch is a buffer of 64 KiB capacity and length 0 for output that is encoded
 // and written within the call; the next user of the turn overwrites it.
@@ -142,12 +184,19 @@ func (t *Turn) Flush(max int) (more bool) {
 		t.late[i] = lateCompletion{}
 	}
 	t.late = t.late[:0]
+	more = len(t.fans) > 0
+	if more && len(t.touched) < max {
+		more = t.g.fanOut(t)
+	}
 	n := min(max, len(t.touched))
 	for i := 0; i < n; i++ {
 		// Wake may touch further connections (a session fed from its queue).
 		c := t.touched[i]
 		t.touched[i] = nil
 		c.Wake(t)
+	}
+	if t.Outbox != nil {
+		t.Outbox.Send(t)
 	}
 	rest := copy(t.touched, t.touched[n:])
 	clear(t.touched[rest:])
@@ -157,7 +206,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	}
 	t.publish()
 	// What a Wake left to commit or to hand over is work as well.
-	return rest > 0 || t.commit != nil || len(t.late) > 0
+	return more || rest > 0 || t.commit != nil || len(t.late) > 0
 }
 
 // End flushes everything.

@@ -47,7 +47,7 @@ func (g *Gateway) vet(t *Turn, s *Session) {
 		}
 	}
 	g.pump(t, s)
-	hungry := len(s.more.cursors) > 0
+	hungry := s.hungry()
 	s.mu.Unlock()
 	if hungry { // there is room now, and nobody else may come by
 		g.feedRetained(t, s)

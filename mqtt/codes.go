@@ -77,6 +77,8 @@ var answerTable = [core.ReasonCount]answers{
 	core.ConnectionLimit:        {connack: quota, disconnect: quota},
 	core.ConnectionRateExceeded: {connack: packet.ReasonConnectionRateExceeded, disconnect: packet.ReasonConnectionRateExceeded},
 	core.AddressLimit:           {connack: quota, disconnect: quota},
+	core.AmplificationLimit:     {connack: quota, disconnect: quota},
+	core.InputOverflow:          {connack: busy, publish: quota, subscribe: quota, disconnect: busy},
 	core.QuotaExceeded:          {connack: quota, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: quota},
 	core.MessageRateTooHigh:     {connack: quota, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: packet.ReasonMessageRateTooHigh},
 	core.SubscriptionLimit:      {connack: quota, publish: quota, subscribe: quota, disconnect: quota},

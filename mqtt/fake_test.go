@@ -28,6 +28,7 @@ type recorder struct {
 
 	publishPause bool
 	publishErr   *core.Error
+	publishWork  int // units
 	published    []core.Publish
 
 	granted     []uint8
@@ -93,7 +94,8 @@ func (r *recorder) nextAuth() *core.ConnectResult {
 
 func (r *recorder) Resume(*core.Turn, core.Link) { r.note("resume") }
 
-func (r *recorder) Publish(_ *core.Turn, _ core.Link, p *core.Publish) (bool, *core.Error) {
+func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *core.Error) {
+	t.Spend(r.publishWork)
 	r.note("publish %s %d", p.Topic, p.QoS)
 	c := *p
 	c.Payload = bytes.Clone(p.Payload)

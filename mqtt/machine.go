@@ -101,7 +101,12 @@ func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 	}
 	s := scratchOf(t)
 	packets := uint64(0)
+	t.Allot()
 	for m.waiting == forNothing && m.state != ended && !a.EndStream && (!a.Limited || a.Messages > 0) {
+		if t.Spent() {
+			a.Again = true
+			break
+		}
 		f, n, err := packet.Next(b[used:], m.sizeLimit())
 		if err != nil {
 			m.malformed(t, s, a, b[used:], f, err)
@@ -112,6 +117,7 @@ func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 		}
 		used += n
 		packets++
+		t.Spend(1)
 		m.handle(t, s, a, f)
 	}
 	a.Pause = m.waiting != forNothing && m.state != ended
@@ -271,6 +277,9 @@ func (m *Machine) Closed(t *core.Turn, r core.Reason) {
 	if m.waiting == forConnect {
 		// Core still decides: what it answers has to be undone then.
 		m.rare.closed = true
+		if m.rare.request != nil {
+			m.rare.request.Abandon()
+		}
 	}
 	m.state = ended
 	m.leave(t)

@@ -457,3 +457,23 @@ func TestStreamsMany(t *testing.T) {
 		f.hears(strings.Repeat("3005 0001 "+hex.EncodeToString([]byte{byte('a' + i)})+" 00 31", 50))
 	}
 }
+
+// Packets on a data stream keep the connection alive, as any do. [MQTT-3.1.2-22]
+func TestStreamsKeepAlive(t *testing.T) {
+	t.Parallel()
+	c := startQUIC(t, 0).connect()
+	c.first.say("10.. 0004 4d515454 05 02 0001 00 0003 6b6131")
+	c.first.takes(0x20)
+	s := c.open()
+	beat := time.NewTicker(250 * time.Millisecond)
+	defer beat.Stop()
+	for range 9 { // 2.25 s, of which 1.5 without a packet would be the end
+		<-beat.C
+		s.say("3207 0001 61 0011 00 31")
+		s.hears("4003 0011 10")
+	}
+	c.first.pings()
+	if b := c.first.takes(0xe0); b[0] != 0x8d {
+		t.Fatalf("DISCONNECT %x in the silence that followed", b)
+	}
+}

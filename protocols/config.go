@@ -13,6 +13,8 @@ const (
 	SecureWS  = "wss"
 	Unix      = "unix"
 	QUIC      = "quic"
+	UDP       = "udp"
+	DTLS      = "dtls"
 )
 
 // Config is the edge's part of the configuration: the event loops and every
@@ -30,13 +32,15 @@ type Config struct {
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
 	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
-	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix or quic (over UDP)"`
+	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix, quic (over UDP), or for protocols of datagrams udp or dtls"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
 
-	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss and quic"`
+	TLS TLSConfig `toml:"tls" doc:"certificates of tls, wss, quic and dtls"`
 
 	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
+	UDP  UDPConfig  `toml:"udp" doc:"groups and bounds of udp and dtls"`
+	DTLS DTLSConfig `toml:"dtls" doc:"keys of dtls"`
 
 	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
@@ -65,7 +69,7 @@ type ListenerConfig struct {
 	ClientByteRate     int `toml:"client_byte_rate" unit:"bytes" doc:"bytes taken from one client a second; 0 means no limit"`
 	ClientByteBurst    int `toml:"client_byte_burst" unit:"bytes" doc:"bytes taken from it at once above that; client_byte_rate when 0"`
 
-	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0"`
+	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0, of which udp and dtls take 65,507 bytes"`
 	MaxConnectSize int `toml:"max_connect_size" unit:"bytes" doc:"largest packet taken before the client is accepted; 64 KiB when 0"`
 
 	SendBuffer int `toml:"send_buffer" unit:"bytes" doc:"kernel's send buffer; the system's own when 0"`
@@ -104,6 +108,29 @@ type QUICConfig struct {
 	RetryAbove  int           `toml:"retry_above" doc:"handshakes under way from which retry = auto asks; 256 when 0"`
 }
 
+// UDPConfig is what only listeners of datagrams have. Of the listener's settings,
+// max_unauthenticated and connect_timeout bound what peers may hold that nobody knows,
+// accept_rate the new ones a second; there is no backlog, so the others are dropped
+// and repeat.
+type UDPConfig struct {
+	AnswerRate int `toml:"answer_rate" unit:"datagrams/s" doc:"answers a second to one address (IPv6: one /64) that has no connection, such as a gateway's name or a challenge; 200 when 0"`
+
+	Groups     []netip.Addr     `toml:"groups" doc:"multicast groups whose datagrams are answered, too, on the port of the address; only questions that need no connection are (Linux)"`
+	Interfaces []string         `toml:"interfaces" doc:"interfaces on which groups are joined and announcements sent; none: groups on all that are up, announcements where the system routes them"`
+	Announce   []netip.AddrPort `toml:"announce" doc:"groups or broadcast addresses, with port, to which the protocol announces the gateway if it knows announcements (MQTT-SN: ADVERTISE)"`
+}
+
+// DTLSConfig is what only listeners of DTLS have; they need psk_file, or tls.cert_file
+// and tls.key_file, or both.
+type DTLSConfig struct {
+	PSKFile        string `toml:"psk_file" doc:"file of lines identity:key, the key in hexadecimal (8 to 64 bytes); read again on SIGHUP"`
+	NoConnectionID bool   `toml:"no_connection_id" doc:"true offers no connection id (RFC 9146), by which a client keeps its connection when its address changes"`
+
+	// PSK, if it is set, gives the keys that psk_file does not hold; nil for unknown
+	// identities. Any goroutine; it should not block.
+	PSK func(identity string) []byte `toml:"-"`
+}
+
 // Defaults of the fields of ListenerConfig.
 const (
 	defaultPath               = "/mqtt"
@@ -121,6 +148,7 @@ const (
 	defaultQUICWindow         = 256 << 10
 	defaultRetryAbove         = 256
 	defaultQUICStreams        = 16
+	defaultAnswerRate         = 200
 	maxLoops                  = 64
 )
 
@@ -166,12 +194,17 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orText(&d.QUIC.Retry, "auto")
 	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
 	orInt(&d.QUIC.Streams, defaultQUICStreams)
+	orInt(&d.UDP.AnswerRate, defaultAnswerRate)
 	return d
 }
 
-// HasCertificate tells whether the transport needs one: TLS is part of it.
+// Datagrams tells whether the transport carries datagrams.
+func (c *ListenerConfig) Datagrams() bool { return c.Transport == UDP || c.Transport == DTLS }
+
+// HasCertificate tells whether the transport needs one: TLS is part of it. DTLS has one
+// where its clients need not have shared keys.
 func (c *ListenerConfig) HasCertificate() bool {
-	return c.Transport == TLS || c.Transport == SecureWS || c.Transport == QUIC
+	return c.Transport == TLS || c.Transport == SecureWS || c.Transport == QUIC || c.Transport == DTLS && c.TLS.CertFile != ""
 }
 
 // IsEnabled tells whether the listener is to be opened.

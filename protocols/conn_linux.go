@@ -29,6 +29,7 @@ type conn struct {
 	stalled   bool // the client does not read, so nothing is read from it
 	throttled bool // it sends too fast, so nothing is read from it; in loop.throttle
 	why       verdict
+	again     bool // in loop.again: what is held comes first, nothing more is read
 	dirty     bool // in loop.dirty
 	goodbye   bool // something was said last: wait until the client has it
 	counted   bool // its address is counted
@@ -139,8 +140,8 @@ func (l *loop) readable(c *conn, events uint32) {
 		l.discard(c, events)
 		return
 	}
-	if c.phase != phaseOpen {
-		return
+	if c.phase != phaseOpen || c.again {
+		return // with again: epoll says it once more afterwards
 	}
 	if c.paused || c.stalled || c.throttled {
 		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
@@ -190,12 +191,14 @@ func (l *loop) read(c *conn, room int) (int, error) {
 	if front > readSize {
 		c.in.b = c.in.b[:front+n]
 		l.feed(c, c.in.b, n)
+		l.doze(c)
 		return n, nil
 	}
 	if front > 0 {
 		copy(l.buf, c.in.b)
 	}
 	l.feed(c, l.buf[:front+n], n)
+	l.doze(c)
 	return n, nil
 }
 
@@ -226,7 +229,7 @@ func (l *loop) feed(c *conn, b []byte, fresh int) {
 		l.charge(c, m, before-left, left, fresh)
 	}
 	// The machine knows the limit in its protocol's words; this is the backstop.
-	if c.in != nil && c.phase == phaseOpen && !c.paused && len(c.in.b) > c.listener.heldLimit(c.accepted) {
+	if c.in != nil && c.phase == phaseOpen && !c.paused && !c.again && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		l.refuse(c, core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }
@@ -253,6 +256,10 @@ func (l *loop) apply(c *conn) {
 	if a.Pause {
 		c.paused = true
 	}
+	if a.Again && !c.again && !a.Close {
+		c.again = true
+		l.again = append(l.again, c)
+	}
 	if a.Close {
 		l.end(c, a.Reason, said)
 	}
@@ -275,6 +282,25 @@ func (l *loop) mark(c *conn) {
 		c.dirty = true
 		l.dirty = append(l.dirty, c)
 	}
+}
+
+// feedAgain goes on with the first n connections of those that have had their share:
+// the ones of an earlier turn.
+func (l *loop) feedAgain(n int) {
+	for i := range n {
+		c := l.again[i]
+		c.again = false
+		if c.phase != phaseOpen || c.paused || c.stalled || c.in == nil {
+			continue // whoever ends that state goes on
+		}
+		if c.accepted {
+			l.wheel.touch(c.slot)
+		}
+		l.feed(c, c.in.b, 0)
+	}
+	rest := copy(l.again, l.again[n:])
+	clear(l.again[rest:])
+	l.again = l.again[:rest]
 }
 
 // complete gives the machine a late result, then goes on with its input.

@@ -74,7 +74,7 @@ func (l *loop) giveBack() {
 	for i, g := range l.guests {
 		l.guests[i] = nil
 		unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, g.epfd, nil)
-		g.more = l.more
+		g.more = l.more || g.waits()
 		g.back <- struct{}{}
 	}
 	l.guests = l.guests[:0]
@@ -84,7 +84,7 @@ func (l *loop) giveBack() {
 // posted work, and for all whenever a tick has passed.
 func (l *loop) intakeGuests() {
 	for _, g := range l.guests {
-		if !g.ready && g.tick == l.tick && !g.hasPosted() {
+		if !g.ready && g.tick == l.tick && !g.waits() && !g.hasPosted() {
 			continue
 		}
 		n := 0

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -293,7 +294,7 @@ func TestUnixSocketOfADeadProcessIsReplaced(t *testing.T) {
 func TestValidateReportsEveryFault(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Wait = "sometimes"
-	cfg.Listeners["a"] = &ListenerConfig{Protocol: "smtp", Transport: "udp", Address: "nowhere", MaxConnections: -1}
+	cfg.Listeners["a"] = &ListenerConfig{Protocol: "smtp", Transport: "sctp", Address: "nowhere", MaxConnections: -1}
 	cfg.Listeners["b"] = &ListenerConfig{Protocol: "line", Transport: TLS, Address: "x:1", ProxyProtocol: "on"}
 	cfg.Listeners["c"] = &ListenerConfig{Protocol: "line", Transport: TCP, Address: "x:99999", Path: "/p", Mode: "0600", AcceptBurst: 1, ConnectTimeout: -1}
 	cfg.Listeners["d"] = &ListenerConfig{Protocol: "line", Transport: Unix, Address: strings.Repeat("p", 200), Mode: "rw", TLS: TLSConfig{CertFile: "c"}}
@@ -376,5 +377,48 @@ func TestStrangersShare(t *testing.T) {
 		if got := ln.heldLimit(true); got != defaultMaxPacketSize+packetSlack {
 			t.Errorf("%d strangers: an accepted client may hold %d bytes", c.fresh, got)
 		}
+	}
+}
+
+// TestAddressIsCountedBeforeTheHandshake: who says nothing counts from the moment
+// that its address is known, in front of TLS and of the WebSocket upgrade.
+func TestAddressIsCountedBeforeTheHandshake(t *testing.T) {
+	const header = "PROXY TCP4 192.0.2.%d 192.0.2.8 1234 1883\r\n"
+	for _, c := range []ListenerConfig{
+		{Transport: TLS, TLS: TLSConfig{CertFile: "?"}},
+		{Transport: WebSocket},
+		{Transport: SecureWS, TLS: TLSConfig{CertFile: "?"}, ProxyProtocol: "on", ProxyTrusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+	} {
+		t.Run(c.Transport+c.ProxyProtocol, func(t *testing.T) {
+			c.Address, c.MaxUnauthenticatedPerAddress = "127.0.0.1:0", 1
+			h := start(t, "pump", &c)
+			dial := func(from int) net.Conn {
+				s, err := h.connect(h.server.Addresses()["l"])
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { s.Close() })
+				if c.ProxyProtocol == "on" {
+					fmt.Fprintf(s, header, from)
+				}
+				return s
+			}
+			eventually := func(what string, is func() bool) {
+				for late := time.After(20 * time.Second); !is(); runtime.Gosched() {
+					select {
+					case <-late:
+						t.Fatalf("%s: not in time", what)
+					default:
+					}
+				}
+			}
+			dial(7)
+			eventually("the address is counted", func() bool { return h.server.listeners["l"].perAddr.len() == 1 })
+			(&client{dial(7), t}).hearsRefusal()
+			if r := await(t, h.gateway.refusals, "refusal"); r.Reason != core.AddressLimit {
+				t.Fatalf("refused %+v", r)
+			}
+			eventually("its place is free again", func() bool { return h.server.Listeners()["l"].Stats().Unauthenticated == 1 })
+		})
 	}
 }

@@ -32,10 +32,12 @@ func TestMain(m *testing.M) {
 type lineAdapter struct {
 	made   chan *lineMachine // every machine, in the order they were made
 	closed chan *lineMachine // every machine whose Closed was called
+	work   chan struct{}     // a line "work" says here that it begins
+	worked chan struct{}     // and waits here for its end
 }
 
 func newLineAdapter() *lineAdapter {
-	return &lineAdapter{made: make(chan *lineMachine, 10_000), closed: make(chan *lineMachine, 10_000)}
+	return &lineAdapter{made: make(chan *lineMachine, 10_000), closed: make(chan *lineMachine, 10_000), work: make(chan struct{}), worked: make(chan struct{})}
 }
 
 func (a *lineAdapter) Name() string { return "line" }
@@ -68,13 +70,19 @@ func (m *lineMachine) alone() func() {
 }
 
 // Input takes lines: hello (accepts the client), bye, timer D, pause, send N SIZE
-// (N messages through Output), anything else is echoed.
+// (N messages through Output), work (all that one connection may do in a turn),
+// anything else is echoed.
 func (m *lineMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 	defer m.alone()()
+	t.Allot()
 	used := 0
 	for !a.Pause && !a.Close && (!a.Limited || a.Messages > 0) {
 		end := bytes.IndexByte(b[used:], '\n')
 		if end < 0 {
+			break
+		}
+		if t.Spent() {
+			a.Again = true
 			break
 		}
 		m.line(t, string(b[used:used+end]), a)
@@ -100,6 +108,10 @@ func (m *lineMachine) line(t *core.Turn, line string, a *Actions) {
 		a.SetTimer, a.Timer = true, d
 	case "pause":
 		a.Pause = true
+	case "work":
+		m.adapter.work <- struct{}{}
+		<-m.adapter.worked
+		t.Spend(1 << 20)
 	case "send":
 		n, _ := strconv.Atoi(words[1])
 		size, _ := strconv.Atoi(words[2])
@@ -234,6 +246,14 @@ func startWith(t testing.TB, wait string, lc *ListenerConfig, adapter Adapter) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.run(s)
+	return h
+}
+
+// run serves until the test ends.
+func (h *harness) run(s *Server) {
+	t := h.t
+	t.Helper()
 	if err := s.Open(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +268,6 @@ func startWith(t testing.TB, wait string, lc *ListenerConfig, adapter Adapter) *
 		}
 	})
 	t.Cleanup(h.stop)
-	return h
 }
 
 // await receives from c or fails the test.

@@ -19,12 +19,14 @@ type Listener struct {
 	perAddr *addresses
 	rates   *rates // nil: none is limited
 	tls     atomic.Pointer[tls.Config]
+	psk     atomic.Pointer[pskTable]
 
 	open     atomic.Int64
 	fresh    atomic.Int64 // open and not yet accepted by the protocol
 	accepted atomic.Uint64
 	closed   atomic.Uint64
 	delayed  atomic.Uint64
+	faults   atomic.Uint64
 	refused  [core.ReasonCount]atomic.Uint64
 }
 
@@ -56,6 +58,7 @@ type ListenerStats struct {
 	Delayed         uint64 // times that accepting paused: accept_rate, or no descriptors left
 	Throttled       int64  // connections that are not read from now, as they send too fast
 	Throttles       uint64 // times that reading from one stopped for that
+	Faults          uint64 // errors of receiving datagrams: ICMP and the like, which end nothing
 	// Refused counts by core.Reason what the edge itself ended.
 	Refused [core.ReasonCount]uint64
 }
@@ -64,7 +67,7 @@ type ListenerStats struct {
 func (l *Listener) Stats() ListenerStats {
 	s := ListenerStats{
 		Open: l.open.Load(), Unauthenticated: l.fresh.Load(),
-		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(),
+		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(), Faults: l.faults.Load(),
 	}
 	if l.rates != nil {
 		s.Throttled, s.Throttles = l.rates.throttled.Load(), l.rates.times.Load()

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	eventsSize  = 512 // events taken from the kernel at once
+	eventsSize  = 128 // events taken from the kernel at once; what they touched is written then
+	expireBatch = 32  // timers that fired, before others have a turn
 	flushBudget = 256 // connections woken before input is looked at again
 	lingerTicks = uint32(lingerTime / tickLength)
 )
@@ -43,15 +44,18 @@ type loop struct {
 	tick  uint32
 	gen   uint32
 
-	buf   []byte // readSize behind readSize: what was held goes in front of what comes
-	act   Actions
-	now   time.Time
-	dirty []*conn // have replies of their machine to be written
-	eof   []*conn // said that nothing more comes; closed once the turn's output is written
-	over  []*conn // ended by machine or edge, to be closed once their output is written
-	more  bool    // work is left for the next turn: do not wait
-	quit  bool
-	swept int // slots below it were asked to end while draining
+	buf    []byte // readSize behind readSize: what was held goes in front of what comes
+	act    Actions
+	now    time.Time
+	dirty  []*conn // have replies of their machine to be written
+	again  []*conn // have had their share; what they sent goes on in the next turn
+	due    []due   // timers that fired
+	dozers []dozer // see doze_linux.go
+	eof    []*conn // said that nothing more comes; closed once the turn's output is written
+	over   []*conn // ended by machine or edge, to be closed once their output is written
+	more   bool    // work is left for the next turn: do not wait
+	quit   bool
+	swept  int // slots below it were asked to end while draining
 
 	reads, readBytes uint64 // since the last count
 	accepts          []*acceptor
@@ -169,13 +173,17 @@ func (l *loop) intake(now time.Time, n int) {
 	l.now = now
 	l.tick = uint32(now.Sub(l.born)/tickLength) + 1
 	l.wheel.clock = l.tick
+	again := len(l.again)
 	for i := range n {
 		l.event(&l.events[i])
 	}
 	l.runPosted()
+	l.feedAgain(again)
 	// Timers after input: what waited in the kernel while the loop was busy is
 	// activity.
-	l.expire(l.wheel.advance(l.tick))
+	l.note(l.wheel.advance(l.tick))
+	l.expire()
+	l.rouse()
 	l.resumeSlow()
 	l.resumeAccepting()
 }
@@ -253,7 +261,7 @@ func (l *loop) conclude() (more bool) {
 	l.free = append(l.free, l.freed...)
 	l.freed = l.freed[:0]
 	l.count()
-	return more
+	return more || l.waits()
 }
 
 func (l *loop) count() {
@@ -264,11 +272,29 @@ func (l *loop) count() {
 	}
 }
 
-// expire handles the slots whose timer fired.
-func (l *loop) expire(slots []uint32) {
+// waits tells whether some of what is due was left to the next turn.
+func (l *loop) waits() bool { return len(l.again) > 0 || len(l.due) > 0 || l.drowsy() }
+
+// due is a timer that fired and was not handled yet.
+type due struct{ slot, gen, tick uint32 }
+
+// note puts the slots whose timer fired behind those that wait already.
+func (l *loop) note(slots []uint32) {
 	for _, slot := range slots {
-		c := l.slots[slot]
-		if c == nil {
+		if c := l.slots[slot]; c != nil {
+			l.due = append(l.due, due{slot, c.gen, l.tick})
+		}
+	}
+}
+
+// expire handles some of the timers that fired: thousands that came together go
+// together, and others are served in between. Whoever said something meanwhile, or
+// had its timer set anew, is not due any more.
+func (l *loop) expire() {
+	n := min(len(l.due), expireBatch)
+	for _, d := range l.due[:n] {
+		c := l.slots[d.slot]
+		if c == nil || c.gen != d.gen || !l.wheel.idleSince(d.slot, d.tick) {
 			continue
 		}
 		switch {
@@ -283,6 +309,9 @@ func (l *loop) expire(slots []uint32) {
 			c.machine.Tick(l.turn, &l.act)
 			l.apply(c)
 		}
+	}
+	if l.due = l.due[n:]; len(l.due) == 0 {
+		l.due = nil
 	}
 }
 

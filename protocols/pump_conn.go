@@ -194,6 +194,9 @@ func (c *pumpConn) establish() error {
 			info.Local = local
 		}
 	}
+	if err := c.enterAddress(info.Peer); err != nil {
+		return err
+	}
 	if q, ok := c.socket.Conn.(*quicConn); ok {
 		if err := q.begin(deadline); err != nil {
 			return err
@@ -262,15 +265,23 @@ func (c *pumpConn) readProxy() (proxyHeader, error) {
 	}
 }
 
+// enterAddress counts the address, which is known for sure now; before the TLS
+// handshake and the WebSocket upgrade, which cost more than all that comes before.
+func (c *pumpConn) enterAddress(peer netip.AddrPort) error {
+	c.input.Lock()
+	defer c.input.Unlock()
+	c.peer = peer
+	if r := c.listener.perAddr.enter(peer.Addr()); r != core.Success {
+		return &refusal{r, "too many connections of this address"}
+	}
+	c.counted = true
+	return nil
+}
+
 // begin makes the machine.
 func (c *pumpConn) begin(s stream, info *ConnInfo) error {
 	c.input.Lock()
 	defer c.input.Unlock()
-	c.peer = info.Peer
-	if r := c.listener.perAddr.enter(c.peer.Addr()); r != core.Success {
-		return &refusal{r, "too many connections of this address"}
-	}
-	c.counted = true
 	if c.stopping.Load() {
 		return &refusal{core.ServerShuttingDown, "the gateway ends"}
 	}

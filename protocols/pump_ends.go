@@ -57,13 +57,17 @@ func total(segs [][]byte) (n int) {
 // inlet is where one byte stream comes in: what the machine has not taken yet.
 type inlet struct {
 	in    *held
-	fresh int // bytes that were read and are not charged yet, see rate.go
-	room  int // bytes to read at once, 0 for readSize
+	fresh int  // bytes that were read and are not charged yet, see rate.go
+	room  int  // bytes to read at once, 0 for readSize
+	unfed bool // whole packets are held: they come first, nothing more is read
 }
 
 // readOnce reads once and hands over what is there now. A buffer is held only
 // meanwhile.
 func (i *inlet) readOnce(p *helds, s stream, feed func([]byte) error) error {
+	if i.unfed && i.in != nil {
+		return feed(i.in.b)
+	}
 	front := 0
 	if i.in != nil {
 		front = len(i.in.b)

@@ -10,6 +10,7 @@ import (
 // feed gives b to the machine and keeps what it does not take. input is held, as
 // in all of this file but for what says otherwise.
 func (c *pumpConn) feed(b []byte) {
+	c.unfed = false
 	if c.machine == nil || c.over() {
 		return
 	}
@@ -18,9 +19,10 @@ func (c *pumpConn) feed(b []byte) {
 	used := c.machine.Input(c.turn, b, &c.act)
 	left := c.act.Messages
 	c.in = c.engine.pools.helds.replace(c.in, b[used:])
+	c.unfed = c.act.Again
 	c.apply()
 	c.charge(&c.inlet, before-left, left)
-	if c.in != nil && !c.over() && !c.paused && len(c.in.b) > c.listener.heldLimit(c.accepted) {
+	if c.in != nil && !c.over() && !c.paused && !c.unfed && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }
@@ -177,8 +179,8 @@ func (c *pumpConn) lost(err error) {
 	switch {
 	case errors.As(err, &why):
 		c.listener.refuse(c.engine.gateway, c.turn, why.reason, c.peer, why.detail)
-		// TLS and WebSocket have said why in their own words.
-		c.end(why.reason, c.listener.secure() || c.listener.cfg.Transport == WebSocket)
+		// TLS and WebSocket have said why in their own words, where they got that far.
+		c.end(why.reason, c.counted && (c.listener.secure() || c.listener.cfg.Transport == WebSocket))
 	case c.machine == nil:
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)

@@ -121,6 +121,9 @@ func (c *pumpConn) readable() {
 			c.lost(err)
 			return
 		}
+		if c.unfed {
+			break // it has had its share
+		}
 	}
 	c.post((*pumpConn).readable)
 }

@@ -164,6 +164,7 @@ func (d *dataStream) take(b []byte) error {
 // feed gives b to the machine and keeps what it does not take. input is held.
 func (d *dataStream) feed(b []byte) {
 	c := d.conn
+	d.unfed = false
 	if d.ended || c.over() {
 		return
 	}
@@ -172,6 +173,7 @@ func (d *dataStream) feed(b []byte) {
 	used := c.data.machine.InputStream(c.turn, d.id, b, &c.act)
 	left := c.act.Messages
 	d.in = c.engine.pools.helds.replace(d.in, b[used:])
+	d.unfed = c.act.Again
 	over := c.act.EndStream
 	c.apply()
 	c.charge(&d.inlet, before-left, left)
@@ -179,7 +181,7 @@ func (d *dataStream) feed(b []byte) {
 	case over:
 		d.ended = true
 		d.socket.Conn.(*quicData).refuse()
-	case d.in != nil && !c.over() && !c.paused && len(d.in.b) > c.listener.heldLimit(true):
+	case d.in != nil && !c.over() && !c.paused && !d.unfed && len(d.in.b) > c.listener.heldLimit(true):
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}
 }

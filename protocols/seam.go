@@ -45,7 +45,7 @@ type ConnInfo struct {
 type Machine interface {
 	// Input consumes whole packets from b and returns how many bytes it used;
 	// the edge offers the rest again with more behind it. b is the loop's buffer:
-	// nothing of it may be kept. After a.Pause or a.Close it stops consuming.
+	// nothing of it may be kept. After a.Pause, a.Again or a.Close it stops consuming.
 	Input(t *core.Turn, b []byte, a *Actions) (used int)
 	// Complete takes the late result of an operation that core answered with
 	// pending. Input goes on afterwards unless a.Pause is set again.
@@ -72,6 +72,10 @@ type Actions struct {
 	Out []byte
 	// Pause stops reading until Complete was called.
 	Pause bool
+	// Again says that Input left whole packets because the connection has had its
+	// share of the turn (core.Turn.Spent): the same bytes come again after others
+	// were served, without further ones.
+	Again bool
 	// Close ends the connection once Out is written (best effort, bounded time).
 	Close bool
 	// Reason is why, when Close is set: counted and explained.
@@ -125,9 +129,12 @@ type Out struct {
 
 	refs  []ref
 	size  int   // bytes referenced
-	ends  []int // of datagrams in Buf
+	ends  []cut // of datagrams
 	marks []mark
 }
+
+// cut is where a datagram ends: behind so much of Buf and so many references.
+type cut struct{ buf, refs int }
 
 // ref is a referenced slice that goes out after Buf[:at].
 type ref struct {

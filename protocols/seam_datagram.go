@@ -1,6 +1,10 @@
 package protocols
 
-import "github.com/fairlead-iot/fairlead/core"
+import (
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
 
 // DatagramAdapter is an Adapter of a protocol that travels in datagrams. A peer's
 // first datagram makes no state by itself: Meet decides about it.
@@ -22,8 +26,20 @@ type DatagramAdapter interface {
 	// Meet takes the first datagram of a peer without a connection. open says that
 	// a machine shall be made, which then gets the datagram as its first Input.
 	// Otherwise nothing is remembered, and what Meet left in a.Out (discovery,
-	// challenges, refusals) is sent if it keeps the limit of amplification.
+	// challenges, refusals) is sent if it keeps the limit of amplification. What was
+	// sent to a group or to all, as info.Local says, always comes here and never makes
+	// a connection.
 	Meet(t *core.Turn, info *ConnInfo, message []byte, a *Actions) (open bool)
+}
+
+// Beacon is a DatagramAdapter that also speaks unasked, so that devices find the
+// gateway: to the addresses of the listener's udp.announce.
+type Beacon interface {
+	DatagramAdapter
+	// Beacon leaves in a.Out what is to be said now, and tells when it wants to be
+	// asked again; 0 is never. It is asked first when the listener begins to serve,
+	// and no more once the gateway drains.
+	Beacon(t *core.Turn, ln *Listener, a *Actions) (next time.Duration)
 }
 
 // AmplificationFactor is how many times the bytes that came from an address may be
@@ -37,4 +53,4 @@ func (a *Actions) EndDatagram() { a.ends = append(a.ends, len(a.Out)) }
 
 // EndDatagram says that what was put into o since the last call is one datagram.
 // A machine looks at Len and Limit after each.
-func (o *Out) EndDatagram() { o.ends = append(o.ends, len(o.Buf)) }
+func (o *Out) EndDatagram() { o.ends = append(o.ends, cut{len(o.Buf), len(o.refs)}) }

@@ -23,6 +23,7 @@ type Server struct {
 	cfg       Config
 	log       *slog.Logger
 	engines   []engine
+	datagrams *datagrams
 	pumps     *pumps // the last of engines; it carries what Serve is given
 	listeners map[string]*Listener
 	tally     *tally
@@ -89,6 +90,9 @@ func newServer(cfg Config, g gateway, adapters []Adapter, log *slog.Logger, own 
 			s.listeners[name] = newListener(name, c, byName[c.Protocol])
 		}
 	}
+	if err := s.checkAdapters(); err != nil {
+		return nil, err
+	}
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
@@ -99,9 +103,22 @@ func newServer(cfg Config, g gateway, adapters []Adapter, log *slog.Logger, own 
 	if e != nil {
 		s.engines = append(s.engines, e)
 	}
+	s.datagrams = newDatagrams(&cfg, g, log, s.tally)
 	s.pumps = newPumps(g, log, s.tally)
-	s.engines = append(s.engines, s.pumps)
+	s.engines = append(s.engines, s.datagrams, s.pumps)
 	return s, nil
+}
+
+// checkAdapters reports listeners of datagrams whose protocol knows none.
+func (s *Server) checkAdapters() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
+		ln := s.listeners[name]
+		if _, ok := ln.adapter.(DatagramAdapter); ln.cfg.Datagrams() && !ok {
+			errs = append(errs, fmt.Errorf("listeners.%s.transport = %q: the protocol %s does not travel in datagrams; choose tcp, tls, ws, wss or quic", name, ln.cfg.Transport, ln.cfg.Protocol))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Open binds every listener but those that are Given. Clients may connect from then on, and are served
@@ -139,7 +156,7 @@ func openError(ln *Listener, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "; stop it, or choose another address with listeners." + ln.name + ".address"
-		if who := holderOf(ln.cfg.Address); who != "" && ln.cfg.Transport != QUIC { // it knows those of TCP
+		if who := holderOf(ln.cfg.Address); who != "" && ln.cfg.Transport != QUIC && !ln.cfg.Datagrams() { // it knows those of TCP
 			hint = "; it is held by " + who + hint
 		}
 	case errors.Is(err, syscall.EACCES):
@@ -174,6 +191,7 @@ func (s *Server) AllAddresses() map[string][]net.Addr {
 	out := maps.Clone(s.addrs)
 	s.mu.Unlock()
 	s.pumps.addGiven(out)
+	s.datagrams.addGiven(out)
 	return out
 }
 
@@ -283,13 +301,17 @@ func (s *Server) stopSome(e engine) int {
 	return e.stopSome(drainSlice, core.ServerShuttingDown)
 }
 
-// Reload reads the certificates of all TLS listeners anew. Connections that are
+// Reload reads the certificates and shared keys of all listeners anew. Connections that are
 // open keep theirs. On an error every listener keeps what it has.
 func (s *Server) Reload() error {
 	fresh := map[*Listener]*tls.Config{}
+	keys := map[*Listener]*pskTable{}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
 		ln := s.listeners[name]
+		if err := ln.loadKeys(keys); err != nil {
+			errs = append(errs, fmt.Errorf("protocols: listener %q: %w", name, err))
+		}
 		if !ln.cfg.HasCertificate() {
 			continue
 		}
@@ -305,6 +327,9 @@ func (s *Server) Reload() error {
 	}
 	for ln, c := range fresh {
 		ln.tls.Store(c)
+	}
+	for ln, t := range keys {
+		ln.psk.Store(t)
 	}
 	return nil
 }

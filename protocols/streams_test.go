@@ -258,3 +258,25 @@ func TestStreamsAreForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A gateway that ends tells a client by its first stream, whatever its others do.
+func TestStreamsDrain(t *testing.T) {
+	h, c, _ := startDivided(t)
+	busy, half := another(t, c), another(t, c)
+	busy.say("send 50 100000\n") // which nobody reads
+	half.say("half a line")
+	half.say(" more\n")
+	half.hears("half a line more\n")
+	drained := make(chan error, 1)
+	go func() { drained <- h.server.Drain(t.Context(), nil) }()
+	if got := c.hearsEnd(); got != "stop "+core.ServerShuttingDown.String()+"\n" {
+		t.Errorf("heard %q", got)
+	}
+	c.Close()
+	if err := await(t, drained, "end of Drain"); err != nil {
+		t.Error(err)
+	}
+	if m := await(t, h.adapter.closed, "Closed"); m.reason != core.ServerShuttingDown {
+		t.Error(m.reason)
+	}
+}

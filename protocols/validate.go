@@ -32,19 +32,20 @@ func (c *ListenerConfig) validate(f *faults, adapters []string) {
 	if len(adapters) > 0 {
 		f.oneOf("protocol", c.Protocol, adapters...)
 	}
-	f.oneOf("transport", c.Transport, TCP, TLS, WebSocket, SecureWS, Unix, QUIC)
+	f.oneOf("transport", c.Transport, TCP, TLS, WebSocket, SecureWS, Unix, QUIC, UDP, DTLS)
 	c.validateAddress(f)
 	c.validateTLS(f)
 	c.validateProxy(f)
 	c.validateWebSocket(f)
 	c.validateQUIC(f)
+	c.validateUDP(f)
 	c.validateBounds(f)
 }
 
 func (c *ListenerConfig) validateAddress(f *faults) {
 	if c.Given {
 		if c.Transport == Unix || c.Transport == QUIC {
-			f.add("transport", c.Transport, "must be tcp, tls, ws or wss where the program brings the listener, whatever kind of socket it is")
+			f.add("transport", c.Transport, "must be tcp, tls, ws, wss, udp or dtls where the program brings the listener, whatever kind of socket it is")
 		}
 		return
 	}
@@ -70,7 +71,7 @@ func (c *ListenerConfig) validateTLS(f *faults) {
 	t := c.TLS
 	if !c.HasCertificate() {
 		if !t.empty() {
-			f.add("tls", "…", "only holds for the transports tls, wss and quic")
+			f.add("tls", "…", "only holds for the transports tls, wss and quic, and for dtls with cert_file")
 		}
 		return
 	}

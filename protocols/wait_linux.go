@@ -180,29 +180,35 @@ func (l *loop) waitParked(now time.Time, timeout time.Duration) int {
 	return w.found
 }
 
+// sooner is the shorter of two waits; -1 for the first means for ever.
+func sooner(wait, in time.Duration) time.Duration {
+	if wait < 0 {
+		return in
+	}
+	return min(wait, in)
+}
+
 // timeout is how long the loop may wait from now on; -1 for ever.
 func (l *loop) timeout(now time.Time) time.Duration {
 	wait := time.Duration(-1)
 	for _, g := range l.guests {
-		if in := g.timeout(now); in >= 0 && (wait < 0 || in < wait) {
-			wait = in
+		if in := g.timeout(now); in >= 0 {
+			wait = sooner(wait, in)
 		}
+	}
+	if in := l.untilRouse(now); in >= 0 {
+		wait = sooner(wait, in)
 	}
 	if ticks, ok := l.wheel.next(); ok {
 		due := l.born.Add(time.Duration(l.wheel.now+ticks-1) * tickLength)
-		if in := max(due.Sub(now), time.Millisecond); wait < 0 || in < wait {
-			wait = in
-		}
+		wait = sooner(wait, max(due.Sub(now), time.Millisecond))
 	}
 	if in, ok := l.untilResume(now); ok && (wait < 0 || in < wait) {
 		wait = in
 	}
 	for _, a := range l.accepts {
 		if !a.resume.IsZero() {
-			in := max(a.resume.Sub(now), time.Millisecond)
-			if wait < 0 || in < wait {
-				wait = in
-			}
+			wait = sooner(wait, max(a.resume.Sub(now), time.Millisecond))
 		}
 	}
 	return wait

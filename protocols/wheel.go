@@ -57,6 +57,12 @@ func (w *wheel) set(slot, period uint32) {
 // touch notes activity.
 func (w *wheel) touch(slot uint32) { w.entries[slot].last = w.clock }
 
+// idleSince says that slot's timer runs, fired at tick, and has seen nothing since.
+func (w *wheel) idleSince(slot, tick uint32) bool {
+	e := &w.entries[slot]
+	return e.period != 0 && e.last == tick
+}
+
 // link puts slot into the bucket where it is due, or as near as the wheel goes.
 func (w *wheel) link(slot uint32) {
 	e := &w.entries[slot]

@@ -18,7 +18,10 @@ import (
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-var _ core.Authenticator = (*Source)(nil)
+var (
+	_ core.Authenticator = (*Source)(nil)
+	_ core.Recaller      = (*Source)(nil)
+)
 
 // Source authenticates against one file. Safe for concurrent use.
 type Source struct {
@@ -31,7 +34,8 @@ type Source struct {
 }
 
 // maxSlots bounds the memory of hashes under way: 8 × 19 MiB as we write them, 8
-// × 64 MiB with the most a file may ask for.
+// × 64 MiB with the most a file may ask for. Half of the processors stay with those
+// who are in already, whoever guesses.
 const maxSlots = 8
 
 // Open reads the file of cfg. The error is a Faults when the file is faulty. A
@@ -43,7 +47,7 @@ func Open(cfg Config) (*Source, error) {
 	}
 	s := &Source{
 		cfg:    cfg,
-		slots:  make(chan struct{}, min(runtime.GOMAXPROCS(0), maxSlots)),
+		slots:  make(chan struct{}, min(max(1, runtime.GOMAXPROCS(0)/2), maxSlots)),
 		derive: Hash.derive,
 	}
 	if err := s.Reload(); err != nil {
@@ -131,8 +135,8 @@ func (s *Source) Name() string { return "passwd" }
 // Authenticate allows a known user with the right password and denies one with
 // a wrong one, without one, or with one longer than MaxPassword. It ignores
 // clients without a user name, unknown users, and enhanced authentication. It
-// blocks for the work of one hash (20 ms or more) and until one of as many slots
-// as there are processors (at most 8) is free; if ctx ends before that, the error is ctx's.
+// blocks for the work of one hash (20 ms or more) and until one of half as
+// many slots as there are processors (at most 8) is free; if ctx ends before that, the error is ctx's.
 // The Grant is shared; its Username is the user, proven.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
 	if !c.HasUsername || c.Method != "" {
@@ -160,6 +164,30 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 	return refusal, nil, nil
 }
 
+// Recall gives the Grant of a user whose password passed last time, nil otherwise.
+// It costs a keyed hash of a few hundred bytes.
+func (s *Source) Recall(c *core.Credentials) *core.Grant {
+	if !s.cfg.Cache || !c.HasUsername || !c.HasPassword || c.Method != "" || len(c.Password) > MaxPassword {
+		return nil
+	}
+	set := s.set.Load()
+	u := set.users[c.Username]
+	if u == nil || !u.remembers(set, c) {
+		return nil
+	}
+	return &u.grant
+}
+
+// remembers says whether these credentials are what passed last.
+func (u *user) remembers(set *set, c *core.Credentials) bool {
+	last := u.last.Load()
+	if last == nil {
+		return false
+	}
+	proof := set.proof(u, c)
+	return hmac.Equal(last[:], proof[:])
+}
+
 // verify does the same work for a decoy as for a known user.
 func (s *Source) verify(ctx context.Context, set *set, u *user, c *core.Credentials) (bool, error) {
 	var proof [sha256.Size]byte
@@ -176,6 +204,7 @@ func (s *Source) verify(ctx context.Context, set *set, u *user, c *core.Credenti
 		return false, fmt.Errorf("passwd: user %q: no processor was free to check the password: %w", c.Username, ctx.Err())
 	}
 	ok := hmac.Equal(s.derive(u.hash, c.Password), u.hash.Key)
+	tidy(u.hash.Memory)
 	if ok && s.cfg.Cache {
 		u.last.Store(&proof)
 	}

@@ -313,3 +313,47 @@ func BenchmarkAuthenticate(b *testing.B) {
 		})
 	}
 }
+
+// TestRecall: who passed last is known at once, nobody else, and not after a reload.
+func TestRecall(t *testing.T) {
+	s := open(t, usersFile(t, Entry{User: "alice"}, Entry{User: "bob"}), true)
+	recalled := func(c *core.Credentials) string {
+		if g := s.Recall(c); g != nil {
+			return g.Username
+		}
+		return ""
+	}
+	if got := recalled(login("alice", "alice")); got != "" {
+		t.Errorf("before the first login: %q", got)
+	}
+	s.Authenticate(t.Context(), login("alice", "alice"))
+	work := countWork(s)
+	for _, c := range []struct {
+		c    *core.Credentials
+		want string
+	}{
+		{login("alice", "alice"), "alice"},
+		{login("alice", "alicf"), ""},
+		{login("alice", ""), ""},
+		{login("bob", "bob"), ""},
+		{login("bob", "alice"), ""},
+		{login("carol", "alice"), ""},
+		{&core.Credentials{Username: "alice", HasUsername: true, Password: []byte("alice"), HasPassword: true, Method: "x"}, ""},
+	} {
+		if got := recalled(c.c); got != c.want {
+			t.Errorf("%s with %q: %q, want %q", c.c.Username, c.c.Password, got, c.want)
+		}
+	}
+	if work.Load() != 0 {
+		t.Errorf("%d hashes", work.Load())
+	}
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := recalled(login("alice", "alice")); got != "" {
+		t.Errorf("after a reload: %q", got)
+	}
+	if s := open(t, usersFile(t, Entry{User: "alice"}), false); s.Recall(login("alice", "alice")) != nil {
+		t.Error("without passwd_cache")
+	}
+}

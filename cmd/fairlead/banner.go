@@ -46,6 +46,11 @@ func urlOf(l *protocols.ListenerConfig, address string) string {
 	scheme := map[string]string{
 		protocols.TCP: "mqtt", protocols.TLS: "mqtts", protocols.WebSocket: "ws", protocols.SecureWS: "wss", protocols.Unix: "unix", protocols.QUIC: "quic",
 	}[l.Transport]
+	if l.Datagrams() {
+		if scheme = l.Protocol; l.Transport == protocols.DTLS {
+			scheme += "s"
+		}
+	}
 	url := scheme + "://" + address
 	if l.Transport == protocols.WebSocket || l.Transport == protocols.SecureWS {
 		if l.Path == "" {

@@ -10,6 +10,9 @@ type Matches struct {
 	// Truncated tells that the match cost more than Options.MaxMatchWork and
 	// was given up, so that entries may be missing.
 	Truncated bool
+
+	// Work is what the match cost, in steps; 0 when it was remembered.
+	Work int
 }
 
 // Topic returns the topic name; unlike the Matches it may be kept.

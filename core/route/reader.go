@@ -69,6 +69,6 @@ func (r *Reader) Intern(topic []byte) (string, bool) {
 // search finds the filters that match and remembers them.
 func (r *Reader) search(hash uint64, topic string) {
 	r.walk.run(topic, hash)
-	r.m = Matches{t: r.t, topic: topic, entries: r.walk.found, Truncated: r.walk.truncated}
+	r.m = Matches{t: r.t, topic: topic, entries: r.walk.found, Truncated: r.walk.truncated, Work: r.walk.work}
 	r.remember(hash, topic)
 }

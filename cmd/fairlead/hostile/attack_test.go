@@ -89,8 +89,12 @@ func (a attack) run(t *testing.T) {
 	at.innocents = startInnocents(t, at.mqtt)
 	at.innocents.await(t, 50) // what it costs to serve them at all
 	at.innocents.mark()
-	at.innocents.await(t, 100)
+	at.innocents.await(t, size(100, 1000))
 	before := at.innocents.mark()
+	var elsewhere latency
+	if *full {
+		elsewhere = a.control(t, at, settings)
+	}
 	counted := at.metrics(t)
 	m := startMeter(g.ready.PID)
 	a.wage(t, at)
@@ -98,7 +102,23 @@ func (a attack) run(t *testing.T) {
 	during := at.innocents.mark()
 	at.innocents.finish(t)
 	a.judge(t, at, counted, grown)
-	note(t, figure{Name: a.name, Does: a.does, Holds: a.holds, Grown: grown, Before: before, During: during, Many: a.many, Fault: a.needs})
+	note(t, figure{Name: a.name, Does: a.does, Holds: a.holds, Grown: grown, Before: before, Elsewhere: elsewhere, During: during, Many: a.many, Fault: a.needs})
+}
+
+// control wages the attack against another gateway, while the innocent are served as
+// before: attackers, gateways and innocents share one machine, and what the attack
+// takes of its processors would otherwise be told of the gateway.
+func (a attack) control(t *testing.T, at *arena, settings []string) latency {
+	t.Helper()
+	decoy := startGateway(t, settings)
+	other := &arena{gateway: decoy, mqtt: decoy.ready.Listeners["mqtt"], innocents: at.innocents, tolerant: at.tolerant}
+	at.innocents.mark()
+	a.wage(t, other)
+	took := at.innocents.mark()
+	decoy.stop(t)
+	at.innocents.await(t, 200) // what the attack left in the kernel is over
+	at.innocents.mark()
+	return took
 }
 
 // judge looks at what must hold after every attack.

@@ -77,6 +77,7 @@ type gateway struct {
 	exited   chan struct{}
 	ready    ready
 	password string // the administrator's
+	stopped  bool   // stop was called
 }
 
 // ready is the part of the ready file that the tests use.
@@ -132,7 +133,11 @@ func startGateway(t *testing.T, settings []string) *gateway {
 		g.cmd.Wait() // how it ended is asked of cmd.ProcessState
 		close(g.exited)
 	}()
-	t.Cleanup(func() { g.stop(t) })
+	t.Cleanup(func() {
+		if !g.stopped {
+			g.stop(t)
+		}
+	})
 	g.awaitReady(t, file)
 	return g
 }
@@ -191,6 +196,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 // stop asks the process to end and expects that it does so in good order.
 func (g *gateway) stop(t *testing.T) {
 	t.Helper()
+	g.stopped = true
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("the gateway had ended (%v):\n%s", g.cmd.ProcessState, g.log)
 		return

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/binary"
@@ -27,7 +28,9 @@ func TestEdges(t *testing.T) {
 	secure := append(secureListener(t), "listeners.mqtts.handshake_timeout=1s", "listeners.mqtts.max_unauthenticated_per_address=50")
 	run(t, []attack{
 		{name: "TLS unfinished", does: "sends half a ClientHello on 40 sockets", holds: "ended after handshake_timeout", settings: secure, wage: tlsUnfinished, reasons: []string{"connect_timeout"}, many: true},
-		{name: "TLS taken by one address", does: "opens 200 sockets to TLS from one address where 50 strangers are allowed", holds: "address_limit before the handshake", settings: secure, wage: tlsTaken, many: true, needs: "protocols/pump_conn.go counts the address after the handshake, so that one address can take all max_unauthenticated of a TLS or WebSocket listener"},
+		{name: "TLS taken by one address", does: "opens 200 sockets to TLS from one address where 50 strangers are allowed", holds: "address_limit before the handshake", settings: secure, wage: tlsTaken, many: true, reasons: []string{"address_limit"}},
+		{name: "TLS of old", does: "offers TLS 1.0 and 1.1 only, and TLS 1.2 with CBC and RC4 suites only", holds: "no handshake", settings: secure, wage: oldTLS},
+		{name: "WebSocket taken by one address", does: "opens 200 sockets to WebSocket from one address where 50 strangers are allowed", holds: "address_limit before the upgrade", settings: []string{"listeners.ws.handshake_timeout=1s", "listeners.ws.max_unauthenticated_per_address=50"}, wage: upgradesTaken, many: true, reasons: []string{"address_limit"}},
 		{name: "TLS rubbish", does: "sends random records", holds: "a named end", settings: secure, wage: tlsRubbish},
 		{name: "WebSocket upgrade dribbled", does: "sends an upgrade byte by byte on 100 sockets", holds: "ended after handshake_timeout", settings: []string{"listeners.ws.handshake_timeout=1s"}, wage: upgradeDribble, reasons: []string{"connect_timeout"}, many: true},
 		{name: "WebSocket headers without end", does: "sends ever more HTTP header fields", holds: "packet_too_large at 16 KiB", wage: headersWithoutEnd, reasons: []string{"packet_too_large"}},
@@ -78,11 +81,49 @@ func tlsUnfinished(t *testing.T, at *arena) {
 
 func tlsTaken(t *testing.T, at *arena) {
 	all := crowd(t, at.ready.Listeners["mqtts"], 200)
-	eventually(t, "all accepted", func() bool { return at.metrics(t)[`fairlead_listener_accepted_total{listener="mqtts"}`] >= 200 })
-	if n := at.metrics(t)[`fairlead_listener_unauthenticated{listener="mqtts"}`]; n > 50 {
-		at.fail(t, "%v strangers of one address at once, allowed are 50", n)
+	eventually(t, "the refusals", func() bool { return at.reason(t, "address_limit") >= 150 })
+	if n := at.metrics(t)[`fairlead_listener_accepted_total{listener="mqtts"}`] - at.reason(t, "address_limit"); n != 50 {
+		t.Errorf("%v strangers of one address at once, allowed are 50", n)
+	}
+	if err := tls.Client(from(t, at.ready.Listeners["mqtts"], "127.0.0.3"), &tls.Config{InsecureSkipVerify: true}).HandshakeContext(t.Context()); err != nil {
+		t.Errorf("another address: %v", err)
 	}
 	allEnd(t, all)
+}
+
+func oldTLS(t *testing.T, at *arena) {
+	weak := []uint16{tls.TLS_RSA_WITH_RC4_128_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_3DES_EDE_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA}
+	for _, offer := range []*tls.Config{
+		{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10},
+		{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
+		{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: weak},
+	} {
+		offer.InsecureSkipVerify = true
+		for range size(5, 100) {
+			c := tls.Client(dial(t, at.ready.Listeners["mqtts"]).Conn, offer)
+			if err := c.HandshakeContext(t.Context()); err == nil {
+				t.Errorf("agreed to version %#x, suite %#x", c.ConnectionState().Version, c.ConnectionState().CipherSuite)
+			}
+			c.Close()
+		}
+	}
+	good := tls.Client(dial(t, at.ready.Listeners["mqtts"]).Conn, &tls.Config{InsecureSkipVerify: true})
+	if err := good.HandshakeContext(t.Context()); err != nil {
+		t.Errorf("a good client: %v", err)
+	}
+}
+
+// upgradesTaken does the same to WebSocket.
+func upgradesTaken(t *testing.T, at *arena) {
+	all := crowd(t, at.ready.Listeners["ws"], 200)
+	eventually(t, "the refusals", func() bool { return at.reason(t, "address_limit") >= 150 })
+	other := from(t, at.ready.Listeners["ws"], "127.0.0.3")
+	if answer := other.asked(t, upgradeRequest("/mqtt", "mqtt")); answer.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("another address: %s", answer.Status)
+	}
+	for _, p := range all {
+		p.gone(t)
+	}
 }
 
 func tlsRubbish(t *testing.T, at *arena) {

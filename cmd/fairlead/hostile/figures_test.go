@@ -23,7 +23,9 @@ const (
 type figure struct {
 	Name, Does, Holds string
 	Grown             int64 // bytes
-	Before, During    latency
+	Before            latency
+	Elsewhere         latency // while another gateway was attacked in the same way
+	During            latency
 	Many              bool
 	Fault             string
 }
@@ -47,7 +49,7 @@ func (l *latency) UnmarshalJSON(b []byte) error {
 // test is done.
 func note(t *testing.T, f figure) {
 	t.Helper()
-	t.Logf("innocents p50/p99: before %v/%v, during %v/%v", f.Before.p50, f.Before.p99, f.During.p50, f.During.p99)
+	t.Logf("innocents p50/p99, ms: before %v, another attacked %v, attacked %v", f.Before, f.Elsewhere, f.During)
 	text, err := json.Marshal(f)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +90,7 @@ func writeFigures(folder string) error {
 	return os.WriteFile(document, fmt.Appendf(nil, "%s%s%s%s%s", head, markBegin, table(string(kept), rows), markEnd, tail), 0o644)
 }
 
-const tableHead = "| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | p50/p99 during, ms |\n|---|---|---|---|---|---|\n"
+const tableHead = "| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | another attacked, ms | attacked, ms |\n|---|---|---|---|---|---|---|\n"
 
 // table writes the rows as Markdown; of the old table those stay that were not
 // measured anew.
@@ -129,7 +131,7 @@ func (f figure) row() string {
 	case f.Grown > target && !f.Many:
 		grown = "**" + grown + "**"
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |\n", f.Name, f.Does, f.Holds, grown, f.Before, f.During)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Does, f.Holds, grown, f.Before, f.Elsewhere, f.During)
 }
 
 // String gives milliseconds.

@@ -14,26 +14,44 @@ import (
 // TestQueues are the attacks on what the gateway keeps for others.
 func TestQueues(t *testing.T) {
 	run(t, []attack{
-		{name: "never reads, QoS 0", does: "subscribes and never reads, while 60 KiB messages are published to it", holds: "outgoing_full, 16 MiB", wage: func(t *testing.T, at *arena) { neverReads(t, at, 0, 60_000) }, reasons: []string{"outgoing_full"}},
-		{name: "never reads, QoS 1", does: "the same at QoS 1", holds: "queue_bytes_full, 16 MiB", wage: func(t *testing.T, at *arena) { neverReads(t, at, 1, 60_000) }, reasons: []string{"queue_bytes_full"}},
-		{name: "never reads, small messages", does: "the same at QoS 1 with messages of one byte", holds: "queue_full or queue_bytes_full", settings: []string{"core.max_queued=20000"}, wage: func(t *testing.T, at *arena) { neverReads(t, at, 1, 1) }, reasons: []string{"queue_full"}},
+		{name: "never reads, QoS 0", does: "subscribes and never reads, while 60 KiB messages are published to it", holds: "outgoing_full, 8 MiB", wage: func(t *testing.T, at *arena) {
+			neverReads(t, at, publish("hostile/never", 0, 0, bytes.Repeat([]byte("x"), 60_000)))
+		}, reasons: []string{"outgoing_full"}, ceiling: unread},
+		{name: "never reads, QoS 1", does: "the same at QoS 1", holds: "queue_bytes_full, 8 MiB", wage: func(t *testing.T, at *arena) {
+			neverReads(t, at, publish("hostile/never", 1, 1, bytes.Repeat([]byte("x"), 60_000)))
+		}, reasons: []string{"queue_bytes_full"}, ceiling: unread},
+		{name: "never reads, small messages", does: "the same at QoS 1 with messages of one byte", holds: "queue_bytes_full", wage: func(t *testing.T, at *arena) { neverReads(t, at, publish("hostile/never", 1, 1, []byte("x"))) }, reasons: []string{"queue_bytes_full"}, ceiling: unread},
+		{name: "never reads, User Properties", does: "the same with 8 KiB of User Properties in each message of one byte", holds: "queue_bytes_full: they count", wage: func(t *testing.T, at *arena) { neverReads(t, at, decorated()) }, reasons: []string{"queue_bytes_full"}, ceiling: unread},
 		{name: "never reads replies", does: "sends PINGREQ without end and never reads", holds: "reading from it stops at 64 KiB of replies", wage: unreadPings},
 		{name: "ping flood", does: "sends PINGREQ without end and reads the answers", holds: "every one answered", wage: readPings},
 		{name: "retained flood", does: "sets ever new retained messages", holds: "0x97, retained_limit", settings: []string{"core.max_retained=1000"}, wage: retainedFlood, reasons: []string{"retained_limit"}},
 		{name: "retained bytes", does: "sets retained messages of 60 KiB", holds: "a bound in bytes", settings: []string{"core.max_retained_bytes=8MiB"}, wage: retainedBytes},
 		{name: "retained replays", does: "subscribes again and again to what is retained and acknowledges nothing", holds: "one replay for each subscription", wage: retainedReplays},
+		{name: "replays of nothing", does: "subscribes to a thousand filters of which none matches what is retained in plenty", holds: "a slice of the search a turn", wage: emptyReplays},
 	})
 }
 
+// unread is what a client that does not read may cost at most: its queue of 8 MiB, as
+// much garbage, what the sockets and the attacker's own connection need.
+const unread = 40 << 20
+
+// decorated is a message that is all User Properties.
+func decorated() *packet.Publish {
+	p := publish("hostile/never", 1, 1, []byte("x"))
+	for range 60 {
+		p.Properties.AddUser([]byte("k"), bytes.Repeat([]byte("v"), 120))
+	}
+	return p
+}
+
 // neverReads publishes to a subscriber whose socket is full.
-func neverReads(t *testing.T, at *arena, qos byte, bytesEach int) {
+func neverReads(t *testing.T, at *arena, one *packet.Publish) {
+	qos := one.QoS
 	victim := connect(t, at.mqtt, "attacker")
 	victim.subscribed(t, subscribe(1, qos, "hostile/never"))
 	victim.Conn.(*net.TCPConn).SetReadBuffer(4096)
 	p := connect(t, at.mqtt, "attacker-2")
-	one := publish("hostile/never", 0, 0, bytes.Repeat([]byte("x"), bytesEach))
-	if one.QoS = qos; qos > 0 {
-		one.PacketID = 1
+	if qos > 0 {
 		go p.drain()
 	}
 	batch := bytesOf(one)
@@ -87,6 +105,29 @@ func retainedBytes(t *testing.T, at *arena) {
 			t.Fatal(err)
 		}
 	}
+	at.settled(t, p)
+}
+
+// emptyReplays has everything that is retained looked through a thousand times.
+func emptyReplays(t *testing.T, at *arena) {
+	p := connect(t, at.mqtt, "attacker")
+	for i := range size(20, 100) {
+		var all []byte
+		for k := range 1000 {
+			all = append(all, bytesOf(retained(fmt.Sprint("hostile/", i*1000+k, "/x"), 0, []byte("x")))...)
+		}
+		if err := p.raw(all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at.settled(t, p)
+	at.innocents.mark() // only the searching counts
+	var none []string
+	for i := range 1000 {
+		none = append(none, fmt.Sprint("hostile/+/", i))
+	}
+	p.subscribed(t, subscribe(1, 0, none...))
+	at.innocents.await(t, size(100, 2000))
 	at.settled(t, p)
 }
 

@@ -11,9 +11,9 @@ func TestTable(t *testing.T) {
 	first := table("", []figure{{Name: "b", Does: "old"}, {Name: "c", Does: "stays"}})
 	got := table(first, []figure{{Name: "b", Does: "new", Grown: 40 << 20, During: latency{time.Millisecond, 2 * time.Millisecond}}, {Name: "a", Fault: "core: it does"}})
 	want := tableHead +
-		"| a |  |  | 0.0, **a fault**: core: it does | 0.00/0.00 | 0.00/0.00 |\n" +
-		"| b | new |  | **40.0** | 0.00/0.00 | 1.00/2.00 |\n" +
-		"| c | stays |  | 0.0 | 0.00/0.00 | 0.00/0.00 |\n"
+		"| a |  |  | 0.0, **a fault**: core: it does | 0.00/0.00 | 0.00/0.00 | 0.00/0.00 |\n" +
+		"| b | new |  | **40.0** | 0.00/0.00 | 0.00/0.00 | 1.00/2.00 |\n" +
+		"| c | stays |  | 0.0 | 0.00/0.00 | 0.00/0.00 | 0.00/0.00 |\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -285,7 +285,7 @@ var errTakeover = errors.New("the next connection takes over")
 // the moment in which the client keeps its identifier: what it could not
 // acknowledge any more is sent again, and that is then the first.
 func (s *subscription) receive(c *devices.Client) error {
-	after := s.random.IntN(20_000)
+	after := s.random.IntN(4000)
 	for m := range c.Messages() {
 		if after--; after == 0 {
 			return errTakeover

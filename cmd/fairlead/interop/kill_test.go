@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -186,9 +187,12 @@ func (r *killRun) kill(ctx context.Context, t *testing.T) {
 	if r.random.IntN(4) == 0 {
 		more = 0 // while the clients come back
 	}
-	if err := r.ledger.awaitReceived(ctx, r.ledger.totals().received+more); err != nil {
+	soon, cancel := context.WithTimeout(ctx, killPatience)
+	defer cancel()
+	if err := r.ledger.awaitReceived(soon, r.ledger.totals().received+more); err != nil {
 		r.gateway.kill() // only then its log is ours
-		t.Fatalf("nothing goes on: %v\n%s", err, r.gateway.log)
+		// A publisher goes on only when what it sent before has come.
+		t.Fatalf("nothing goes on: %v\n%s\n%s", err, strings.Join(r.ledger.faults(), "\n"), r.gateway.log)
 	}
 	r.pause(ctx, 30*time.Millisecond)
 	r.gateway.kill()
