@@ -46,6 +46,40 @@ func TestKickEndToEnd(t *testing.T) {
 	}
 }
 
+// TestBanEndToEnd: a banned client is disconnected, kept out over a restart, and let in
+// once the ban is lifted.
+func TestBanEndToEnd(t *testing.T) {
+	dir := t.TempDir()
+	g := start(t, testConfig(dir))
+	c := connect(t, g.Addresses()["mqtt"], 0)
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+g.AdminAddress()+"/api/v1/bans", strings.NewReader(`{"kind":"client_id","value":"abc","for":"1h"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(adminUser, g.FirstPassword())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil || res.StatusCode != http.StatusCreated {
+		t.Fatalf("ban: %v, %v", res, err)
+	}
+	res.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if n, err := c.Read(make([]byte, 16)); err != io.EOF {
+		t.Errorf("the connection gave %d bytes, %v; want its end", n, err)
+	}
+	connect(t, g.Addresses()["mqtt"], 5)
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+	password := g.FirstPassword()
+	g = start(t, testConfig(dir))
+	connect(t, g.Addresses()["mqtt"], 5)
+	g.Gateway.password = password // of the first start
+	if status, body := api(t, g.Gateway, "DELETE", "/api/v1/bans/client_id/abc"); status != 204 {
+		t.Fatalf("lift: %d %s", status, body)
+	}
+	connect(t, g.Addresses()["mqtt"], 0)
+}
+
 // TestExplainEndToEnd: what a client did wrong can be asked for afterwards.
 func TestExplainEndToEnd(t *testing.T) {
 	g := start(t, testConfig(t.TempDir()))

@@ -304,7 +304,7 @@ func (p *parts) listenerFigures() []admin.ListenerFigures {
 		s := l.Stats()
 		out = append(out, admin.ListenerFigures{
 			Name: name, Open: s.Open, Unauthenticated: s.Unauthenticated,
-			Accepted: s.Accepted, Delayed: s.Delayed, Refused: s.Refused,
+			Accepted: s.Accepted, Delayed: s.Delayed, Refused: s.Refused, Throttled: s.Throttled, Throttles: s.Throttles,
 		})
 	}
 	return out
@@ -336,12 +336,66 @@ func newAdminSource(g *core.Gateway) *adminSource { return &adminSource{Gateway:
 
 // Kick implements admin.Source.
 func (a *adminSource) Kick(id string) bool {
+	return a.work(func(t *core.Turn) bool { return a.Gateway.Kick(t, id) })
+}
+
+// Redirect implements admin.Source.
+func (a *adminSource) Redirect(id string) bool {
+	return a.work(func(t *core.Turn) bool { return a.Gateway.Redirect(t, id) })
+}
+
+func (a *adminSource) work(f func(t *core.Turn) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn.Begin(time.Now())
-	ok := a.Gateway.Kick(a.turn, id)
+	ok := f(a.turn)
 	a.turn.End()
 	return ok
+}
+
+// Bans implements admin.Source.
+func (a *adminSource) Bans() []core.Ban {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.turn.Begin(time.Now())
+	return a.Gateway.Bans(a.turn)
+}
+
+// Ban implements admin.Source.
+func (a *adminSource) Ban(ctx context.Context, b *core.Ban) error {
+	kept := make(chan error, 1)
+	a.mu.Lock()
+	a.turn.Begin(time.Now())
+	err := a.Gateway.Ban(a.turn, b, func(err error) { kept <- err })
+	a.turn.End()
+	a.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return await(ctx, kept)
+}
+
+// Unban implements admin.Source.
+func (a *adminSource) Unban(ctx context.Context, kind core.BanKind, value string) (bool, error) {
+	kept := make(chan error, 1)
+	a.mu.Lock()
+	a.turn.Begin(time.Now())
+	found := a.Gateway.Unban(a.turn, kind, value, func(err error) { kept <- err })
+	a.turn.End()
+	a.mu.Unlock()
+	if !found {
+		return false, nil
+	}
+	return true, await(ctx, kept)
+}
+
+func await(ctx context.Context, kept <-chan error) error {
+	select {
+	case err := <-kept:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (a *adminSource) close() {

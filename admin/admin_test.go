@@ -24,6 +24,8 @@ type fake struct {
 	records []core.Record
 	clients map[string]core.ClientInfo
 	kicked  []string
+	bans    []core.Ban
+	fault   error // of Ban and Unban
 }
 
 func (f *fake) Stats() core.Stats { return f.stats }
@@ -53,6 +55,11 @@ func (f *fake) Clients(fn func(core.ClientInfo) bool) {
 
 func (f *fake) Kick(id string) bool {
 	f.kicked = append(f.kicked, id)
+	return f.clients[id].Connected
+}
+
+func (f *fake) Redirect(id string) bool {
+	f.kicked = append(f.kicked, "elsewhere:"+id)
 	return f.clients[id].Connected
 }
 
@@ -338,6 +345,13 @@ func TestClient(t *testing.T) {
 	if w = ask(s, "GET", "/api/v1/clients/nobody", nil); w.Code != 404 {
 		t.Errorf("unknown client: %d", w.Code)
 	}
+	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c?redirect=true", nil); w.Code != 204 || fmt.Sprint(f.kicked) != "[elsewhere:a/b c]" {
+		t.Errorf("redirect: %d, kicked %v", w.Code, f.kicked)
+	}
+	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c?redirect=b", nil); w.Code != 400 {
+		t.Errorf("redirect to something: %d", w.Code)
+	}
+	f.kicked = nil
 	if w = ask(s, "DELETE", "/api/v1/clients/a%2Fb%20c", nil); w.Code != 204 || fmt.Sprint(f.kicked) != "[a/b c]" {
 		t.Errorf("kick: %d, kicked %v", w.Code, f.kicked)
 	}

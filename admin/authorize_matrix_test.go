@@ -87,20 +87,26 @@ func TestAuthorizationMatrix(t *testing.T) {
 // secretSource is a Source whose figures nobody else may see.
 func secretSource() *fake {
 	return &fake{clients: map[string]core.ClientInfo{"planted": {ClientID: "planted", Connected: true}},
-		records: []core.Record{{Seq: 1, Reason: core.QueueFull, ClientID: "planted"}}}
+		records: []core.Record{{Seq: 1, Reason: core.QueueFull, ClientID: "planted"}},
+		bans:    []core.Ban{{Kind: core.BanClientID, Value: "planted"}}}
 }
 
 func target(pattern string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.ReplaceAll(path, "{id}", "planted")
+	return method, strings.NewReplacer("{id}", "planted", "{kind}", "client_id", "{value}", "planted").Replace(path)
 }
 
 func askPage(t *testing.T, pattern string, change func(*http.Request), shown bool) {
 	f := secretSource()
 	method, path := target(pattern)
-	w := ask(newTestServer(f, nil), method, path, change)
+	w := ask(newTestServer(f, nil), method, path, func(r *http.Request) {
+		if method == "POST" {
+			body(`{"kind":"client_id","value":"another"}`)(r)
+		}
+		change(r)
+	})
 	if shown {
-		if w.Code != http.StatusOK && w.Code != http.StatusNoContent {
+		if w.Code/100 != 2 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 		return
@@ -112,8 +118,8 @@ func askPage(t *testing.T, pattern string, change func(*http.Request), shown boo
 		!strings.Contains(t.Name(), "empty") {
 		t.Errorf("it does not say what is the matter: %s", given)
 	}
-	if strings.Contains(w.Body.String(), "planted") || strings.Contains(w.Body.String(), "fairlead_") || len(f.kicked) > 0 {
-		t.Errorf("it leaks or acts: %s, kicked %v", w.Body, f.kicked)
+	if strings.Contains(w.Body.String(), "planted") || strings.Contains(w.Body.String(), "fairlead_") || len(f.kicked) > 0 || len(f.bans) != 1 {
+		t.Errorf("it leaks or acts: %s, kicked %v, banned %v", w.Body, f.kicked, f.bans)
 	}
 }
 
@@ -128,7 +134,7 @@ func askAcross(t *testing.T, pattern string) {
 				r.Header[k] = v
 			}
 		})
-		if method != "GET" && w.Code != http.StatusForbidden || len(f.kicked) > 0 {
+		if method != "GET" && w.Code != http.StatusForbidden || len(f.kicked) > 0 || len(f.bans) != 1 {
 			t.Errorf("%v: %d %s, kicked %v", from, w.Code, w.Body, f.kicked)
 		}
 		if allowed := w.Header().Get("Access-Control-Allow-Origin"); allowed != "" {

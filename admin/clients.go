@@ -134,7 +134,20 @@ func noSession(id string) problem {
 // kick closes a connection. The session stays as its expiry says.
 func (s *Server) kick(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	if !s.opts.Source.Kick(id) {
+	err := known(r.URL.Query(), "redirect")
+	var elsewhere *bool
+	if err == nil {
+		elsewhere, err = flag(r.URL.Query(), "redirect")
+	}
+	if err != nil {
+		failBad(w, err)
+		return
+	}
+	closes := s.opts.Source.Kick
+	if elsewhere != nil && *elsewhere {
+		closes = s.opts.Source.Redirect
+	}
+	if !closes(id) {
 		p := noSession(id)
 		if _, ok := s.opts.Source.Client(id); ok {
 			p = problem{"not_connected", fmt.Sprintf("session %q has no connection", id), ""}

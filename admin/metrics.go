@@ -34,7 +34,7 @@ type collector struct {
 	reasons  *prometheus.Desc
 	gauges   []gauge
 	build    *prometheus.Desc
-	listener [5]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused
+	listener [7]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles
 }
 
 // gauge is one row of the table of figures that are not in core's counters.
@@ -54,12 +54,14 @@ func newCollector(s *Server) *collector {
 		reasons: describe("reason_total", "Refusals, drops, expiries and ends by their reason.", "reason"),
 		build:   describe("build_info", "1, with what was built as labels.", "version", "commit"),
 		gauges:  gauges(),
-		listener: [5]*prometheus.Desc{
+		listener: [7]*prometheus.Desc{
 			describe("listener_connections", "Connections open.", "listener"),
 			describe("listener_unauthenticated", "Connections that their protocol has not accepted yet.", "listener"),
 			describe("listener_accepted_total", "Connections taken from the kernel.", "listener"),
 			describe("listener_delayed_total", "Times that accepting paused: accept_rate, or no descriptors left.", "listener"),
 			describe("listener_refused_total", "Connections that the edge ended by itself.", "listener", "reason"),
+			describe("listener_throttled", "Connections that are not read from now, as they or all together send too fast.", "listener"),
+			describe("listener_throttles_total", "Times that reading from a connection stopped for that.", "listener"),
 		},
 	}
 	for i := range c.counters {
@@ -151,6 +153,8 @@ func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFig
 	put(1, prometheus.GaugeValue, float64(l.Unauthenticated))
 	put(2, prometheus.CounterValue, float64(l.Accepted))
 	put(3, prometheus.CounterValue, float64(l.Delayed))
+	put(5, prometheus.GaugeValue, float64(l.Throttled))
+	put(6, prometheus.CounterValue, float64(l.Throttles))
 	for i, n := range l.Refused {
 		if n > 0 {
 			put(4, prometheus.CounterValue, float64(n), core.Reason(i).String())

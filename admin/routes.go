@@ -22,7 +22,10 @@ func (s *Server) pages() []page {
 		{"GET /api/v1/stats", s.protect(s.stats), "counters and gauges as JSON"},
 		{"GET /api/v1/clients", s.protect(s.clients), "sessions; after=, limit=, connected=, username="},
 		{"GET /api/v1/clients/{id}", s.protect(s.client), "one session"},
-		{"DELETE /api/v1/clients/{id}", s.protect(s.kick), "close the client's connection"},
+		{"DELETE /api/v1/clients/{id}", s.protect(s.kick), "close the client's connection; redirect=true sends it to mqtt.drain_redirect"},
+		{"GET /api/v1/bans", s.protect(s.bans), "who is kept out; kind="},
+		{"POST /api/v1/bans", s.protect(s.addBan), "keep clients out: kind, value, reason, for or expires"},
+		{"DELETE /api/v1/bans/{kind}/{value}", s.protect(s.removeBan), "lift a ban"},
 		{"GET /api/v1/explain", s.protect(s.explain), "why something was dropped, refused or ended; client=, topic=, reason=, since=, limit="},
 	}
 }

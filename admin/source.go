@@ -19,6 +19,15 @@ type Source interface {
 	Clients(fn func(core.ClientInfo) bool)
 	// Kick closes the connection of a client; it says whether there was one.
 	Kick(id string) bool
+	// Redirect is Kick that sends the client to another server.
+	Redirect(id string) bool
+	// Bans lists who is kept out, in order.
+	Bans() []core.Ban
+	// Ban keeps clients out and returns once that is stored. An error of type
+	// *core.Error says that nothing was banned, another that it is not stored.
+	Ban(ctx context.Context, b *core.Ban) error
+	// Unban lifts a ban; found is false when there is none that can be lifted.
+	Unban(ctx context.Context, kind core.BanKind, value string) (found bool, err error)
 }
 
 // Check is one condition of readiness.
@@ -34,6 +43,8 @@ type ListenerFigures struct {
 	Unauthenticated int64  // of them, not yet accepted by their protocol
 	Accepted        uint64 // connections taken from the kernel
 	Delayed         uint64 // times that accepting paused
+	Throttled       int64  // connections that are not read from now, as they send too fast
+	Throttles       uint64 // times that reading from one stopped for that
 	Refused         [core.ReasonCount]uint64
 }
 

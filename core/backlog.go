@@ -63,6 +63,7 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 	switch r.change {
 	case OpEnqueue:
 		g.cellCommitted(t, r, reason)
+		g.trim(s)
 		if s.ended && reason == Success {
 			// It raced with the end of its session: under the same ClientID a new
 			// one may exist, whose numbers begin above.
@@ -70,6 +71,11 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 		}
 	case OpReleased:
 		g.cellReleasedInStore(t, r, reason)
+	case OpAck:
+		if reason != Success && !s.ended { // the store still has it, and gives it again
+			s.pending++
+			t.Count(Restored, 1)
+		}
 	}
 	if f := m.fetch; f != nil && r.gen < m.generation {
 		if f.wait--; f.wait == 0 {
@@ -83,7 +89,7 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 // could not keep it.
 func (g *Gateway) cellCommitted(t *Turn, r cellRef, reason Reason) {
 	s := r.s
-	if reason != Success && !s.ended {
+	if !s.forgetDoomed(r.seq) && reason != Success && !s.ended {
 		s.pending--
 		g.drop(t, r.msg, s.id, reason)
 	}
@@ -187,6 +193,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		t.closeLater(s.conn, storeReason(err))
 		return
 	}
+	s.more.narrow(got, g.cfg.MaxInflight)
 	last := uint64(0) // behind what was restored
 	for i := range got {
 		last = got[i].Seq + 1
@@ -201,9 +208,9 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		s.more.stored = last
 	case f.cut:
 		s.more.stored = f.target
-		s.ring = padTo(s.ring, f.target)
+		s.ring = g.padTo(s.ring, f.target)
 	default:
-		s.ring = padTo(s.ring, f.target)
+		s.ring = g.padTo(s.ring, f.target)
 		for i := range f.tail {
 			s.ring.push(f.tail[i])
 			s.ring.skipDone()
@@ -211,6 +218,7 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		s.spilled = false
 	}
 	g.pump(t, s)
+	g.dropExcess(t, s)
 }
 
 // restoreCell puts a stored entry into the ring, behind what is there, unless the
@@ -219,8 +227,22 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, v
 	if s.ring != nil && q.Seq < s.ring.end {
 		return
 	}
-	s.ring = padTo(s.ring, q.Seq)
-	c := cell{msg: q.Msg, qos: q.QoS, retain: q.Retain, vetted: version, state: cellQueued, dup: q.Seq < s.more.sent}
+	s.ring = g.padTo(s.ring, q.Seq)
+	c := cell{msg: q.Msg, qos: q.QoS, vetted: version, state: cellQueued}
+	if q.Retain {
+		c.flags |= cellRetain
+	}
+	known := s.more.underWay(q.Seq)
+	if known || q.Seq < s.more.sent {
+		c.flags |= cellDup
+	}
+	switch {
+	case q.Released || known:
+		c.rank = g.ranks.again
+	default:
+		c.rank = g.rank(t, q.Msg)
+	}
+	s.ring.spared = max(s.ring.spared, s.more.exempt)
 	if n := len(q.SubIDs); n == 1 {
 		c.subID = q.SubIDs[0]
 	} else if n > 1 {
@@ -236,9 +258,13 @@ func (g *Gateway) restoreCell(t *Turn, s *Session, q *QueuedMessage, may bool, v
 }
 
 // padTo makes the ring end at seq: numbers between were acknowledged long ago.
-func padTo(r *ring, seq uint64) *ring {
-	if r == nil || r.empty() {
-		return newRing(seq)
+func (g *Gateway) padTo(r *ring, seq uint64) *ring {
+	switch {
+	case r == nil:
+		return newRing(seq, g.ranks.levels())
+	case r.empty():
+		r.restart(seq)
+		return r
 	}
 	for r.end < seq {
 		r.push(cell{})

@@ -61,7 +61,7 @@ func (t *Turn) op(o Op) *commit {
 // keep stores a queue entry; it becomes deliverable once it is committed. With
 // the session's lock held.
 func (t *Turn) keep(s *Session, seq uint64, c *cell) {
-	e := QueuedMessage{Seq: seq, Msg: c.msg, QoS: c.qos, Retain: c.retain}
+	e := QueuedMessage{Seq: seq, Msg: c.msg, QoS: c.qos, Retain: c.flags&cellRetain != 0}
 	if c.subIDs != nil {
 		e.SubIDs = *c.subIDs
 	} else if c.subID != 0 {

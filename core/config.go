@@ -16,14 +16,19 @@ type Config struct {
 	MaxTopicLength    int `toml:"max_topic_length" unit:"bytes" doc:"bytes a topic or filter may have"`
 	MaxSubscriptions  int `toml:"max_subscriptions" doc:"subscriptions a session may hold"`
 
-	ReceiveMaximum uint16 `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
-	MaxInflight    int    `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
-	MaxQueued      int    `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; newer ones beyond it are dropped as queue_full"`
-	MaxQueuedBytes int    `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
-	MaxOutgoing    int    `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
-	QueueQoS0      bool   `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
-	MaxMatchWork   int    `toml:"max_match_work" doc:"steps one publish may take in the route table, a few for each wildcard filter that it reaches, none for the subscribers of one filter; filters that are reached later are dropped as match_work_limit; a topic of 8 levels cannot reach 2,000"`
-	MaxRetained    int    `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
+	ReceiveMaximum  uint16   `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
+	MaxInflight     int      `toml:"max_inflight" doc:"QoS 1 and 2 messages sent to a client unacknowledged, where the client allows more"`
+	MaxQueued       int      `toml:"max_queued" doc:"QoS 1 and 2 messages that wait for one session; beyond it some are dropped as queue_full"`
+	MaxQueuedBytes  int      `toml:"max_queued_bytes" unit:"bytes" doc:"bytes that wait in memory for one session before the rest stays in the store or is dropped as queue_bytes_full"`
+	QueueDrop       string   `toml:"queue_drop" oneof:"newest,oldest" doc:"what a full queue drops: newest (the message that comes) or oldest (those that wait longest give way to it, but none that was sent already)"`
+	Priorities      []string `toml:"priorities" doc:"what goes first where messages wait for a session: rules FILTER = PRIORITY, such as \"alarm/# = 200\", with priorities from 1 to 255, the higher the sooner; the first that matches the topic counts; empty: all in the order they came"`
+	PriorityDefault string   `toml:"priority_default" oneof:"lowest,highest" doc:"where topics stand that no rule of priorities matches: lowest (below all) or highest"`
+	PrioritySpan    int      `toml:"priority_span" doc:"with priorities: messages of a queue in the store that are read ahead to choose from; a message overtakes at least so many"`
+
+	MaxOutgoing  int  `toml:"max_outgoing" doc:"items handed to one connection and not yet written; QoS 0 beyond it is dropped as outgoing_full"`
+	QueueQoS0    bool `toml:"queue_qos0" doc:"keep QoS 0 messages for disconnected durable sessions too"`
+	MaxMatchWork int  `toml:"max_match_work" doc:"steps one publish may take in the route table, a few for each wildcard filter that it reaches, none for the subscribers of one filter; filters that are reached later are dropped as match_work_limit; a topic of 8 levels cannot reach 2,000"`
+	MaxRetained  int  `toml:"max_retained" doc:"retained messages; beyond it a retained publish is refused as retained_limit"`
 
 	MaxRetainedBytes int           `toml:"max_retained_bytes" unit:"bytes" doc:"bytes of all retained messages, properties and 96 for each included; they are held in memory; beyond it a retained publish is refused as retained_limit"`
 	RetainedExpiry   time.Duration `toml:"retained_expiry" doc:"how long a message is retained that came without a Message Expiry Interval; 0 means for ever"`
@@ -38,6 +43,12 @@ type Config struct {
 
 	SharedStrategy string `toml:"shared_strategy" doc:"who of a shared group gets a message: round_robin, random, sticky, hash_clientid, hash_topic, local; members without credit are passed over"`
 	ExplainRecords int    `toml:"explain_records" doc:"explain records kept per event loop (about 150 bytes each)"`
+
+	Bans           []string      `toml:"bans" doc:"who may not connect, lines KIND = VALUE: client_id = ID, username = NAME, or address = ADDRESS or network; the REST API adds others, which are kept in the store"`
+	MaxBans        int           `toml:"max_bans" doc:"bans there may be; each takes some 300 bytes"`
+	FlappingCount  int           `toml:"flapping_count" doc:"connections of a client that end abruptly within flapping_window until its client id is banned from its address; 0 turns this off"`
+	FlappingWindow time.Duration `toml:"flapping_window" doc:"see flapping_count"`
+	FlappingBan    time.Duration `toml:"flapping_ban" doc:"how long a client that flaps is banned"`
 
 	MaxSessionExpiry time.Duration `toml:"max_session_expiry" doc:"longest Session Expiry Interval granted; 0 means no limit"`
 	ServerKeepAlive  time.Duration `toml:"server_keep_alive" doc:"keep alive asked of MQTT 5 clients in place of their own; 0 leaves theirs"`
@@ -86,6 +97,12 @@ func DefaultConfig() Config {
 		AuthBacklog:        10_000,
 		AuthExchangeSteps:  8,
 		AuthExchangeBytes:  4096,
+		QueueDrop:          DropNewest,
+		PriorityDefault:    PriorityLowest,
+		PrioritySpan:       10_000,
+		MaxBans:            100_000,
+		FlappingWindow:     time.Minute,
+		FlappingBan:        time.Hour,
 
 		AuthBacklogPerAddress: 1000,
 	}
@@ -127,6 +144,7 @@ func (c *Config) Validate() error {
 	if _, err := parseStrategy(c.SharedStrategy); err != nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, c.validatePolicies(in)...)
 	if d := c.AuthExchangeTime; d < time.Second || d > time.Hour {
 		errs = append(errs, fmt.Errorf("auth_exchange_time = %s: must be between 1s and 1h", d))
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"math"
+	"net/netip"
 	"runtime"
 	"time"
 )
@@ -18,7 +19,11 @@ const NeverExpires = math.MaxUint32
 // the client may be handed to core before. After Success the adapter queues its
 // CONNACK and calls Resume.
 func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pending bool) {
-	if err := g.checkConnect(r); err != nil {
+	err := g.checkConnect(r)
+	if err == nil {
+		err = g.checkBan(t, r.Credentials.ClientID, r.Credentials.Username, peerAddr(r.Conn))
+	}
+	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
 	if r.Credentials.Method != "" {
@@ -132,6 +137,9 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 		// Before the session is touched: who is refused changes nothing.
 		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
 	}
+	if err := g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)); err != nil {
+		return g.refuseConnect(t, r, err), false
+	}
 	if g.peers != nil {
 		g.own(r, res, user, grant)
 		return nil, true
@@ -161,6 +169,10 @@ func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, use
 	ops, err := g.takeSession(t, r, res, user, grant)
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
+	}
+	// Again, for a ban that was made just now did not find the connection.
+	if g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)) != nil {
+		t.closeLater(r.Conn, Banned)
 	}
 	proxies, more := g.subscribeProxies(t, res.Link, r.Listener)
 	if ops = append(ops, more...); len(ops) == 0 {
@@ -214,6 +226,13 @@ func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *Connect
 	}
 	g.Refuse(t, Refusal{Reason: err.Reason, Listener: r.Listener, Peer: peerString(r.Conn), ClientID: r.Credentials.ClientID, Detail: detail})
 	return &ConnectResult{Reason: err.Reason, Detail: err.Detail, ClientID: r.Credentials.ClientID}
+}
+
+func peerAddr(c Conn) netip.Addr {
+	if c == nil {
+		return netip.Addr{}
+	}
+	return c.Peer().Addr()
 }
 
 func peerString(c Conn) string {

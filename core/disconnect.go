@@ -15,6 +15,7 @@ func (g *Gateway) Disconnect(t *Turn, l Link, r Reason, expiry *uint32) {
 		return // taken over: the new connection has the session
 	}
 	g.event(t, EventDisconnected, s, nil)
+	g.noteEnd(t, s.id, s.conn, r)
 	if expiry != nil && s.expiry != 0 {
 		s.expiry = g.expiry(*expiry)
 	}
@@ -82,6 +83,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 	}
 	if close == SessionTakenOver {
 		g.record(t, close, s.id, nil)
+		g.noteEnd(t, s.id, s.conn, close)
 	}
 	if s.more != nil {
 		s.more.replays = replays{}
@@ -94,7 +96,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 	g.dropOutbox(t, s)
 	if s.durable && s.ring != nil {
 		if !s.ring.empty() {
-			s.more.sent = max(s.more.sent, s.ring.send)
+			s.more.noteSent(s.ring)
 			s.more.stored, s.spilled = s.ring.base, true
 		}
 		s.ring = nil

@@ -46,6 +46,7 @@ type Gateway struct {
 	log    *slog.Logger
 	limits topic.Limits
 	seed   maphash.Seed
+	ranks  ranks
 
 	routes   *route.Table
 	subs     subscriptions // changed inside routes.Update only
@@ -58,6 +59,8 @@ type Gateway struct {
 	proxies  []proxyRule
 	proxied  bool // there are proxy subscriptions: by the configuration, or restored ones
 	timers   timerQueue
+	bans     bans
+	flaps    flapping
 	done     completer
 	fans     fans
 	fanCount atomic.Int32
@@ -91,6 +94,7 @@ func New(o Options) *Gateway {
 	}
 	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, methods: o.Exchangers, anonymous: o.Anonymous, plain: &Grant{}}
 	g.sinks = newSinkSet(o.Sinks)
+	g.ranks, _ = parseRanks(&g.cfg) // Validate told what is wrong
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init(o.Config.MaxSessionsPerUser)
 	g.retained.init(&g.cfg)
@@ -100,6 +104,7 @@ func New(o Options) *Gateway {
 	g.proxied = len(g.proxies) > 0
 	g.rewrites = compileRewrites(o.Config.Rewrite)
 	g.timers.init()
+	g.bans.init(o.Config.Bans)
 	g.done.init()
 	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)
 	g.fetches.init(0, 0)

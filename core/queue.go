@@ -4,18 +4,21 @@ package core
 // dropped. With the session's lock held.
 func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8) Reason {
 	paced := tg.flags&subPaced != 0
-	if !paced && s.waiting() >= g.cfg.MaxQueued {
+	rank := g.rank(t, m)
+	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s, rank) {
 		return QueueFull
 	}
-	s.pending++
-	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, retain: tg.retained(m), vetted: tg.vetted, state: cellQueued}
 	full := s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
+	if full && !paced && !s.durable && !g.makeRoomFor(t, s, rank, m.Size()) {
+		return QueueBytesFull
+	}
+	s.pending++
+	c := cell{msg: m, subID: tg.subID, subIDs: tg.subIDs, qos: qos, vetted: tg.vetted, state: cellQueued, rank: rank}
+	if tg.retained(m) {
+		c.flags = cellRetain
+	}
 	if s.durable {
 		return g.enqueueDurable(t, s, c, full)
-	}
-	if full && !paced {
-		s.pending--
-		return QueueBytesFull
 	}
 	if s.ring == nil {
 		s.ring = t.rings.get(s.seq)
@@ -37,16 +40,12 @@ func (s *Session) held() (n int) {
 	return n
 }
 
-// waiting is how many messages wait to be sent the first time (for a backlog in
-// the store: are kept).
+// waiting is how many messages wait to be sent on this connection, or on the next.
 func (s *Session) waiting() int {
-	switch {
-	case s.ring != nil:
-		return int(s.seq - s.ring.send)
-	case s.spilled:
-		return int(s.seq - s.more.stored)
+	if s.ring == nil {
+		return int(s.pending)
 	}
-	return 0
+	return int(s.pending) - s.ring.inflight
 }
 
 // pump moves messages from the queue into the outbox while the client's window
@@ -62,12 +61,12 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 		return
 	}
 	window := g.window(s)
-	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow {
-		c, seq := r.at(r.send), r.send
-		if c.state == cellCommitting || c.state == cellQueued && !g.stillVetted(s, c) {
+	for r.inflight < window && !s.crowded() && !g.gathers(s) {
+		c, seq := r.next()
+		if c == nil || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
 		}
-		r.send++
+		r.take(c, seq)
 		switch c.state {
 		case cellQueued:
 			g.sendMessage(t, s, c, seq)
@@ -83,7 +82,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 
 // settle gives an empty ring back, or asks for more of a backlog.
 func (g *Gateway) settle(t *Turn, s *Session) {
-	if s.spilled && s.ready && (s.ring == nil || s.ring.waiting() == 0) {
+	if s.spilled && s.ready && g.hungry(s) {
 		g.fetchMore(t, s)
 	}
 	if s.ring != nil && s.ring.empty() && !s.spilled {
@@ -94,8 +93,14 @@ func (g *Gateway) settle(t *Turn, s *Session) {
 }
 
 func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
-	if c.msg.Expired(t.now) && !c.dup { // [MQTT-3.3.2-5]
+	if c.msg.Expired(t.now) && c.flags&cellDup == 0 { // [MQTT-3.3.2-5]
 		g.expire(t, s, c, seq)
+		return
+	}
+	if c.qos == 0 { // nobody acknowledges it: Take counts it as delivered
+		s.push(t, c.delivery(seq))
+		s.ring.free(c)
+		g.forget(t, s, seq)
 		return
 	}
 	c.state = cellSent
@@ -106,18 +111,27 @@ func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 }
 
 func (c *cell) delivery(seq uint64) Delivery {
-	return Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, PacketID: packetID(seq), QoS: c.qos, Retain: c.retain, Dup: c.dup}
+	d := Delivery{Msg: c.msg, SubID: c.subID, SubIDs: c.subIDs, QoS: c.qos, Retain: c.flags&cellRetain != 0}
+	if c.qos > 0 { // [MQTT-2.2.1-2] [MQTT-3.3.1-2]
+		d.PacketID, d.Dup = packetID(seq), c.flags&cellDup != 0
+	}
+	return d
+}
+
+// forget ends a message of the queue, here and in the store.
+func (g *Gateway) forget(t *Turn, s *Session, seq uint64) {
+	s.pending--
+	if s.durable {
+		t.keepAck(s, seq)
+	}
 }
 
 // finish ends a sent message that was acknowledged or refused: its place in the
 // window is free, the store forgets it.
 func (g *Gateway) finish(t *Turn, s *Session, c *cell, seq uint64) {
 	s.ring.inflight--
-	s.pending--
 	s.ring.free(c)
-	if s.durable {
-		t.keepAck(s, seq)
-	}
+	g.forget(t, s, seq)
 	g.pump(t, s)
 }
 
@@ -125,11 +139,8 @@ func (g *Gateway) finish(t *Turn, s *Session, c *cell, seq uint64) {
 func (g *Gateway) expire(t *Turn, s *Session, c *cell, seq uint64) {
 	t.Count(Expired, 1)
 	g.record(t, MessageExpired, s.id, c.msg)
-	s.pending--
 	s.ring.free(c)
-	if s.durable {
-		t.keepAck(s, seq)
-	}
+	g.forget(t, s, seq)
 }
 
 // Acknowledge takes an acknowledgement of the client. k says which; r is Success,

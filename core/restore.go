@@ -57,6 +57,9 @@ func (l *restoring) Session(r SessionRecord) error {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)
 		// What was sent before is not known: the front of the queue may have been.
 		m.sent = min(r.QueueEnd, r.QueueHead+maxWindow)
+		if g.ranks.levels() == 0 { // with priorities they lie anywhere
+			m.exempt, m.unsure = m.sent, true
+		}
 		t.Count(Restored, uint64(r.Queued))
 	}
 	if !g.clients.swap(s.id, nil, s) {
@@ -106,6 +109,9 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 
 // Retained takes one stored retained message.
 func (l *restoring) Retained(m *Message) error {
+	if name, ok := documentName(m); ok {
+		return l.g.restoreDocument(name, m.Payload)
+	}
 	if !l.g.retained.lapsed(m, l.now) {
 		l.g.retained.put(m)
 	}

@@ -21,9 +21,18 @@ type cell struct {
 	vetted uint32 // low bits of the rules' version under which it may be delivered
 	state  cellState
 	qos    uint8
-	retain bool
-	dup    bool // was, or may have been, sent before
+	flags  cellFlags
+	rank   uint8 // see priority.go
 }
+
+// cellFlags are what else a cell knows.
+type cellFlags uint8
+
+const (
+	cellRetain cellFlags = 1 << iota // as the receiver shall see it
+	cellDup                          // was, or may have been, sent on a former connection
+	cellOut                          // was sent on this one
+)
 
 // ring is the queue and the inflight window of one session in one: cells in the
 // order of their sequence numbers, [base, end) in memory. It exists only while
@@ -37,8 +46,10 @@ type ring struct {
 	base     uint64 // the oldest cell kept
 	send     uint64 // the next cell to send on this connection
 	end      uint64
-	bytes    int // of messages queued here
-	inflight int // sent on this connection and unacknowledged
+	spared   uint64  // no cell below it may give way to newer ones
+	levels   []level // by rank; nil without priorities: all are sent in order
+	bytes    int     // of messages queued here
+	inflight int     // sent on this connection and unacknowledged
 }
 
 // maxWindow bounds [base, send): more could not be told apart by Packet Identifier.
@@ -47,13 +58,25 @@ const maxWindow = 65_535
 // packetID is the Packet Identifier of the message with sequence number seq.
 func packetID(seq uint64) uint16 { return uint16(seq%maxWindow) + 1 }
 
-func newRing(seq uint64) *ring {
-	return &ring{cells: make([]cell, 4), base: seq, send: seq, end: seq}
+// newRing makes a ring that begins at seq, with so many ranks.
+func newRing(seq uint64, levels int) *ring {
+	r := &ring{cells: make([]cell, 4)}
+	if levels > 0 {
+		r.levels = make([]level, levels)
+	}
+	r.restart(seq)
+	return r
 }
+
+// restart makes an empty ring go on at seq.
+func (r *ring) restart(seq uint64) { r.base, r.send, r.end, r.spared = seq, seq, seq, seq }
 
 // ringPool keeps empty rings of a turn: a session that sends and is acknowledged
 // message by message would else allocate one each time.
-type ringPool struct{ free []*ring }
+type ringPool struct {
+	free   []*ring
+	levels int // of each
+}
 
 // pooledCells is up to how many cells a ring may keep in the pool.
 const pooledCells = 64
@@ -61,11 +84,11 @@ const pooledCells = 64
 func (p *ringPool) get(seq uint64) *ring {
 	n := len(p.free)
 	if n == 0 {
-		return newRing(seq)
+		return newRing(seq, p.levels)
 	}
 	r := p.free[n-1]
 	p.free = p.free[:n-1]
-	r.base, r.send, r.end = seq, seq, seq
+	r.restart(seq)
 	return r
 }
 
@@ -85,6 +108,9 @@ func (r *ring) push(c cell) {
 		r.grow()
 	}
 	*r.at(r.end) = c
+	if r.levels != nil && c.waits() {
+		r.enter(&c, r.end)
+	}
 	r.end++
 	if c.msg != nil {
 		r.bytes += c.msg.Size()
@@ -106,10 +132,37 @@ func (r *ring) find(id uint16) (*cell, uint64) {
 	}
 	low := r.base % maxWindow
 	seq := r.base + (uint64(id-1)+maxWindow-low)%maxWindow
-	if seq >= r.send {
+	if seq >= r.send || r.at(seq).flags&cellOut == 0 {
 		return nil, 0
 	}
 	return r.at(seq), seq
+}
+
+// next is the cell whose turn to be sent it is, or nil while none may be.
+func (r *ring) next() (*cell, uint64) {
+	if r.levels != nil {
+		return r.nextByRank()
+	}
+	for r.send < r.end && r.send-r.base < maxWindow {
+		c := r.at(r.send)
+		if c.state == cellCommitting {
+			break // order: nothing overtakes it
+		}
+		if c.state != cellDone {
+			return c, r.send
+		}
+		r.send++
+	}
+	return nil, 0
+}
+
+// take notes that the cell which next gave is sent.
+func (r *ring) take(c *cell, seq uint64) {
+	c.flags |= cellOut
+	r.send = max(r.send, seq+1)
+	if r.levels != nil {
+		r.levels[c.rank].waiting--
+	}
 }
 
 // free ends a cell and moves base over what is done. It leaves the counts to the
@@ -117,6 +170,9 @@ func (r *ring) find(id uint16) (*cell, uint64) {
 func (r *ring) free(c *cell) {
 	if c.msg != nil {
 		r.bytes -= c.msg.Size()
+	}
+	if r.levels != nil && c.waits() {
+		r.levels[c.rank].waiting--
 	}
 	*c = cell{}
 	r.skipDone()
@@ -134,7 +190,12 @@ func (r *ring) skipDone() {
 func (r *ring) empty() bool { return r.base == r.end }
 
 // waiting is how many cells wait to be sent the first time.
-func (r *ring) waiting() int { return int(r.end - r.send) }
+func (r *ring) waiting() int {
+	if r.levels != nil {
+		return r.total()
+	}
+	return int(r.end - r.send)
+}
 
 // outbox is what one connection has to send: filled under the session's lock by
 // any turn, emptied by Take. It exists only while it holds something.

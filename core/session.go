@@ -71,11 +71,17 @@ type rare struct {
 	peer     netip.Addr // of the last connection, while disconnected
 
 	// Of durable sessions, see backlog.go:
-	stored     uint64 // the first sequence number that only the store holds, while spilled
-	sent       uint64 // messages below it may have been sent on a former connection: DUP
-	committing int    // changes of its queue whose commit is under way
-	generation uint32 // of fetches: tells changes before one from those after
-	fetch      *fetch // being brought back from the store, or nil
+	stored     uint64   // the first sequence number that only the store holds, while spilled
+	scattered  []uint64 // with priorities: messages that may have been sent, in order
+	exempt     uint64   // messages below it may be under way: not dropped for newer ones
+	trimmed    uint64   // those from exempt to here were, see overflow.go
+	sent       uint64   // messages below it may have been sent on a former connection: DUP
+	committing int      // changes of its queue whose commit is under way
+	generation uint32   // of fetches: tells changes before one from those after
+	fetch      *fetch   // being brought back from the store, or nil
+	doomed     []uint64 // dropped while their commit was under way
+	trimming   bool     // the oldest are being read, to be dropped
+	unsure     bool     // exempt is as far as it might be: nothing was read since the restart
 
 	vetting bool // what waits is being asked about anew, see vet.go
 }

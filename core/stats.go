@@ -95,7 +95,13 @@ func (g *Gateway) Clients(fn func(ClientInfo) bool) {
 }
 
 // Kick closes the connection of id; it says whether there was one.
-func (g *Gateway) Kick(t *Turn, id string) bool {
+func (g *Gateway) Kick(t *Turn, id string) bool { return g.closeClient(t, id, AdministrativeAction) }
+
+// Redirect is Kick that sends the client to another server, where its protocol has
+// words for it.
+func (g *Gateway) Redirect(t *Turn, id string) bool { return g.closeClient(t, id, UseAnotherServer) }
+
+func (g *Gateway) closeClient(t *Turn, id string, r Reason) bool {
 	s := g.clients.get(id)
 	if s == nil {
 		return false
@@ -105,7 +111,10 @@ func (g *Gateway) Kick(t *Turn, id string) bool {
 	if s.conn == nil {
 		return false
 	}
-	t.closeLater(s.conn, AdministrativeAction)
+	if r > IdentityExpired { // Disconnect counts the others
+		t.counters.reason(r)
+	}
+	t.closeLater(s.conn, r)
 	return true
 }
 

@@ -105,6 +105,7 @@ func (g *Gateway) timerLoop(ctx context.Context) {
 		case <-sweep.C:
 			t.beginNow()
 			g.sweepRetained(t, &swept)
+			g.sweepBans(t)
 			t.End()
 			continue
 		case <-clock.C:

@@ -35,6 +35,8 @@ type Turn struct {
 	late    []lateCompletion
 	boxes   boxPool
 	rings   ringPool
+	ranked  *Message // the message whose rank is known
+	rank    uint8
 	allow   decisionCache
 	explain explainRing
 	counters
@@ -55,6 +57,7 @@ const scratchSize = 64 << 10
 // registers a reader of the route table. Close gives it back.
 func (g *Gateway) NewTurn() *Turn {
 	t := &Turn{g: g, reader: g.routes.NewReader(), now: time.Now().UnixMilli()}
+	t.rings.levels = g.ranks.levels()
 	t.explain.init(g.cfg.ExplainRecords, &g.nextRecord)
 	g.mu.Lock()
 	g.turns = append(g.turns, t)

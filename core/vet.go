@@ -25,8 +25,8 @@ func (g *Gateway) vet(t *Turn, s *Session) {
 	var from uint64
 	var waiting []*Message // nil for what needs no answer
 	if r := s.ring; r != nil {
-		from = r.send
-		waiting = make([]*Message, r.end-r.send)
+		from = r.base // with priorities, what waits lies between what was sent
+		waiting = make([]*Message, r.end-r.base)
 		for i := range waiting {
 			if c := r.at(from + uint64(i)); c.state == cellQueued {
 				waiting[i] = c.msg
@@ -57,7 +57,7 @@ func (g *Gateway) vet(t *Turn, s *Session) {
 // settleVet takes the answer about one message, if it still waits.
 func (g *Gateway) settleVet(t *Turn, s *Session, seq uint64, m *Message, may bool, version uint32) {
 	r := s.ring
-	if m == nil || seq < r.send || seq >= r.end {
+	if m == nil || seq < r.base || seq >= r.end {
 		return
 	}
 	c := r.at(seq)
@@ -86,7 +86,7 @@ func (g *Gateway) vetFetched(t *Turn, s *Session, epoch uint64, got []QueuedMess
 // QoS 2 that may have been sent before is released instead: the client that has it must
 // not wait with its Packet Identifier. With the session's lock held.
 func (g *Gateway) withhold(t *Turn, s *Session, c *cell, seq uint64) {
-	if c.dup && c.qos == 2 {
+	if c.flags&cellDup != 0 && c.qos == 2 {
 		t.counters.reason(DeliverNotAuthorized)
 		g.record(t, DeliverNotAuthorized, s.id, c.msg)
 		s.ring.bytes -= c.msg.Size()
@@ -96,9 +96,6 @@ func (g *Gateway) withhold(t *Turn, s *Session, c *cell, seq uint64) {
 		return
 	}
 	g.drop(t, c.msg, s.id, DeliverNotAuthorized)
-	s.pending--
 	s.ring.free(c)
-	if s.durable {
-		t.keepAck(s, seq)
-	}
+	g.forget(t, s, seq)
 }

@@ -28,6 +28,9 @@ type Config struct {
 	StrictClientID31    bool   `toml:"strict_client_id_31" doc:"refuse MQTT 3.1 client identifiers of more than 23 characters, as that version demands; most servers do not"`
 	AcknowledgeRefused  bool   `toml:"acknowledge_refused" doc:"MQTT 3 cannot say that a PUBLISH was not authorised: true (as mosquitto and EMQ X do) acknowledges and discards it and leaves an explain record, false closes the connection"`
 
+	DrainRedirect      string `toml:"drain_redirect" doc:"server (host:port, several with blanks between) to which MQTT 5 clients are sent when the gateway stops or an administrator asks for it; empty: they are told that the gateway stops"`
+	DrainRedirectMoved bool   `toml:"drain_redirect_moved" doc:"whether they are told to stay there (0x9D, Server moved), rather than for this time (0x9C, Use another server)"`
+
 	MaxPropertyBytes  int `toml:"max_property_bytes" unit:"bytes" doc:"bytes of properties in one packet; they are kept with every queued message"`
 	MaxUserProperties int `toml:"max_user_properties" doc:"User Properties in one packet"`
 	MaxFilters        int `toml:"max_filters" doc:"topic filters in one SUBSCRIBE or UNSUBSCRIBE; bounds the work of one packet"`
@@ -76,6 +79,12 @@ func (c *Config) Validate() error {
 	in("max_filters", c.MaxFilters, 1, 1<<20)
 	if !packet.ValidUTF8([]byte(c.ResponseInformation)) || len(c.ResponseInformation) > math.MaxUint16/2 {
 		errs = append(errs, fmt.Errorf("response_information = %q: must be UTF-8 of at most %d bytes", c.ResponseInformation, math.MaxUint16/2))
+	}
+	if !packet.ValidUTF8([]byte(c.DrainRedirect)) || len(c.DrainRedirect) > maxServerReference {
+		errs = append(errs, fmt.Errorf("drain_redirect = %q: must be UTF-8 of at most %d bytes", c.DrainRedirect, maxServerReference))
+	}
+	if c.DrainRedirectMoved && c.DrainRedirect == "" {
+		errs = append(errs, errors.New("drain_redirect_moved = true: needs drain_redirect"))
 	}
 	return errors.Join(errs...)
 }

@@ -91,6 +91,7 @@ func (m *Machine) sayNo(t *core.Turn, a *protocols.Actions, v verdict) {
 		if v.code == 0 || !v.code.ValidIn(packet.TypeConnack) {
 			p.Reason = code(v.reason, packet.TypeConnack)
 		}
+		m.refer(&p.Properties, v, func() int { return p.Size(packet.V5) })
 		// [MQTT-3.2.2-19]
 		m.explain(&p.Properties, v, func() int { return p.Size(packet.V5) })
 		if !m.fits(p.Size(packet.V5)) {

@@ -102,7 +102,7 @@ func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 	s := scratchOf(t)
 	packets := uint64(0)
 	t.Allot()
-	for m.waiting == forNothing && m.state != ended && !a.EndStream {
+	for m.waiting == forNothing && m.state != ended && !a.EndStream && (!a.Limited || a.Messages > 0) {
 		if t.Spent() {
 			a.Again = true
 			break
@@ -147,6 +147,14 @@ func (m *Machine) packetLimit() uint32 {
 	return uint32(n)
 }
 
+// ClientID is the client's, once it is known: the edge explains by it.
+func (m *Machine) ClientID() string {
+	if m.link.Session == nil {
+		return ""
+	}
+	return m.link.Session.ID()
+}
+
 // handle takes one whole packet.
 func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) {
 	if m.state == fresh {
@@ -164,6 +172,7 @@ func (m *Machine) handle(t *core.Turn, s *scratch, a *protocols.Actions, f packe
 	default:
 		err = m.handleFirst(t, s, a, f)
 	case packet.TypePublish:
+		a.Messages--
 		err = m.publish(t, s, a, f)
 	case packet.TypePuback, packet.TypePubrec, packet.TypePubrel, packet.TypePubcomp:
 		err = m.acknowledge(t, s, f)

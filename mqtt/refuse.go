@@ -20,13 +20,14 @@ type verdict struct {
 	reason core.Reason
 	code   packet.ReasonCode
 	text   string
+	server string // where the client shall go, "" for nowhere
 }
 
 // judge makes a verdict of what a packet's handler returned.
 func judge(err error) verdict {
 	var wire *packet.Error
 	if errors.As(err, &wire) {
-		return verdict{reasonOf(wire.Code), wire.Code, wire.Error()}
+		return verdict{reason: reasonOf(wire.Code), code: wire.Code, text: wire.Error()}
 	}
 	var e *core.Error
 	if errors.As(err, &e) {
@@ -67,6 +68,7 @@ func (m *Machine) end(t *core.Turn, s *scratch, a *protocols.Actions, v verdict)
 	if a.Stream != 0 || m.onStream() { // the goodbye is the first stream's
 		a.Out, a.Stream = a.Out[:0], 0
 	}
+	v = m.redirect(v)
 	switch m.state {
 	case open: // [MQTT-3.14.0-1]
 		m.sayGoodbye(t, s, a, v)
@@ -94,6 +96,7 @@ func (m *Machine) sayGoodbye(t *core.Turn, s *scratch, a *protocols.Actions, v v
 	if v.code == 0 || !v.code.ValidIn(packet.TypeDisconnect) {
 		p.Reason = code(v.reason, packet.TypeDisconnect) // [MQTT-3.14.2-1]
 	}
+	m.refer(&p.Properties, v, func() int { return p.Size(packet.V5) })
 	// [MQTT-3.1.2-29] allows the Reason String here whatever the client asked for.
 	// [MQTT-3.14.2-3] but not where it makes the packet too large.
 	m.explain(&p.Properties, v, func() int { return p.Size(packet.V5) })

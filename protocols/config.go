@@ -62,6 +62,15 @@ type ListenerConfig struct {
 	AcceptRate  int `toml:"accept_rate" unit:"connections/s" doc:"connections accepted a second; more wait in the backlog; 0 means no limit"`
 	AcceptBurst int `toml:"accept_burst" doc:"connections that may come at once above accept_rate; accept_rate when 0"`
 
+	MessageRate        int `toml:"message_rate" unit:"messages/s" doc:"messages taken from all clients together a second; who sends more is not read from meanwhile; 0 means no limit"`
+	MessageBurst       int `toml:"message_burst" doc:"messages taken at once above message_rate; message_rate when 0"`
+	ByteRate           int `toml:"byte_rate" unit:"bytes" doc:"bytes taken from all clients together a second; 0 means no limit"`
+	ByteBurst          int `toml:"byte_burst" unit:"bytes" doc:"bytes taken at once above byte_rate; byte_rate when 0"`
+	ClientMessageRate  int `toml:"client_message_rate" unit:"messages/s" doc:"messages taken from one client a second; 0 means no limit"`
+	ClientMessageBurst int `toml:"client_message_burst" doc:"messages taken from it at once above that; client_message_rate when 0"`
+	ClientByteRate     int `toml:"client_byte_rate" unit:"bytes" doc:"bytes taken from one client a second; 0 means no limit"`
+	ClientByteBurst    int `toml:"client_byte_burst" unit:"bytes" doc:"bytes taken from it at once above that; client_byte_rate when 0"`
+
 	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0, of which udp and dtls take 65,507 bytes"`
 	MaxConnectSize int `toml:"max_connect_size" unit:"bytes" doc:"largest packet taken before the client is accepted; 64 KiB when 0"`
 

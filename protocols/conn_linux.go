@@ -27,6 +27,8 @@ type conn struct {
 	accepted  bool
 	paused    bool // the machine waits for Complete
 	stalled   bool // the client does not read, so nothing is read from it
+	throttled bool // it sends too fast, so nothing is read from it; in loop.throttle
+	why       verdict
 	again     bool // in loop.again: what is held comes first, nothing more is read
 	dirty     bool // in loop.dirty
 	goodbye   bool // something was said last: wait until the client has it
@@ -67,6 +69,7 @@ func (l *loop) adopt(fd int, ln *Listener, peer netip.AddrPort) {
 	l.gen++
 	c := &conn{fd: int32(fd), slot: slot, gen: l.gen, listener: ln, loop: l, peer: peer, events: unix.EPOLLIN}
 	l.slots[slot] = c
+	l.resetMeter(slot)
 	l.wheel.set(slot, ticks(ln.cfg.ConnectTimeout))
 	l.turn.Count(core.ConnectionsAccepted, 1)
 	if ln.cfg.ProxyProtocol != "on" {
@@ -140,7 +143,7 @@ func (l *loop) readable(c *conn, events uint32) {
 	if c.phase != phaseOpen || c.again {
 		return // with again: epoll says it once more afterwards
 	}
-	if c.paused || c.stalled {
+	if c.paused || c.stalled || c.throttled {
 		if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 			l.end(c, core.ConnectionLost, false)
 			return
@@ -149,7 +152,11 @@ func (l *loop) readable(c *conn, events uint32) {
 		c.watchInput(false)
 		return
 	}
-	n, err := l.read(c)
+	room := l.roomFor(c)
+	if room == 0 {
+		return
+	}
+	n, err := l.read(c, room)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
@@ -160,17 +167,17 @@ func (l *loop) readable(c *conn, events uint32) {
 	}
 }
 
-// read takes what the kernel has, at most readSize, and feeds it.
-func (l *loop) read(c *conn) (int, error) {
+// read takes what the kernel has, at most room, which is at most readSize, and feeds it.
+func (l *loop) read(c *conn, room int) (int, error) {
 	var into []byte
 	front := 0
 	if c.in != nil {
 		front = len(c.in.b)
 	}
 	if front > readSize {
-		into = c.in.room(readSize)
+		into = c.in.room(readSize)[:room]
 	} else {
-		into = l.buf[front : front+readSize]
+		into = l.buf[front : front+room]
 	}
 	n, err := readNow(c.fd, into)
 	l.reads++
@@ -183,21 +190,21 @@ func (l *loop) read(c *conn) (int, error) {
 	}
 	if front > readSize {
 		c.in.b = c.in.b[:front+n]
-		l.feed(c, c.in.b)
+		l.feed(c, c.in.b, n)
 		l.doze(c)
 		return n, nil
 	}
 	if front > 0 {
 		copy(l.buf, c.in.b)
 	}
-	l.feed(c, l.buf[:front+n])
+	l.feed(c, l.buf[:front+n], n)
 	l.doze(c)
 	return n, nil
 }
 
 // feed gives b to the machine and keeps what it does not take. b may be what c.in
-// holds.
-func (l *loop) feed(c *conn, b []byte) {
+// holds; the last fresh bytes of it were just read.
+func (l *loop) feed(c *conn, b []byte, fresh int) {
 	if c.machine == nil {
 		if b = l.greet(c, b); c.machine == nil || len(b) == 0 {
 			c.in = l.pools.helds.replace(c.in, b)
@@ -205,9 +212,22 @@ func (l *loop) feed(c *conn, b []byte) {
 		}
 	}
 	l.act.Reset()
+	m := l.meterOf(c)
+	before := 0
+	if m != nil {
+		if !c.accepted {
+			c.listener.rates.judge(m, l.now.UnixNano()) // it may be the first
+		}
+		before = c.listener.rates.messages(m, c.accepted)
+		l.act.Limited, l.act.Messages = true, before
+	}
 	used := c.machine.Input(l.turn, b, &l.act)
+	left := l.act.Messages
 	c.in = l.pools.helds.replace(c.in, b[used:])
 	l.apply(c)
+	if m != nil {
+		l.charge(c, m, before-left, left, fresh)
+	}
 	// The machine knows the limit in its protocol's words; this is the backstop.
 	if c.in != nil && c.phase == phaseOpen && !c.paused && !c.again && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		l.refuse(c, core.PacketTooLarge, errHeldTooMuch.Error())
@@ -276,7 +296,7 @@ func (l *loop) feedAgain(n int) {
 		if c.accepted {
 			l.wheel.touch(c.slot)
 		}
-		l.feed(c, c.in.b)
+		l.feed(c, c.in.b, 0)
 	}
 	rest := copy(l.again, l.again[n:])
 	clear(l.again[rest:])
@@ -304,16 +324,16 @@ func (l *loop) complete(c *conn, done core.Completion) {
 
 // proceed feeds what was held while c was paused, then reads on.
 func (l *loop) proceed(c *conn) {
-	if c.phase != phaseOpen || c.paused || c.stalled {
+	if c.phase != phaseOpen || c.paused || c.stalled || c.throttled {
 		return
 	}
 	if c.accepted {
 		l.wheel.touch(c.slot)
 	}
 	if c.in != nil {
-		l.feed(c, c.in.b)
+		l.feed(c, c.in.b, 0)
 	}
-	if c.phase == phaseOpen && !c.paused {
+	if c.phase == phaseOpen && !c.paused && !c.throttled {
 		c.watchInput(true)
 	}
 }

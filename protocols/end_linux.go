@@ -103,6 +103,7 @@ func (l *loop) release(c *conn) {
 		return
 	}
 	unix.Close(int(fd))
+	c.forgetSlow()
 	l.wheel.set(c.slot, 0)
 	l.slots[c.slot] = nil
 	l.freed = append(l.freed, c.slot)

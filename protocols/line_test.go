@@ -76,7 +76,7 @@ func (m *lineMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 	defer m.alone()()
 	t.Allot()
 	used := 0
-	for !a.Pause && !a.Close {
+	for !a.Pause && !a.Close && (!a.Limited || a.Messages > 0) {
 		end := bytes.IndexByte(b[used:], '\n')
 		if end < 0 {
 			break
@@ -120,6 +120,7 @@ func (m *lineMachine) line(t *core.Turn, line string, a *Actions) {
 		}
 		m.conn.Wake(t)
 	default:
+		a.Messages--
 		a.Out = append(append(a.Out, line...), '\n')
 	}
 }

@@ -17,6 +17,7 @@ type Listener struct {
 	adapter Adapter
 	rate    *bucket
 	perAddr *addresses
+	rates   *rates // nil: none is limited
 	tls     atomic.Pointer[tls.Config]
 	psk     atomic.Pointer[pskTable]
 
@@ -34,6 +35,7 @@ func newListener(name string, cfg *ListenerConfig, adapter Adapter) *Listener {
 	return &Listener{
 		name: name, cfg: c, adapter: adapter,
 		rate:    newBucket(c.AcceptRate, c.AcceptBurst),
+		rates:   newRates(&c),
 		perAddr: newAddresses(c.MaxConnectionsPerAddress, c.MaxUnauthenticatedPerAddress),
 	}
 }
@@ -54,6 +56,8 @@ type ListenerStats struct {
 	Accepted        uint64 // connections taken from the kernel
 	Closed          uint64
 	Delayed         uint64 // times that accepting paused: accept_rate, or no descriptors left
+	Throttled       int64  // connections that are not read from now, as they send too fast
+	Throttles       uint64 // times that reading from one stopped for that
 	Faults          uint64 // errors of receiving datagrams: ICMP and the like, which end nothing
 	// Refused counts by core.Reason what the edge itself ended.
 	Refused [core.ReasonCount]uint64
@@ -64,6 +68,9 @@ func (l *Listener) Stats() ListenerStats {
 	s := ListenerStats{
 		Open: l.open.Load(), Unauthenticated: l.fresh.Load(),
 		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(), Faults: l.faults.Load(),
+	}
+	if l.rates != nil {
+		s.Throttled, s.Throttles = l.rates.throttled.Load(), l.rates.times.Load()
 	}
 	for i := range l.refused {
 		s.Refused[i] = l.refused[i].Load()

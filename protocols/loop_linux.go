@@ -61,6 +61,8 @@ type loop struct {
 	accepts          []*acceptor
 	waiting          waiting
 
+	throttle throttle
+
 	// See lend_linux.go.
 	own    *core.Turn    // turn is another loop's while this one is lent
 	guests []*loop       // lent to this one
@@ -182,6 +184,7 @@ func (l *loop) intake(now time.Time, n int) {
 	l.note(l.wheel.advance(l.tick))
 	l.expire()
 	l.rouse()
+	l.resumeSlow()
 	l.resumeAccepting()
 }
 
@@ -297,7 +300,7 @@ func (l *loop) expire() {
 		switch {
 		case c.phase == phaseLinger:
 			l.release(c)
-		case c.paused:
+		case c.paused || c.throttled:
 			// The client waits for us: its silence is not its fault.
 		case !c.accepted:
 			l.refuse(c, core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())

@@ -35,17 +35,19 @@ type pumpConn struct {
 	stopping atomic.Bool
 
 	// The machine's side, behind input.
-	input    sync.Mutex
-	machine  Machine
-	turn     *core.Turn // while input is held for a batch of work
-	act      Actions
-	accepted bool
-	paused   bool
-	stalled  bool
-	reading  bool // the reader runs; then in is its own
-	again    bool // input came while it ran: it must look once more
-	counted  bool
-	timer    uint32
+	input     sync.Mutex
+	machine   Machine
+	turn      *core.Turn // while input is held for a batch of work
+	act       Actions
+	accepted  bool
+	paused    bool
+	stalled   bool
+	throttled bool // it sends too fast, so nothing is read from it
+	pace      *pace
+	reading   bool // the reader runs; then in is its own
+	again     bool // input came while it ran: it must look once more
+	counted   bool
+	timer     uint32
 	inlet
 	peer netip.AddrPort
 
@@ -69,6 +71,9 @@ var _ core.Conn = (*pumpConn)(nil)
 
 func newPumpConn(p *pumps, c net.Conn, s *pumpSocket, peer netip.AddrPort) *pumpConn {
 	k := &pumpConn{engine: p, listener: s.of, gate: s.gate, peer: peer, reading: true}
+	if s.of.rates != nil {
+		k.pace = &pace{}
+	}
 	k.socket = newSocket(p, c)
 	k.socket.drained = k.drained
 	return k
@@ -344,13 +349,13 @@ func (c *pumpConn) feedHere(b []byte) error {
 	if c.accepted {
 		c.engine.touch(c)
 	}
-	if c.paused { // by what came on another stream
+	if c.paused || c.throttled { // by what came on another stream
 		c.in = c.engine.pools.helds.replace(c.in, b)
 		c.reading = false
 		return errPaused
 	}
 	c.feed(b)
-	if c.paused || c.stalled {
+	if c.paused || c.stalled || c.throttled {
 		c.reading = false
 		return errPaused
 	}

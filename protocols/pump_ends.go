@@ -57,6 +57,8 @@ func total(segs [][]byte) (n int) {
 // inlet is where one byte stream comes in: what the machine has not taken yet.
 type inlet struct {
 	in    *held
+	fresh int  // bytes that were read and are not charged yet, see rate.go
+	room  int  // bytes to read at once, 0 for readSize
 	unfed bool // whole packets are held: they come first, nothing more is read
 }
 
@@ -79,6 +81,9 @@ func (i *inlet) readOnce(p *helds, s stream, feed func([]byte) error) error {
 		defer p.put(h)
 		into = h.b[front:cap(h.b)]
 	}
+	if i.room > 0 && i.room < len(into) {
+		into = into[:i.room]
+	}
 	n, err := s.read(into)
 	if n <= 0 {
 		if err == nil {
@@ -86,6 +91,7 @@ func (i *inlet) readOnce(p *helds, s stream, feed func([]byte) error) error {
 		}
 		return err
 	}
+	i.fresh = n
 	all := into[:n]
 	if h == nil {
 		i.in.b = i.in.b[:front+n]

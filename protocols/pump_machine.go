@@ -15,10 +15,13 @@ func (c *pumpConn) feed(b []byte) {
 		return
 	}
 	c.act.Reset()
+	before := c.allow()
 	used := c.machine.Input(c.turn, b, &c.act)
+	left := c.act.Messages
 	c.in = c.engine.pools.helds.replace(c.in, b[used:])
 	c.unfed = c.act.Again
 	c.apply()
+	c.charge(&c.inlet, before-left, left)
 	if c.in != nil && !c.over() && !c.paused && !c.unfed && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}
@@ -100,14 +103,14 @@ func (c *pumpConn) complete(done core.Completion) {
 
 // proceed starts the reader again where it had ended.
 func (c *pumpConn) proceed() {
-	if !c.reading && !c.paused && !c.stalled && !c.over() {
+	if !c.reading && !c.paused && !c.stalled && !c.throttled && !c.over() {
 		if c.accepted {
 			c.engine.touch(c)
 		}
 		if c.in != nil {
 			c.feed(c.in.b)
 		}
-		if !c.paused && !c.stalled {
+		if !c.paused && !c.stalled && !c.throttled {
 			c.restart()
 		}
 	}
@@ -125,7 +128,7 @@ func (c *pumpConn) restart() {
 // expire is the wheel's call.
 func (c *pumpConn) expire() {
 	switch {
-	case c.over() || c.paused || c.machine == nil:
+	case c.over() || c.paused || c.throttled || c.machine == nil:
 	case !c.accepted:
 		c.refuse(core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())
 	default:
@@ -245,6 +248,7 @@ func (c *pumpConn) release() {
 		c.in = nil
 	}
 	c.data.forget()
+	c.forgetSlow()
 	fresh, counted := !c.accepted, c.counted
 	c.input.Unlock()
 	c.tasks.Lock()

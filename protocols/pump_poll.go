@@ -106,7 +106,7 @@ func (c *pumpConn) readable() {
 		c.again = true
 		return
 	}
-	if c.machine == nil || c.paused || c.stalled || c.over() {
+	if c.machine == nil || c.paused || c.stalled || c.throttled || c.over() {
 		return // whoever ends that state reads on
 	}
 	for range readsAtOnce {

@@ -150,12 +150,12 @@ func (d *dataStream) take(b []byte) error {
 	c.enter()
 	defer c.leave()
 	c.engine.touch(c)
-	if c.paused {
+	if c.paused || c.throttled {
 		d.in = c.engine.pools.helds.replace(d.in, b)
 	} else {
 		d.feed(b)
 	}
-	if d.reading = !c.paused && !d.stalled; !d.reading {
+	if d.reading = !c.paused && !c.throttled && !d.stalled; !d.reading {
 		return errPaused
 	}
 	return nil
@@ -169,11 +169,14 @@ func (d *dataStream) feed(b []byte) {
 		return
 	}
 	c.act.Reset()
+	before := c.allow()
 	used := c.data.machine.InputStream(c.turn, d.id, b, &c.act)
+	left := c.act.Messages
 	d.in = c.engine.pools.helds.replace(d.in, b[used:])
 	d.unfed = c.act.Again
 	over := c.act.EndStream
 	c.apply()
+	c.charge(&d.inlet, before-left, left)
 	switch {
 	case over:
 		d.ended = true
@@ -186,13 +189,13 @@ func (d *dataStream) feed(b []byte) {
 // proceed starts the reader again where it had ended. input is held.
 func (d *dataStream) proceed() {
 	c := d.conn
-	if d.reading || d.ended || d.stalled || c.paused || c.over() {
+	if d.reading || d.ended || d.stalled || c.paused || c.throttled || c.over() {
 		return
 	}
 	if d.in != nil {
 		d.feed(d.in.b)
 	}
-	if !c.paused && !d.stalled {
+	if !c.paused && !c.throttled && !d.stalled {
 		d.reading = true
 		c.engine.wg.Go(d.read)
 	}

@@ -75,9 +75,12 @@ func (p *pumps) wake() {
 // until the last connection is forgotten.
 func (p *pumps) keepTime() {
 	for {
-		fired, wait, done := p.advance()
+		fired, slow, wait, done := p.advance()
 		for _, c := range fired {
 			c.post(func(c *pumpConn) { c.expire() })
+		}
+		for _, c := range slow {
+			c.post((*pumpConn).resumeSlow)
 		}
 		if done {
 			return
@@ -94,7 +97,7 @@ func (p *pumps) keepTime() {
 }
 
 // advance moves the wheel and tells how long nothing is due; 0 for ever.
-func (p *pumps) advance() (fired []*pumpConn, wait time.Duration, done bool) {
+func (p *pumps) advance() (fired, slow []*pumpConn, wait time.Duration, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, slot := range p.wheel.advance(p.tick()) {
@@ -107,5 +110,9 @@ func (p *pumps) advance() (fired []*pumpConn, wait time.Duration, done bool) {
 		p.due = p.wheel.now + ticks
 		wait = max(time.Until(p.born.Add(time.Duration(p.due-1)*tickLength)), time.Millisecond)
 	}
-	return fired, wait, p.quit && len(p.free) == len(p.slots)
+	slow, soon := p.takeSlow()
+	if soon > 0 && (wait == 0 || soon < wait) {
+		wait = soon
+	}
+	return fired, slow, wait, p.quit && len(p.free) == len(p.slots)
 }

@@ -107,6 +107,11 @@ type Actions struct {
 	// connection goes on.
 	EndStream bool
 
+	// Messages, while Limited, is how many messages Input may take: the machine counts
+	// them down and stops consuming when none is left. The edge sets both.
+	Messages int
+	Limited  bool
+
 	ends []int // of datagrams in Out
 }
 

@@ -171,8 +171,6 @@ func (c *ListenerConfig) validateBounds(f *faults) {
 	f.within("max_unauthenticated", c.MaxUnauthenticated, 0, 100_000_000)
 	f.within("max_unauthenticated_per_address", c.MaxUnauthenticatedPerAddress, 0, 100_000_000)
 	f.within("handshake_workers", c.HandshakeWorkers, 0, 4096)
-	f.within("accept_rate", c.AcceptRate, 0, 10_000_000)
-	f.within("accept_burst", c.AcceptBurst, 0, 10_000_000)
 	f.within("max_packet_size", c.MaxPacketSize, 0, 268_435_460) // the largest MQTT packet there is
 	f.within("max_connect_size", c.MaxConnectSize, 0, 268_435_460)
 	f.within("send_buffer", c.SendBuffer, 0, 1<<30)
@@ -180,8 +178,21 @@ func (c *ListenerConfig) validateBounds(f *faults) {
 	f.within("backlog", c.Backlog, 0, 1<<20)
 	f.during("connect_timeout", c.ConnectTimeout, time.Hour)
 	f.during("handshake_timeout", c.HandshakeTimeout, time.Hour)
-	if c.AcceptBurst > 0 && c.AcceptRate == 0 {
-		f.add("accept_burst", strconv.Itoa(c.AcceptBurst), "does nothing without accept_rate")
+	for _, r := range []struct {
+		rate, burst       string
+		perSecond, atOnce int
+	}{
+		{"accept_rate", "accept_burst", c.AcceptRate, c.AcceptBurst},
+		{"message_rate", "message_burst", c.MessageRate, c.MessageBurst},
+		{"byte_rate", "byte_burst", c.ByteRate, c.ByteBurst},
+		{"client_message_rate", "client_message_burst", c.ClientMessageRate, c.ClientMessageBurst},
+		{"client_byte_rate", "client_byte_burst", c.ClientByteRate, c.ClientByteBurst},
+	} {
+		f.within(r.rate, r.perSecond, 0, 1<<30)
+		f.within(r.burst, r.atOnce, 0, 1<<30)
+		if r.atOnce > 0 && r.perSecond == 0 {
+			f.add(r.burst, strconv.Itoa(r.atOnce), "does nothing without "+r.rate)
+		}
 	}
 }
 

@@ -203,6 +203,9 @@ func (l *loop) timeout(now time.Time) time.Duration {
 		due := l.born.Add(time.Duration(l.wheel.now+ticks-1) * tickLength)
 		wait = sooner(wait, max(due.Sub(now), time.Millisecond))
 	}
+	if in, ok := l.untilResume(now); ok && (wait < 0 || in < wait) {
+		wait = in
+	}
 	for _, a := range l.accepts {
 		if !a.resume.IsZero() {
 			wait = sooner(wait, max(a.resume.Sub(now), time.Millisecond))
