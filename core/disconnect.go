@@ -28,6 +28,12 @@ func (g *Gateway) Disconnect(t *Turn, l Link, r Reason, expiry *uint32) {
 		}
 		return
 	}
+	if r == ServerShuttingDown && g.sleepOn(t, s) {
+		op := g.putOp(s)
+		s.mu.Unlock()
+		t.commitAlone([]Op{op}, nil)
+		return
+	}
 	g.detach(t, s, Success)
 	op := g.park(t, s, r)
 	s.mu.Unlock()
@@ -65,6 +71,10 @@ func (g *Gateway) putOp(s *Session) Op {
 func (g *Gateway) leave(t *Turn, l Link) {
 	l.Session.mu.Lock()
 	if m := l.Session.more; m != nil && l.live() {
+		if g.sleepOn(t, l.Session) {
+			l.Session.mu.Unlock()
+			return
+		}
 		m.will = nil
 	}
 	l.Session.mu.Unlock()
@@ -84,6 +94,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		g.record(t, close, s.id, nil)
 	}
 	if s.more != nil {
+		s.more.sleep.seconds = 0
 		s.more.replays = replays{}
 		s.more.fetch = nil
 		if len(s.more.acks.slots) > 0 { // nobody is left to answer
@@ -91,13 +102,10 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		}
 	}
 	s.conn, s.ready, s.dirty, s.paused = nil, false, false, false
+	s.asleep, s.fetching = false, false
 	g.dropOutbox(t, s)
 	if s.durable && s.ring != nil {
-		if !s.ring.empty() {
-			s.more.sent = max(s.more.sent, s.ring.send)
-			s.more.stored, s.spilled = s.ring.base, true
-		}
-		s.ring = nil
+		g.spill(s)
 	}
 	s.noteCredit(g.window(s))
 }

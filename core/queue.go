@@ -64,6 +64,9 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 	window := g.window(s)
 	for r.inflight < window && r.send < r.end && r.send-r.base < maxWindow {
 		c, seq := r.at(r.send), r.send
+		if s.beyondFetching(seq) {
+			break
+		}
 		if c.state == cellCommitting || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
 		}
@@ -83,6 +86,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 
 // settle gives an empty ring back, or asks for more of a backlog.
 func (g *Gateway) settle(t *Turn, s *Session) {
+	g.maybeAsleep(t, s)
 	if s.spilled && s.ready && (s.ring == nil || s.ring.waiting() == 0) {
 		g.fetchMore(t, s)
 	}
@@ -96,6 +100,13 @@ func (g *Gateway) settle(t *Turn, s *Session) {
 func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 	if c.msg.Expired(t.now) && !c.dup { // [MQTT-3.3.2-5]
 		g.expire(t, s, c, seq)
+		return
+	}
+	if c.qos == 0 { // kept for a client that was away (queue_qos0): nothing answers it
+		d := c.delivery(seq)
+		d.PacketID = 0
+		g.forget(t, s, c, seq)
+		s.push(t, d)
 		return
 	}
 	c.state = cellSent
@@ -123,6 +134,11 @@ func (g *Gateway) finish(t *Turn, s *Session, c *cell, seq uint64) {
 func (g *Gateway) expire(t *Turn, s *Session, c *cell, seq uint64) {
 	t.Count(Expired, 1)
 	g.record(t, MessageExpired, s.id, c.msg)
+	g.forget(t, s, c, seq)
+}
+
+// forget takes a message that was not sent off the queue.
+func (g *Gateway) forget(t *Turn, s *Session, c *cell, seq uint64) {
 	s.pending--
 	s.ring.free(c)
 	if s.durable {

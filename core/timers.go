@@ -14,6 +14,7 @@ const (
 	timerExpiry   timerKind = iota // a parked session ends
 	timerWill                      // a delayed Will is sent
 	timerIdentity                  // a connection's identity expires
+	timerSleep                     // a sleeping client is late
 )
 
 // timer is lazy: a session that moved on (another epoch) makes it void.
@@ -129,7 +130,10 @@ func (g *Gateway) fire(t *Turn, d *timer) {
 	}
 	s.mu.Unlock()
 	switch {
-	case stale || !parked:
+	case stale:
+	case d.kind == timerSleep:
+		g.sleepDue(t, s, d.at)
+	case !parked:
 	case d.kind == timerWill:
 		g.sendDueWill(t, s)
 	case d.kind == timerExpiry:

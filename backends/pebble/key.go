@@ -22,6 +22,7 @@ const (
 	kindSubscription = 2 // ‖ Topic Filter
 	kindReceived     = 3 // ‖ packet identifier (2)
 	kindEntry        = 4 // ‖ sequence number (8)
+	kindRegistration = 5 // ‖ number (2)
 )
 
 const sessionPrefix = 9 // bytes of family and sid
@@ -44,6 +45,10 @@ func appendSubscriptionKey(dst []byte, sid uint64, filter string) []byte {
 
 func appendReceivedKey(dst []byte, sid uint64, packetID uint16) []byte {
 	return binary.BigEndian.AppendUint16(append(appendSession(dst, sid), kindReceived), packetID)
+}
+
+func appendRegistrationKey(dst []byte, sid uint64, number uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(appendSession(dst, sid), kindRegistration), number)
 }
 
 func appendEntryKey(dst []byte, sid, seq uint64) []byte {
@@ -80,7 +85,7 @@ func parseSessionKey(key []byte) (k sessionKey, ok bool) {
 		return k, true
 	case kindReserved:
 		return k, len(k.rest) == 0
-	case kindReceived:
+	case kindReceived, kindRegistration:
 		return k, len(k.rest) == 2
 	case kindEntry:
 		return k, len(k.rest) == 8
@@ -102,6 +107,8 @@ func describeKey(key []byte) string {
 			return fmt.Sprintf("subscription %q of session #%d", k.rest, k.sid)
 		case kindReceived:
 			return fmt.Sprintf("packet identifier %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
+		case kindRegistration:
+			return fmt.Sprintf("registration %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
 		default:
 			return fmt.Sprintf("queue entry %d of session #%d", k.seq(), k.sid)
 		}

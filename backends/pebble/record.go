@@ -8,6 +8,9 @@ import (
 const (
 	sessionWill      = 0x01
 	sessionSuperuser = 0x02
+	sessionAsleep    = 0x04 // its time and the client's port follow
+	sessionKeptWill  = 0x08 // the Will that is kept follows
+	sessionKeptSame  = 0x10 // it is the pending one
 )
 
 func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
@@ -17,6 +20,16 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	}
 	if s.Superuser {
 		flags |= sessionSuperuser
+	}
+	if s.Asleep != 0 || s.Port != 0 {
+		flags |= sessionAsleep
+	}
+	switch {
+	case s.KeptWill == nil:
+	case s.KeptWill == s.Will:
+		flags |= sessionKeptSame
+	default:
+		flags |= sessionKeptWill
 	}
 	dst = append(dst, flags, s.Version)
 	dst = appendString(dst, s.Username)
@@ -32,12 +45,18 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	if s.Will != nil {
 		dst = appendWill(dst, s.Will)
 	}
+	if flags&sessionAsleep != 0 {
+		dst = appendUvarint(appendUvarint(dst, uint64(s.Asleep)), uint64(s.Port))
+	}
+	if flags&sessionKeptWill != 0 {
+		dst = appendWill(dst, s.KeptWill)
+	}
 	return dst
 }
 
 func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	flags := r.byte()
-	if flags&^(sessionWill|sessionSuperuser) != 0 {
+	if flags&^(sessionWill|sessionSuperuser|sessionAsleep|sessionKeptWill|sessionKeptSame) != 0 {
 		r.fail()
 	}
 	s := core.SessionRecord{ClientID: clientID, Superuser: flags&sessionSuperuser != 0, Version: r.byte()}
@@ -54,6 +73,18 @@ func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	s.WillAt = r.varint()
 	if flags&sessionWill != 0 {
 		s.Will = readWill(r)
+	}
+	if flags&sessionAsleep != 0 {
+		s.Asleep = r.uint32()
+		port := r.uint32()
+		if s.Port = uint16(port); port > 0xFFFF {
+			r.fail()
+		}
+	}
+	if flags&sessionKeptWill != 0 {
+		s.KeptWill = readWill(r)
+	} else if flags&sessionKeptSame != 0 {
+		s.KeptWill = s.Will
 	}
 	return s, r.end()
 }
