@@ -286,7 +286,7 @@ func (g *Gateway) begin(t *Turn, s *Session, r *ConnectRequest, res *ConnectResu
 	g.attach(t, s, r, res, grant)
 	if s.durable {
 		s.more.created = t.now
-		ops = append(ops, Op{Kind: OpPutSession, Session: s.id, Record: g.recordLocked(s)})
+		ops = append(ops, g.putOp(s))
 	}
 	return ops
 }
@@ -299,7 +299,6 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 	if s.ended || !s.durable {
 		return nil, false
 	}
-	expect := s.epoch
 	if s.conn != nil {
 		t.Count(Takeovers, 1)
 		// [MQTT-3.1.4-3]: a Will without delay is sent, one with delay is not:
@@ -315,7 +314,7 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 	if s.origin != from || s.more.peer != peer || !sameRights(granted, grant) {
 		s.recheck.Store(true)
 	}
-	return []Op{{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}}, true
+	return []Op{g.putOp(s)}, true
 }
 
 // sameRights says whether two grants let the same through.

@@ -62,9 +62,12 @@ func (g *Gateway) park(t *Turn, s *Session, r Reason) Op {
 	return g.putOp(s)
 }
 
-// putOp stores the session's record as it is, if its epoch still is.
+// putOp stores a durable session's record as it is, if the store has the epoch that it
+// should.
 func (g *Gateway) putOp(s *Session) Op {
-	return Op{Kind: OpPutSession, Session: s.id, Expect: s.epoch, Record: g.recordLocked(s)}
+	expect := s.more.inStore
+	s.more.inStore = s.epoch
+	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}
 }
 
 // leave undoes a Connect that was attached but cannot be granted.

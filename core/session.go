@@ -75,6 +75,7 @@ type rare struct {
 	registrations []Registration
 
 	// Of durable sessions, see backlog.go:
+	inStore    uint64 // the epoch that the store has
 	stored     uint64 // the first sequence number that only the store holds, while spilled
 	sent       uint64 // messages below it may have been sent on a former connection: DUP
 	committing int    // changes of its queue whose commit is under way

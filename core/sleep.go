@@ -228,7 +228,7 @@ func (g *Gateway) awaken(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 	case !r.AnyAddress && s.address() != r.Conn.Peer():
 		return nil, Errorf(NotAuthorized, "the client fell asleep at another address")
 	}
-	m, expect := s.more, s.epoch
+	m := s.more
 	will, kept, seconds := m.will, m.keptWill, m.sleep.seconds
 	if s.conn != nil {
 		t.Count(Takeovers, 1)
@@ -242,7 +242,7 @@ func (g *Gateway) awaken(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 	if !s.durable {
 		return nil, nil
 	}
-	return []Op{{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}}, nil
+	return []Op{g.putOp(s)}, nil
 }
 
 // detachAsleep takes the connection off a session that goes on sleeping.
