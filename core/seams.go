@@ -44,6 +44,7 @@ const (
 	OpSleep                            // Sleep: Reasons, one
 	OpRegister                         // Register: Reasons, one
 	OpWill                             // SetWill: Reasons, one
+	OpOutput                           // the adapter's own: its output half hands over to its input half
 )
 
 // Completion is the late result of an operation.

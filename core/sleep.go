@@ -28,7 +28,7 @@ func (s *Session) away() bool { return s.conn == nil || s.asleep }
 
 // Sleep lets l's client sleep: most is the time from now, and from each end of a
 // fetching, until it is taken for lost; it counts in whole seconds, rounded up, and at
-// least one. For a durable session the answer is pending: OpSleep completes it once
+// least one; 0 is as long as the last time. For a durable session the answer is pending: OpSleep completes it once
 // the store knows. The connection stays; only Awake, Disconnect and Resume after a new
 // Connect make sense on it until then.
 func (g *Gateway) Sleep(t *Turn, l Link, most time.Duration) (r Reason, pending bool) {
@@ -39,10 +39,13 @@ func (g *Gateway) Sleep(t *Turn, l Link, most time.Duration) (r Reason, pending 
 		return SessionTakenOver, false
 	}
 	m := s.rarely()
-	m.sleep.seconds = uint32(max(1, min((most+time.Second-1)/time.Second, 1<<31)))
+	again := most <= 0 && m.sleep.seconds != 0
+	if !again {
+		m.sleep.seconds = uint32(max(1, min((most+time.Second-1)/time.Second, 1<<31)))
+	}
 	g.dropUnsent(t, s)
 	g.fallAsleep(t, s)
-	if !s.durable {
+	if !s.durable || again {
 		s.mu.Unlock()
 		return Success, false
 	}

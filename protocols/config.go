@@ -46,6 +46,7 @@ type ListenerConfig struct {
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
 	Origins       []string       `toml:"origins" doc:"origins (scheme://host[:port]) whose pages may open a WebSocket; none: only pages of the same host; * for all"`
 
+	AddressChange  bool  `toml:"address_change" doc:"mqttsn over udp: whether a sleeping client may wake from another address than the one it fell asleep at, as behind NAT, on the strength of its client id alone; with DTLS or a token it always may"`
 	AllowAnonymous *bool `toml:"allow_anonymous" doc:"whether clients without credentials may connect here; left out: only where the address is loopback or a unix socket"`
 
 	MaxConnections           int `toml:"max_connections" doc:"connections open at once; 1,000,000 when 0"`
