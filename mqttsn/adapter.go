@@ -105,11 +105,13 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, message []byte, a
 		}
 		a.strange(t, info, act, f)
 	case packet.TypePublish:
-		if err = s.publish.Decode(f); err == nil && s.publish.QoS == packet.QoSMinusOne {
+		switch err = s.publish.Decode(f); {
+		case err != nil:
+		case s.publish.QoS == packet.QoSMinusOne:
 			a.publishUnconnected(t, info, s)
-			return false
+		default:
+			a.strange(t, info, act, f)
 		}
-		a.strange(t, info, act, f)
 	default:
 		a.strange(t, info, act, f)
 	}
