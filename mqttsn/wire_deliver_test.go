@@ -21,6 +21,14 @@ func deliverScenes() []scene {
 			a > 0d 0001 $m 00
 			a < 0c 20 0001 $n "y"
 			a > 0d 0001 $n 00`},
+		{name: "SN-6.5-5 SN-6.10-3 one REGISTER after the other", script: wild + `
+			send b/1 0 x
+			send b/2 0 y
+			a < 0a 0001 $r "b/1"
+			a > 0b 0001 $r 00
+			a < 0c 00 0001 0000 "x" ; 0a 0002 $s "b/2"
+			a > 0b 0002 $s 00
+			a < 0c 00 0002 0000 "y"`},
 		{name: "SN-6.10-8 QoS 2", script: one + `
 			send aaa 2 x
 			send aaa 2 y

@@ -298,7 +298,7 @@ func addressScenes() []scene {
 			a < 0a 0001 $r "plant/one"
 			a <
 			a > 0b 0001 $r 00
-			a < 0c a1 0065 $m "0123456789012345678901234567890123456789"
+			a < 0c a0 0001 $m "0123456789012345678901234567890123456789"
 			a > 0d 0001 $m 00
 			a < 17`},
 		{name: "SN-0-1 whose answer names the identifier that was sent is there", script: kept + `

@@ -1,0 +1,209 @@
+package mqttsn
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/core/coretest"
+	"github.com/fairlead-iot/fairlead/mqttsn/packet"
+)
+
+var home = netip.MustParseAddrPort("127.0.0.1:4001")
+
+// TestSN_6_6_5_Congestion: a client that sends on and on while the store does not answer is
+// told so, and nothing that was answered by accepted is lost.
+func TestSN_6_6_5_Congestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := coretest.NewMemStore()
+		gw := coretest.Start(t, store, nil)
+		keeper := gw.Connect("keeper", func(r *core.ConnectRequest) { r.CleanStart, r.Expiry = false, core.NeverExpires })
+		keeper.Subscribe(1, "zz")
+		var got []string
+		f := newField(t, gw, New(DefaultConfig(), gw.Gateway), false, func(_ netip.AddrPort, _ string, d []byte) { got = append(got, hex.EncodeToString(d)) })
+		f.datagram(home, sized(wireBytes(t, `04 04 01 003c "c1"`)))
+		f.settle()
+		store.Hold()
+		for i := range maxUpward + 3 {
+			f.datagram(home, sized(wireBytes(t, fmt.Sprintf(`0c 22 "zz" %04x "x"`, i+1))))
+		}
+		f.datagram(home, sized(wireBytes(t, `0c a2 "zz" 0001 "x"`))) // sent again: still one answer
+		f.settle()
+		if want := []string{"0500", "0d7a7a004101", "0d7a7a004201", "0d7a7a004301"}; strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		got = nil
+		store.Release()
+		f.settle()
+		if len(got) != maxUpward || got[0] != "0d7a7a000100" {
+			t.Errorf("%d answers, the first %q", len(got), got[0])
+		}
+		if n := len(keeper.Now()); n != maxUpward {
+			t.Errorf("%d messages arrived, %d were accepted", n, maxUpward)
+		}
+	})
+}
+
+// TestSN_6_1_1_Advertise: the time is in seconds, and bounded by its field.
+func TestSN_6_1_1_Advertise(t *testing.T) {
+	a := New(DefaultConfig(), nil)
+	for d, want := range map[time.Duration]string{15 * time.Minute: "0500010384", 100 * time.Hour: "050001ffff"} {
+		if got := hex.EncodeToString(a.Advertise(nil, d)); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestConfigFaults(t *testing.T) {
+	c := DefaultConfig()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c.RetryInterval, c.Retries, c.CongestionWait, c.MaxClientIDLength, c.MaxPacketSize = 0, -1, 0, 5, 10
+	c.Predefined = map[string]string{"0": "a", "65535": "a", "x": "a", "7": "a/#"}
+	c.UnconnectedTopics = []string{"abc"}
+	c.UnconnectedNetworks = []netip.Prefix{netip.MustParsePrefix("::/0")}
+	c.Clients = []ClientRule{{ClientID: "[", Networks: c.UnconnectedNetworks}}
+	err := fmt.Sprint(c.Validate())
+	for _, want := range []string{"retry_interval: ", "retries: ", "congestion_wait: ", "max_client_id_length: ", "max_packet_size: ",
+		`"0" is no`, `"65535" is no`, `"x" is no`, "id 7", `unconnected_topics: "abc"`, `clients: number 1: client_id "["`} {
+		if !strings.Contains(err, want) {
+			t.Errorf("%q is missing in:\n%s", want, err)
+		}
+	}
+	c = DefaultConfig()
+	c.UnconnectedTopics = []string{"ab"}
+	c.Clients = []ClientRule{{ClientID: "a"}}
+	err = fmt.Sprint(c.Validate())
+	for _, want := range []string{"unconnected_networks", "networks is empty"} {
+		if !strings.Contains(err, want) {
+			t.Errorf("%q is missing in:\n%s", want, err)
+		}
+	}
+}
+
+// Every reason has a code, and none that refuses is told as accepted.
+func TestCodes(t *testing.T) {
+	for r := core.Success; int(r) < core.ReasonCount; r++ {
+		c := code(r)
+		fine := r == core.Success || r == core.NoMatchingSubscribers || r == core.NoSubscriptionExisted
+		if (c == packet.Accepted) != fine || c > packet.NotSupported {
+			t.Errorf("%s is told as %s", r, c)
+		}
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	s := NewIdentities(Config{Clients: []ClientRule{
+		{ClientID: "pump-?", Networks: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Username: "pumps"},
+		{ClientID: "pump-*", Networks: []netip.Prefix{netip.MustParsePrefix("fd00::/8")}},
+	}})
+	for _, c := range []struct {
+		name string
+		c    core.Credentials
+		want core.Verdict
+		user string
+	}{
+		{"a rule", core.Credentials{ClientID: "pump-1", Peer: netip.MustParseAddrPort("[::ffff:10.1.2.3]:1")}, core.Allow, "pumps"},
+		{"elsewhere", core.Credentials{ClientID: "pump-1", Peer: netip.MustParseAddrPort("10.2.2.3:1")}, core.Deny, ""},
+		{"its own name", core.Credentials{ClientID: "pump-12", Peer: netip.MustParseAddrPort("[fd00::1]:1")}, core.Allow, "pump-12"},
+		{"no rule", core.Credentials{ClientID: "valve", Peer: netip.MustParseAddrPort("10.1.2.3:1")}, core.Ignore, ""},
+		{"a token", core.Credentials{ClientID: "pump-1", HasPassword: true, Peer: netip.MustParseAddrPort("10.1.2.3:1")}, core.Ignore, ""},
+		{"PSK", core.Credentials{ClientID: "valve", PSKIdentity: "v7"}, core.Allow, "v7"},
+	} {
+		c.c.Protocol = "mqttsn"
+		v, g, err := s.Authenticate(context.Background(), &c.c)
+		if err != nil || v != c.want || (g != nil) != (c.want == core.Allow) || g != nil && g.Username != c.user {
+			t.Errorf("%s: %v %+v %v", c.name, v, g, err)
+		}
+		c.c.Protocol = "mqtt"
+		if v, _, _ := s.Authenticate(context.Background(), &c.c); v != core.Ignore {
+			t.Errorf("%s, but of MQTT: %v", c.name, v)
+		}
+	}
+}
+
+// FuzzMachine plays any datagrams of two clients, one behind a forwarder, with time passing
+// and messages to them in between, against a real core: no panic, no answer larger than
+// allowed to an address that is not proven, no memory that grows, and core hears of each
+// connection's end.
+func FuzzMachine(f *testing.F) {
+	seed := func(parts ...string) {
+		var b []byte
+		for _, p := range parts {
+			m := sized(wireBytes(f, p))
+			b = append(append(b, byte(len(m))), m...)
+		}
+		f.Add(b)
+	}
+	seed(`04 04 01 003c "c1"`, `12 20 0001 "a/+"`, `16`, `0b 0001 7001 00`, `0d 0001 7002 00`, `18 0010`, `16 "c1"`, `18`)
+	seed(`04 0c 01 003c "c1"`, `07 00 "w"`, `09 "x"`, `1a 00 "v"`, `1c "y"`, `1a`, `0a 0000 0001 "t"`, `0c 20 0001 0001 "x"`)
+	seed(`04 00 01 003c "c1"`, `12 40 0001 "zz"`, `0f 0001`, `0e 0001`, `0c 42 "zz" 0007 "x"`, `10 0007`, `14 00 0002 "zz"`)
+	seed(`16 "c1"`, `04 00 01 003c "c1"`, `18 0064`, `01 00`, `0c 61 0065 0000 "x"`)
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 2000 {
+			return
+		}
+		synctest.Test(t, func(t *testing.T) { fuzzMachine(t, script) })
+	})
+}
+
+func fuzzMachine(t *testing.T, script []byte) {
+	gw := coretest.Start(t, nil, nil)
+	cfg := DefaultConfig()
+	cfg.Predefined = map[string]string{"101": "plant/one"}
+	in, out := 0, 0
+	proven := false
+	var fl *field
+	fl = newField(t, gw, New(cfg, gw.Gateway), false, func(_ netip.AddrPort, _ string, d []byte) {
+		for _, e := range fl.ends {
+			proven = proven || e.proven || e.m.(*Machine).proven
+		}
+		if out += len(d) + 1; !proven && len(d) > 200 {
+			t.Fatalf("%d bytes to an address that nobody has proven", len(d))
+		}
+	})
+	for i := 0; len(script) > 0; i++ {
+		n := int(script[0])
+		script = script[1:]
+		b := bytes.Clone(script[:min(n, len(script))])
+		script = script[len(b):]
+		in += len(b)
+		if n%3 == 2 {
+			b = capsule("n", b)
+		}
+		fl.datagram(home, b)
+		switch n % 5 {
+		case 0:
+			fl.wait(7 * time.Second)
+		case 1:
+			gw.T.Begin(time.Now())
+			gw.PublishInternal(gw.T, &core.Message{Topic: "a/" + string('a'+rune(i%20)), QoS: uint8(i % 3), Payload: make([]byte, i%300)})
+			gw.PublishInternal(gw.T, &core.Message{Topic: "zz", QoS: uint8(i % 3), Payload: []byte("x")})
+			gw.T.End()
+		}
+		fl.settle()
+	}
+	fl.wait(time.Hour)
+	for _, e := range fl.all() {
+		if m := e.m.(*Machine); len(m.held) > maxHeld+1 || len(m.ups) > maxUpward {
+			t.Fatalf("%d held, %d upward", len(m.held), len(m.ups))
+		}
+		e.finish(core.ConnectionLost)
+	}
+	gw.T.End()
+	fl.settle()
+	gw.Clients(func(c core.ClientInfo) bool {
+		if c.Connected {
+			t.Errorf("core still holds a connection of %q", c.ClientID)
+		}
+		return true
+	})
+}
