@@ -165,21 +165,24 @@ func connectScenes() []scene {
 	}
 }
 
-func willScenes() []scene {
-	const asked = `
+const (
+	willAsked = `
 			a > 04 08 01 003c "c1"
 			a < 06
 			a > 07 10 "will"
 			a < 08
 			a > 09 "gone"
 			a < 05 00`
-	lost := `
+	willLost = `
 			wait 91s
 			a unknown`
+)
+
+func willScenes() []scene {
 	return []scene{
-		{name: "SN-6.2-1 SN-6.2-2 SN-6.2-3 SN-6.11-4 prompted for its Will, which goes out when the client is lost", script: asked + lost + `
+		{name: "SN-6.2-1 SN-6.2-2 SN-6.2-3 SN-6.11-4 prompted for its Will, which goes out when the client is lost", script: willAsked + willLost + `
 			seen will=gone`},
-		{name: "SN-6.12-3 a client that leaves has no Will", script: asked + `
+		{name: "SN-6.12-3 a client that leaves has no Will", script: willAsked + `
 			a > 18
 			a < 18
 			a unknown
@@ -189,25 +192,25 @@ func willScenes() []scene {
 			a > 04 0c 01 003c "c1"
 			a < 06
 			a > 07
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen`},
-		{name: "SN-6.3-4 without the Will flag the stored Will holds on", script: asked + `
+		{name: "SN-6.3-4 without the Will flag the stored Will holds on", script: willAsked + `
 			a > 18
 			a < 18
 			a > 04 00 01 003c "c1"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen will=gone
 			a > 04 00 01 003c "c1"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen will=gone`},
-		{name: "SN-6.3-4 after a restart, too", script: asked + `
+		{name: "SN-6.3-4 after a restart, too", script: willAsked + `
 			a > 18
 			a < 18
 			restart
 			a > 04 00 01 003c "c1"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen will=gone`},
-		{name: "SN-6.3-5 with the Will flag the new one takes its place", script: asked + `
+		{name: "SN-6.3-5 with the Will flag the new one takes its place", script: willAsked + `
 			a > 18
 			a < 18
 			a > 04 08 01 003c "c1"
@@ -215,9 +218,9 @@ func willScenes() []scene {
 			a > 07 00 "other"
 			a < 08
 			a > 09 "x"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen other=x`},
-		{name: "SN-6.3-1 a clean session drops the stored Will", script: asked + `
+		{name: "SN-6.3-1 a clean session drops the stored Will", script: willAsked + `
 			a > 18
 			a < 18
 			a > 04 04 01 003c "c1"
@@ -225,9 +228,9 @@ func willScenes() []scene {
 			a > 18
 			a < 18
 			a > 04 00 01 003c "c1"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen`},
-		{name: "SN-6.3-2 a clean session with a Will has that one", script: asked + `
+		{name: "SN-6.3-2 a clean session with a Will has that one", script: willAsked + `
 			a > 18
 			a < 18
 			a > 04 0c 01 003c "c1"
@@ -235,33 +238,33 @@ func willScenes() []scene {
 			a > 07 00 "new"
 			a < 08
 			a > 09 "x"
-			a < 05 00` + lost + `
+			a < 05 00` + willLost + `
 			seen new=x`},
-		{name: "SN-6.4-1 SN-6.4-2 SN-6.4-4 topic and message are updated apart", script: asked + `
+		{name: "SN-6.4-1 SN-6.4-2 SN-6.4-4 topic and message are updated apart", script: willAsked + `
 			a > 1a 00 "other"
 			a < 1b 00
 			a > 1c "words"
-			a < 1d 00` + lost + `
+			a < 1d 00` + willLost + `
 			seen other=words`},
-		{name: "SN-6.4-2 the topic alone", script: asked + `
+		{name: "SN-6.4-2 the topic alone", script: willAsked + `
 			a > 1a 00 "other"
-			a < 1b 00` + lost + `
+			a < 1b 00` + willLost + `
 			seen other=gone`},
-		{name: "SN-6.4-2 the message alone", script: asked + `
+		{name: "SN-6.4-2 the message alone", script: willAsked + `
 			a > 1c "words"
-			a < 1d 00` + lost + `
+			a < 1d 00` + willLost + `
 			seen will=words`},
-		{name: "SN-6.4-3 an empty WILLTOPICUPD deletes topic and message", script: asked + `
+		{name: "SN-6.4-3 an empty WILLTOPICUPD deletes topic and message", script: willAsked + `
 			a > 1a
 			a < 1b 00
 			a > 1c "words"
-			a < 1d 03` + lost + `
+			a < 1d 03` + willLost + `
 			seen`},
-		{name: "SN-6.4-4 a Will that is not allowed is refused", set: deny, script: asked + `
+		{name: "SN-6.4-4 a Will that is not allowed is refused", set: deny, script: willAsked + `
 			a > 1a 00 "no"
 			a < 1b 03
 			a > 1a 00 "a/#"
-			a < 1b 03` + lost + `
+			a < 1b 03` + willLost + `
 			seen will=gone`},
 		{name: "SN-6.2-1 a Will that is not allowed refuses the connection", set: deny, script: `
 			a > 04 0c 01 003c "c1"

@@ -2,14 +2,13 @@ package mqttsn
 
 import "github.com/fairlead-iot/fairlead/core"
 
-func sleepScenes() []scene {
-	const one = kept + `
+const sleepOne = kept + `
 			a > 12 40 0001 "aaa"
 			a < 13 40 0001 0001 00`
-	const sleeps = one + `
+const sleepSleeps = sleepOne + `
 			a > 18 0064
 			a < 18`
-	const willing = `
+const sleepWilling = `
 			a > 04 08 01 003c "c1"
 			a < 06
 			a > 07 00 "will"
@@ -20,8 +19,10 @@ func sleepScenes() []scene {
 			a < 13 20 0001 0001 00
 			a > 18 0064
 			a < 18`
+
+func sleepScenes() []scene {
 	return []scene{
-		{name: "SN-6.14-1 SN-6.14-2 SN-6.14-3 SN-6.14-4 SN-6.14-5 SN-6.14-6 messages gather, come one by one, then PINGRESP", script: sleeps + `
+		{name: "SN-6.14-1 SN-6.14-2 SN-6.14-3 SN-6.14-4 SN-6.14-5 SN-6.14-6 messages gather, come one by one, then PINGRESP", script: sleepSleeps + `
 			send aaa 1 x
 			send aaa 2 y
 			send aaa 0 lost
@@ -35,12 +36,12 @@ func sleepScenes() []scene {
 			a > 0e $n
 			a < 17
 			a known`},
-		{name: "SN-6.14-5 nothing gathered: PINGRESP at once", script: sleeps + `
+		{name: "SN-6.14-5 nothing gathered: PINGRESP at once", script: sleepSleeps + `
 			a > 16 "c1"
 			a < 17
 			a > 16 "c1"
 			a < 17`},
-		{name: "SN-6.14-5 what comes while it fetches waits", script: sleeps + `
+		{name: "SN-6.14-5 what comes while it fetches waits", script: sleepSleeps + `
 			send aaa 1 x
 			a > 16 "c1"
 			a < 0c 20 0001 $m "x"
@@ -51,7 +52,7 @@ func sleepScenes() []scene {
 			a < 0c 20 0001 $n "y"
 			a > 0d 0001 $n 00
 			a < 17`},
-		{name: "SN-6.14-6 SN-7.2-2 the sleep timer begins anew with each PINGRESP", script: sleeps + `
+		{name: "SN-6.14-6 SN-7.2-2 the sleep timer begins anew with each PINGRESP", script: sleepSleeps + `
 			wait 109s
 			a > 16 "c1"
 			a < 17
@@ -60,14 +61,14 @@ func sleepScenes() []scene {
 			a < 17
 			wait 111s
 			a unknown`},
-		{name: "SN-6.14-3 late: the Will goes out", script: willing + `
+		{name: "SN-6.14-3 late: the Will goes out", script: sleepWilling + `
 			wait 109s
 			seen
 			a known
 			wait 2s
 			seen will=gone
 			a unknown`},
-		{name: "SN-6.14-7 CONNECT makes it active; what gathered comes", script: sleeps + `
+		{name: "SN-6.14-7 CONNECT makes it active; what gathered comes", script: sleepSleeps + `
 			send aaa 1 x
 			a > 04 00 01 003c "c1"
 			a < 05 00 ; 0a 0001 $r "aaa"
@@ -76,13 +77,13 @@ func sleepScenes() []scene {
 			a > 0d 0001 $m 00
 			a > 16
 			a < 17`},
-		{name: "SN-6.14-7 DISCONNECT ends the session's sleep, without Will", script: willing + `
+		{name: "SN-6.14-7 DISCONNECT ends the session's sleep, without Will", script: sleepWilling + `
 			a > 18
 			a < 18
 			a unknown
 			wait 200s
 			seen`},
-		{name: "SN-6.14-7 DISCONNECT with another duration", script: sleeps + `
+		{name: "SN-6.14-7 DISCONNECT with another duration", script: sleepSleeps + `
 			wait 60s
 			a > 18 0e10
 			a < 18
@@ -90,10 +91,10 @@ func sleepScenes() []scene {
 			a known
 			wait 7m
 			a unknown`},
-		{name: "SN-6.14-2 a DISCONNECT that was sent again is answered again", script: sleeps + `
+		{name: "SN-6.14-2 a DISCONNECT that was sent again is answered again", script: sleepSleeps + `
 			a > 18 0064
 			a < 18`},
-		{name: "SN-6.14-11 a sleeping client that takes itself for active is told to connect", script: sleeps + `
+		{name: "SN-6.14-11 a sleeping client that takes itself for active is told to connect", script: sleepSleeps + `
 			a > 0c 20 0001 0001 "x"
 			a < 18
 			a > 16
@@ -113,12 +114,12 @@ func sleepScenes() []scene {
 			a < 0c 20 0001 $m "x"
 			a > 0d 0001 $m 00
 			a < 17`},
-		{name: "SN-6.14-3 QoS 0 gathers where the configuration says so", set: func(u *setup) { u.core.Config.QueueQoS0 = true }, script: sleeps + `
+		{name: "SN-6.14-3 QoS 0 gathers where the configuration says so", set: func(u *setup) { u.core.Config.QueueQoS0 = true }, script: sleepSleeps + `
 			send aaa 0 x
 			send aaa 0 y
 			a > 16 "c1"
 			a < 0c 00 0001 0000 "x" ; 0c 00 0001 0000 "y" ; 17`},
-		{name: "SN-6.14-3 no more than the queue holds", set: func(u *setup) { u.core.Config.MaxQueued = 2 }, script: sleeps + `
+		{name: "SN-6.14-3 no more than the queue holds", set: func(u *setup) { u.core.Config.MaxQueued = 2 }, script: sleepSleeps + `
 			send aaa 1 x
 			send aaa 1 y
 			send aaa 1 dropped
@@ -128,7 +129,13 @@ func sleepScenes() []scene {
 			a < 0c 20 0001 $n "y"
 			a > 0d 0001 $n 00
 			a < 17`},
-		{name: "SN-6.14-8 SN-7.3-2 the gateway is killed: the client wakes by PINGREQ, with its queue, and no topic is told anew", script: sleeps + `
+	}
+}
+
+// returnScenes are of sleeping clients that wake to another gateway, or elsewhere.
+func returnScenes() []scene {
+	return []scene{
+		{name: "SN-6.14-8 SN-7.3-2 the gateway is killed: the client wakes by PINGREQ, with its queue, and no topic is told anew", script: sleepSleeps + `
 			send aaa 1 x
 			restart
 			send aaa 1 y
@@ -142,7 +149,7 @@ func sleepScenes() []scene {
 			a > 0c 61 0009 0000 "x"
 			a > 16 "c1"
 			a < 17`},
-		{name: "SN-6.14-8 the gateway ends in order: a sleeping client hears nothing of it", script: willing + `
+		{name: "SN-6.14-8 the gateway ends in order: a sleeping client hears nothing of it", script: sleepWilling + `
 			send aaa 1 x
 			stop
 			a <
@@ -151,13 +158,13 @@ func sleepScenes() []scene {
 			a > 0d 0001 $m 00
 			a < 17
 			seen`},
-		{name: "SN-6.14-3 after a restart it may still be late", script: willing + `
+		{name: "SN-6.14-3 after a restart it may still be late", script: sleepWilling + `
 			restart
 			wait 109s
 			seen
 			wait 2s
 			seen will=gone`},
-		{name: "SN-6.14-10 another address: the client has to connect, and its queue is kept", script: sleeps + `
+		{name: "SN-6.14-10 another address: the client has to connect, and its queue is kept", script: sleepSleeps + `
 			send aaa 1 x
 			a moves
 			a > 16 "c1"
@@ -168,13 +175,13 @@ func sleepScenes() []scene {
 			a > 0b 0001 $r 00
 			a < 0c 20 0001 $m "x"
 			a > 0d 0001 $m 00`},
-		{name: "SN-6.14-10 another address after a restart, too", script: sleeps + `
+		{name: "SN-6.14-10 another address after a restart, too", script: sleepSleeps + `
 			restart
 			a moves
 			a > 16 "c1"
 			a < 18
 			a unknown`},
-		{name: "SN-6.14-9 another address where something else proves who it is", set: func(u *setup) { u.secure = true }, script: sleeps + `
+		{name: "SN-6.14-9 another address where something else proves who it is", set: func(u *setup) { u.secure = true }, script: sleepSleeps + `
 			send aaa 1 x
 			a moves
 			a > 16 "c1"
@@ -204,7 +211,7 @@ func sleepScenes() []scene {
 			b < 18
 			a > 16
 			a < 17`},
-		{name: "SN-6.13-3 a client that falls silent while it is awake sleeps on", script: sleeps + `
+		{name: "SN-6.13-3 a client that falls silent while it is awake sleeps on", script: sleepSleeps + `
 			send aaa 1 x
 			a > 16 "c1"
 			a < 0c 20 0001 $m "x"

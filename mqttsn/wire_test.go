@@ -65,7 +65,7 @@ func chapters() []chapter {
 		{"Subscribe", subscribeScenes()},
 		{"Deliver", deliverScenes()},
 		{"Presence", presenceScenes()},
-		{"Sleep", sleepScenes()},
+		{"Sleep", slices.Concat(sleepScenes(), returnScenes())},
 		{"Repeat", repeatScenes()},
 		{"Forwarder", forwarderScenes()},
 		{"Address", addressScenes()},

@@ -31,7 +31,7 @@ type Config struct {
 // that its doc names.
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
-	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
+	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt or mqttsn"`
 	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix, quic (over UDP), or for protocols of datagrams udp or dtls"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
