@@ -3,6 +3,7 @@ package mqttsn
 import (
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -41,7 +42,7 @@ type Adapter struct {
 	random     func() uint16
 }
 
-var _ protocols.DatagramAdapter = (*Adapter)(nil)
+var _ protocols.Beacon = (*Adapter)(nil)
 
 // New makes an adapter that grants what cfg says, which must be valid, and hands
 // everything over to gw.
@@ -74,11 +75,14 @@ func (a *Adapter) Split(b []byte) (node, message []byte) {
 	return p.Node, message
 }
 
-// Advertise appends the ADVERTISE that tells clients of this gateway and of when the next
-// one follows. Whoever sends it knows the networks. [SN-6.1-1]
-func (a *Adapter) Advertise(dst []byte, next time.Duration) []byte {
-	p := packet.Advertise{GatewayID: a.cfg.GatewayID, Duration: uint16(min(next/time.Second, 0xFFFF))}
-	return p.Append(dst)
+// Beacon implements protocols.Beacon: ADVERTISE tells clients of this gateway, and when
+// the next one follows. [SN-6.1-1]
+func (a *Adapter) Beacon(t *core.Turn, _ *protocols.Listener, act *protocols.Actions) (next time.Duration) {
+	p := packet.Advertise{GatewayID: a.cfg.GatewayID, Duration: uint16(a.cfg.AdvertiseInterval / time.Second)}
+	act.Out = p.Append(act.Out)
+	act.EndDatagram()
+	t.Count(core.PacketsSent, 1)
+	return a.cfg.AdvertiseInterval
 }
 
 // Meet implements protocols.DatagramAdapter. A CONNECT and the PINGREQ of a client that
@@ -91,6 +95,9 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, message []byte, a
 		return false
 	}
 	s := scratchOf(t)
+	if f.Type != packet.TypeSearchGW && toAll(info.Local.Addr()) {
+		return false // only a search is for whoever hears it
+	}
 	switch f.Type {
 	case packet.TypeSearchGW:
 		a.searched(t, info, act, s, f)
@@ -119,6 +126,11 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, message []byte, a
 		a.refuse(t, info, err)
 	}
 	return false
+}
+
+// toAll says whether what was sent to a was meant for many. [SN-6.1-2]
+func toAll(a netip.Addr) bool {
+	return a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }
 
 // mayOpen checks what a CONNECT shows before anything is kept for it.

@@ -17,6 +17,8 @@ import (
 type Config struct {
 	GatewayID uint8 `toml:"gateway_id" doc:"the gateway's id in ADVERTISE and GWINFO"`
 
+	AdvertiseInterval time.Duration `toml:"advertise_interval" doc:"how often the gateway announces itself (ADVERTISE) to the addresses of the listener's udp.announce (Tadv; the specification advises more than 15m)"`
+
 	RetryInterval  time.Duration `toml:"retry_interval" doc:"time after which a message to a client that was not answered is sent again (Tretry; the specification advises 10s to 15s)"`
 	Retries        int           `toml:"retries" doc:"how often it is sent again until the client is taken for lost (Nretry; the specification advises 3 to 5)"`
 	CongestionWait time.Duration `toml:"congestion_wait" doc:"time after which what a client refused for congestion is sent again (Twait; the specification asks for more than 5m)"`
@@ -45,6 +47,7 @@ type ClientRule struct {
 func DefaultConfig() Config {
 	return Config{
 		GatewayID:         1,
+		AdvertiseInterval: 20 * time.Minute,
 		RetryInterval:     10 * time.Second, // [SN-7.2-1]
 		Retries:           3,
 		CongestionWait:    5 * time.Minute,
@@ -57,6 +60,9 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if c.AdvertiseInterval < time.Second || c.AdvertiseInterval > 18*time.Hour {
+		bad("advertise_interval: %s must be between 1s and 18h", c.AdvertiseInterval)
+	}
 	if c.RetryInterval < 100*time.Millisecond || c.RetryInterval > time.Hour {
 		bad("retry_interval: %s must be between 100ms and 1h", c.RetryInterval)
 	}

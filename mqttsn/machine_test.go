@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
 	"github.com/fairlead-iot/fairlead/mqttsn/packet"
+	"github.com/fairlead-iot/fairlead/protocols"
 )
 
 var home = netip.MustParseAddrPort("127.0.0.1:4001")
@@ -51,12 +52,30 @@ func TestSN_6_6_5_Congestion(t *testing.T) {
 	})
 }
 
-// TestSN_6_1_1_Advertise: the time is in seconds, and bounded by its field.
+// TestSN_6_1_1_Advertise: the time is in seconds, and is that of the next one.
 func TestSN_6_1_1_Advertise(t *testing.T) {
-	a := New(DefaultConfig(), nil)
-	for d, want := range map[time.Duration]string{15 * time.Minute: "0500010384", 100 * time.Hour: "050001ffff"} {
-		if got := hex.EncodeToString(a.Advertise(nil, d)); got != want {
-			t.Errorf("%s: %s, want %s", d, got, want)
+	gw := coretest.Start(t, nil, nil)
+	for d, want := range map[time.Duration]string{15 * time.Minute: "0500010384", 18 * time.Hour: "050001fd20"} {
+		cfg := DefaultConfig()
+		cfg.AdvertiseInterval = d
+		var a protocols.Actions
+		if next := New(cfg, gw.Gateway).Beacon(gw.T, nil, &a); next != d || hex.EncodeToString(a.Out) != want {
+			t.Errorf("%x, and again after %s; want %s after %s", a.Out, next, want, d)
+		}
+	}
+}
+
+// TestSN_6_1_2_ToAll: of what is sent to a group only a search is answered.
+func TestSN_6_1_2_ToAll(t *testing.T) {
+	gw := coretest.Start(t, nil, nil)
+	a := New(DefaultConfig(), gw.Gateway)
+	for _, local := range []string{"[ff02::1]:1884", "224.0.0.1:1884", "255.255.255.255:1884"} {
+		info := &protocols.ConnInfo{Peer: home, Local: netip.MustParseAddrPort(local)}
+		for in, want := range map[string]string{"01 00": "030201", `0c 00 0007 0000 "x"`: "", `04 04 01 003c "c1"`: "", "16": ""} {
+			var act protocols.Actions
+			if open := a.Meet(gw.T, info, sized(wireBytes(t, in)), &act); open || hex.EncodeToString(act.Out) != want {
+				t.Errorf("%s to %s: %x, open %v", in, local, act.Out, open)
+			}
 		}
 	}
 }
@@ -66,13 +85,13 @@ func TestConfigFaults(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	c.RetryInterval, c.Retries, c.CongestionWait, c.MaxClientIDLength, c.MaxPacketSize = 0, -1, 0, 5, 10
+	c.AdvertiseInterval, c.RetryInterval, c.Retries, c.CongestionWait, c.MaxClientIDLength, c.MaxPacketSize = 0, 0, -1, 0, 5, 10
 	c.Predefined = map[string]string{"0": "a", "65535": "a", "x": "a", "7": "a/#"}
 	c.UnconnectedTopics = []string{"abc"}
 	c.UnconnectedNetworks = []netip.Prefix{netip.MustParsePrefix("::/0")}
 	c.Clients = []ClientRule{{ClientID: "[", Networks: c.UnconnectedNetworks}}
 	err := fmt.Sprint(c.Validate())
-	for _, want := range []string{"retry_interval: ", "retries: ", "congestion_wait: ", "max_client_id_length: ", "max_packet_size: ",
+	for _, want := range []string{"advertise_interval: ", "retry_interval: ", "retries: ", "congestion_wait: ", "max_client_id_length: ", "max_packet_size: ",
 		`"0" is no`, `"65535" is no`, `"x" is no`, "id 7", `unconnected_topics: "abc"`, `clients: number 1: client_id "["`} {
 		if !strings.Contains(err, want) {
 			t.Errorf("%q is missing in:\n%s", want, err)
