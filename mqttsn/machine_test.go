@@ -1,7 +1,6 @@
 package mqttsn
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -147,82 +146,4 @@ func TestIdentities(t *testing.T) {
 			t.Errorf("%s, but of MQTT: %v", c.name, v)
 		}
 	}
-}
-
-// FuzzMachine plays any datagrams of two clients, one behind a forwarder, with time passing
-// and messages to them in between, against a real core: no panic, no answer larger than
-// allowed to an address that is not proven, no memory that grows, and core hears of each
-// connection's end.
-func FuzzMachine(f *testing.F) {
-	seed := func(parts ...string) {
-		var b []byte
-		for _, p := range parts {
-			m := sized(wireBytes(f, p))
-			b = append(append(b, byte(len(m))), m...)
-		}
-		f.Add(b)
-	}
-	seed(`04 04 01 003c "c1"`, `12 20 0001 "a/+"`, `16`, `0b 0001 7001 00`, `0d 0001 7002 00`, `18 0010`, `16 "c1"`, `18`)
-	seed(`04 0c 01 003c "c1"`, `07 00 "w"`, `09 "x"`, `1a 00 "v"`, `1c "y"`, `1a`, `0a 0000 0001 "t"`, `0c 20 0001 0001 "x"`)
-	seed(`04 00 01 003c "c1"`, `12 40 0001 "zz"`, `0f 0001`, `0e 0001`, `0c 42 "zz" 0007 "x"`, `10 0007`, `14 00 0002 "zz"`)
-	seed(`16 "c1"`, `04 00 01 003c "c1"`, `18 0064`, `01 00`, `0c 61 0065 0000 "x"`)
-	f.Fuzz(func(t *testing.T, script []byte) {
-		if len(script) > 2000 {
-			return
-		}
-		synctest.Test(t, func(t *testing.T) { fuzzMachine(t, script) })
-	})
-}
-
-func fuzzMachine(t *testing.T, script []byte) {
-	gw := coretest.Start(t, nil, nil)
-	cfg := DefaultConfig()
-	cfg.Predefined = map[string]string{"101": "plant/one"}
-	in, out := 0, 0
-	proven := false
-	var fl *field
-	fl = newField(t, gw, New(cfg, gw.Gateway), false, func(_ netip.AddrPort, _ string, d []byte) {
-		for _, e := range fl.ends {
-			proven = proven || e.proven || e.m.(*Machine).proven
-		}
-		if out += len(d) + 1; !proven && len(d) > 200 {
-			t.Fatalf("%d bytes to an address that nobody has proven", len(d))
-		}
-	})
-	for i := 0; len(script) > 0; i++ {
-		n := int(script[0])
-		script = script[1:]
-		b := bytes.Clone(script[:min(n, len(script))])
-		script = script[len(b):]
-		in += len(b)
-		if n%3 == 2 {
-			b = capsule("n", b)
-		}
-		fl.datagram(home, b)
-		switch n % 5 {
-		case 0:
-			fl.wait(7 * time.Second)
-		case 1:
-			gw.T.Begin(time.Now())
-			gw.PublishInternal(gw.T, &core.Message{Topic: "a/" + string('a'+rune(i%20)), QoS: uint8(i % 3), Payload: make([]byte, i%300)})
-			gw.PublishInternal(gw.T, &core.Message{Topic: "zz", QoS: uint8(i % 3), Payload: []byte("x")})
-			gw.T.End()
-		}
-		fl.settle()
-	}
-	fl.wait(time.Hour)
-	for _, e := range fl.all() {
-		if m := e.m.(*Machine); len(m.held) > maxHeld+1 || len(m.ups) > maxUpward {
-			t.Fatalf("%d held, %d upward", len(m.held), len(m.ups))
-		}
-		e.finish(core.ConnectionLost)
-	}
-	gw.T.End()
-	fl.settle()
-	gw.Clients(func(c core.ClientInfo) bool {
-		if c.Connected {
-			t.Errorf("core still holds a connection of %q", c.ClientID)
-		}
-		return true
-	})
 }
