@@ -12,8 +12,11 @@ type Registration struct {
 // a token other than 0 and a durable session the answer is pending: OpRegister completes
 // it once the store has it. With token 0 nobody waits, but what is committed later, such
 // as a Subscribe, is committed after it. QuotaExceeded: the session holds as many as it
-// may.
+// may; TopicNameInvalid: the topic is longer or deeper than topics may be.
 func (g *Gateway) Register(t *Turn, l Link, token uint32, r Registration) (why Reason, pending bool) {
+	if g.beyondLimits(r.Topic) {
+		return TopicNameInvalid, false
+	}
 	s := l.Session
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,6 +364,9 @@ func TestRegistrationsAreBounded(t *testing.T) {
 			if r := s.Register(c.id, fmt.Sprint("t", c.id)); r != c.want {
 				t.Errorf("number %d: %s, want %s", c.id, r, c.want)
 			}
+		}
+		if r := s.Register(2, strings.Repeat("x", 5000)); r != core.TopicNameInvalid {
+			t.Errorf("a topic of 5000 bytes: %s", r)
 		}
 		if n := len(g.Connect("s", slow(true)).Result.Registrations); n != 2 {
 			t.Errorf("%d registrations on coming back", n)
