@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -19,10 +20,23 @@ func (g *Gateway) authenticators() []core.Authenticator {
 	if s := certificates(g.cfg.edge().Listeners); s != nil {
 		out = append(out, s)
 	}
+	if len(g.cfg.MQTTSN.Clients) > 0 || g.cfg.sharesKeys() {
+		out = append(out, mqttsn.NewIdentities(g.cfg.MQTTSN))
+	}
 	if g.users != nil {
 		out = append(out, g.users)
 	}
 	return out
+}
+
+// sharesKeys tells whether MQTT-SN clients may prove who they are by a shared key.
+func (c *Config) sharesKeys() bool {
+	for _, l := range c.edge().Listeners {
+		if l.Protocol == "mqttsn" && l.Transport == protocols.DTLS {
+			return true
+		}
+	}
+	return false
 }
 
 // exchangers is the table of methods of enhanced authentication.
@@ -124,7 +138,7 @@ func (g *Gateway) Warnings() []string {
 	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
 		l := edge.Listeners[name]
 		open := may(&core.Credentials{Listener: name, Peer: stranger})
-		plain := l.Transport == protocols.TCP || l.Transport == protocols.WebSocket || l.Transport == protocols.UDP
+		plain := l.Transport == protocols.TCP || l.Transport == protocols.WebSocket || l.Transport == protocols.UDP && g.cfg.MQTTSN.TokenSeparator != ""
 		switch {
 		case l.Loopback():
 		case open && g.cfg.Auth.ACLFile != "":
@@ -134,7 +148,7 @@ func (g *Gateway) Warnings() []string {
 		case g.users == nil:
 			out = append(out, fmt.Sprintf("listener %q is open to the network, but there are no users: nobody from another machine can connect; make some with fairlead passwd and name the file in auth.passwd_file", name))
 		case plain:
-			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS; anyone on the way can read them", name, l.Address))
+			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS or DTLS; anyone on the way can read them", name, l.Address))
 		}
 	}
 	return out

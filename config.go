@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/pebble"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
+	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -22,8 +23,9 @@ type Config struct {
 	Node      NodeConfig                           `toml:"node" doc:"who this gateway is"`
 	Log       LogConfig                            `toml:"log" doc:"what is logged, and how"`
 	Auth      AuthConfig                           `toml:"auth" doc:"who may connect, and what they may do"`
-	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts, wss and quic take their usual ports on loopback once they have a certificate. Any other name makes a further listener"`
+	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts, wss and quic take their usual ports on loopback once they have a certificate, mqttsns with tls.cert_file or dtls.psk_file. Any other name makes a further listener"`
 	MQTT      mqtt.Config                          `toml:"mqtt" doc:"what MQTT clients are granted"`
+	MQTTSN    mqttsn.Config                        `toml:"mqttsn" doc:"what MQTT-SN clients are granted, see docs/mqttsn.md"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
@@ -118,7 +120,7 @@ func (c *AuthConfig) passwd() passwd.Config {
 func (c *AuthConfig) acl() aclfile.Config { return aclfile.Config{File: c.ACLFile} }
 
 // DefaultConfig is what a gateway does that nobody configured: MQTT over TCP and
-// WebSocket, on loopback only.
+// WebSocket, MQTT-SN over UDP, on loopback only.
 func DefaultConfig() Config {
 	c := Config{
 		Node:      NodeConfig{DataDir: "./fairlead-data", DrainTimeout: 30 * time.Second},
@@ -126,6 +128,7 @@ func DefaultConfig() Config {
 		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()}},
 		Listeners: defaultListeners(),
 		MQTT:      mqtt.DefaultConfig(),
+		MQTTSN:    mqttsn.DefaultConfig(),
 		Core:      core.DefaultConfig(),
 		Store:     StoreConfig{pebble.DefaultConfig()},
 		Edge:      protocols.DefaultConfig(),

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
+	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -19,6 +20,7 @@ type adapterOf struct {
 func adapters() []adapterOf {
 	return []adapterOf{
 		{"mqtt", func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) }},
+		{"mqttsn", func(c *Config, g *core.Gateway) protocols.Adapter { return mqttsn.New(c.MQTTSN, g) }},
 	}
 }
 
@@ -33,26 +35,28 @@ func protocolNames() []string {
 // knownListener is one row of the table of listeners that have a name from the
 // start.
 type knownListener struct {
-	name, transport string
-	address         string // its usual one
-	open            bool   // without being asked for
+	name, protocol, transport string
+	address                   string // its usual one
+	open                      bool   // without being asked for
 }
 
 func knownListeners() []knownListener {
 	return []knownListener{
-		{"mqtt", protocols.TCP, "127.0.0.1:1883", true},
-		{"mqtts", protocols.TLS, "127.0.0.1:8883", false},
-		{"ws", protocols.WebSocket, "127.0.0.1:8083", true},
-		{"wss", protocols.SecureWS, "127.0.0.1:8084", false},
-		{"unix", protocols.Unix, "", false},
-		{"quic", protocols.QUIC, "127.0.0.1:14567", false},
+		{"mqtt", "mqtt", protocols.TCP, "127.0.0.1:1883", true},
+		{"mqtts", "mqtt", protocols.TLS, "127.0.0.1:8883", false},
+		{"ws", "mqtt", protocols.WebSocket, "127.0.0.1:8083", true},
+		{"wss", "mqtt", protocols.SecureWS, "127.0.0.1:8084", false},
+		{"unix", "mqtt", protocols.Unix, "", false},
+		{"quic", "mqtt", protocols.QUIC, "127.0.0.1:14567", false},
+		{"mqttsn", "mqttsn", protocols.UDP, "127.0.0.1:1884", true},
+		{"mqttsns", "mqttsn", protocols.DTLS, "127.0.0.1:8885", false},
 	}
 }
 
 func defaultListeners() map[string]*protocols.ListenerConfig {
 	out := map[string]*protocols.ListenerConfig{}
 	for _, k := range knownListeners() {
-		l := &protocols.ListenerConfig{Protocol: "mqtt", Transport: k.transport}
+		l := &protocols.ListenerConfig{Protocol: k.protocol, Transport: k.transport}
 		if k.open {
 			l.Address = k.address
 		}
@@ -87,14 +91,14 @@ func activeListener(name string, l *protocols.ListenerConfig) *protocols.Listene
 		return nil
 	}
 	a := *l
-	known := knownListener{transport: protocols.TCP}
+	known := knownListener{protocol: "mqtt", transport: protocols.TCP}
 	for _, k := range knownListeners() {
 		if k.name == name {
 			known = k
 		}
 	}
 	if a.Protocol == "" {
-		a.Protocol = "mqtt"
+		a.Protocol = known.protocol
 	}
 	if a.Transport == "" {
 		a.Transport = known.transport
@@ -105,7 +109,7 @@ func activeListener(name string, l *protocols.ListenerConfig) *protocols.Listene
 		}
 		return &a
 	}
-	if a.Address == "" && a.TLS.CertFile != "" && a.Transport == known.transport {
+	if a.Address == "" && (a.TLS.CertFile != "" || a.DTLS.PSKFile != "") && a.Transport == known.transport {
 		a.Address = known.address
 	}
 	if a.Address == "" || a.Address == "off" {

@@ -25,6 +25,7 @@ type client struct {
 	Listener      string `json:"listener,omitempty"`
 	Peer          string `json:"peer,omitempty"`
 	Connected     bool   `json:"connected"`
+	Asleep        bool   `json:"asleep,omitempty"`
 	ConnectedAt   string `json:"connected_at,omitempty"`
 	Expiry        uint32 `json:"session_expiry_seconds"`
 	Durable       bool   `json:"durable"`
@@ -36,7 +37,7 @@ type client struct {
 func clientOf(c *core.ClientInfo) client {
 	out := client{
 		ClientID: c.ClientID, Username: c.Username, Protocol: c.Protocol, Version: c.Version,
-		Listener: c.Listener, Peer: c.Peer, Connected: c.Connected, Expiry: c.Expiry, Durable: c.Durable,
+		Listener: c.Listener, Peer: c.Peer, Connected: c.Connected, Asleep: c.Asleep, Expiry: c.Expiry, Durable: c.Durable,
 		Subscriptions: c.Subscriptions, Queued: c.Queued, Inflight: c.Inflight,
 	}
 	if c.Connected && c.ConnectedAt > 0 {

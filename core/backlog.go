@@ -42,7 +42,7 @@ func (g *Gateway) enqueueDurable(t *Turn, s *Session, c cell, full bool) Reason 
 		}
 		f.tail = append(f.tail, c)
 	case s.spilled:
-	case s.conn == nil || full:
+	case s.away() || full:
 		s.spilled, s.more.stored = true, seq
 	default:
 		if s.ring == nil {

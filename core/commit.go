@@ -157,6 +157,9 @@ func (c *commit) finish(t *Turn) {
 		t.Count(StoreFailures, 1)
 		t.g.complain.commits.log(t.g.log, slog.LevelError, t.now, "store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
 	}
+	if reason != Success {
+		c.notStored()
+	}
 	for _, r := range c.cells {
 		t.g.changeCommitted(t, r, reason)
 	}
@@ -168,6 +171,26 @@ func (c *commit) finish(t *Turn) {
 	}
 	for _, a := range c.after {
 		a.committed(t, c.err)
+	}
+}
+
+// notStored remembers which epochs the store did not get, so that what is put next
+// expects those that it has.
+func (c *commit) notStored() {
+	for i := range c.batch.Ops {
+		op := &c.batch.Ops[i]
+		if op.Kind != OpPutSession || errors.Is(c.err, ErrConflict) {
+			continue
+		}
+		s := c.g.clients.get(op.Session)
+		if s == nil {
+			continue
+		}
+		s.mu.Lock()
+		if s.more != nil && s.more.inStore == op.Record.Epoch {
+			s.more.inStore = op.Expect
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -14,6 +14,7 @@ type Config struct {
 	MaxClientIDLength int `toml:"max_client_id_length" doc:"bytes; [MQTT 3.1.3.1] asks for at least 23, longer ids cost memory in every table"`
 	MaxTopicLevels    int `toml:"max_topic_levels" doc:"levels a topic or filter may have; deep topics are the classic memory attack"`
 	MaxTopicLength    int `toml:"max_topic_length" unit:"bytes" doc:"bytes a topic or filter may have"`
+	MaxRegistrations  int `toml:"max_registrations" doc:"topics with a number of their own (MQTT-SN's topic ids) a session may hold; they are kept with it"`
 	MaxSubscriptions  int `toml:"max_subscriptions" doc:"subscriptions a session may hold"`
 
 	ReceiveMaximum  uint16   `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken from a client unacknowledged; also the bound of the QoS 2 set"`
@@ -74,6 +75,7 @@ func DefaultConfig() Config {
 		MaxClientIDLength:  1024,
 		MaxTopicLevels:     128,
 		MaxTopicLength:     4096,
+		MaxRegistrations:   1024,
 		MaxSubscriptions:   100_000,
 		ReceiveMaximum:     1024,
 		MaxInflight:        1024,
@@ -119,6 +121,7 @@ func (c *Config) Validate() error {
 	in("max_client_id_length", c.MaxClientIDLength, 23, 65535)
 	in("max_topic_levels", c.MaxTopicLevels, 1, 32768)
 	in("max_topic_length", c.MaxTopicLength, 1, 65535)
+	in("max_registrations", c.MaxRegistrations, 0, 65534)
 	in("max_subscriptions", c.MaxSubscriptions, 1, 100_000_000)
 	in("receive_maximum", int(c.ReceiveMaximum), 1, 65535)
 	in("max_inflight", c.MaxInflight, 1, 65535)

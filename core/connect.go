@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -270,6 +271,9 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 		if old != nil && old.user != user {
 			return nil, Errorf(NotAuthorized, "the client id belongs to another user")
 		}
+		if r.Awakes {
+			return g.awaken(t, old, r, res, grant)
+		}
 		if old != nil && !r.CleanStart {
 			if err := g.mayResume(old, mount); err != nil {
 				return nil, err
@@ -323,7 +327,7 @@ func (g *Gateway) begin(t *Turn, s *Session, r *ConnectRequest, res *ConnectResu
 	g.attach(t, s, r, res, grant)
 	if s.durable {
 		s.more.created = t.now
-		ops = append(ops, Op{Kind: OpPutSession, Session: s.id, Record: g.recordLocked(s)})
+		ops = append(ops, g.putOp(s))
 	}
 	return ops
 }
@@ -336,12 +340,13 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 	if s.ended || !s.durable {
 		return nil, false
 	}
-	expect := s.epoch
 	if s.conn != nil {
 		t.Count(Takeovers, 1)
 		// [MQTT-3.1.4-3]: a Will without delay is sent, one with delay is not:
 		// the client is back.
-		g.willOnTakeover(t, s)
+		if s.more.sleep.seconds == 0 {
+			g.willOnTakeover(t, s)
+		}
 		g.detach(t, s, SessionTakenOver)
 	}
 	res.SessionPresent = true // [MQTT-3.2.2-3]
@@ -350,7 +355,7 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 	if s.origin != from || s.more.peer != peer || !sameRights(granted, grant) {
 		s.recheck.Store(true)
 	}
-	return []Op{{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}}, true
+	return []Op{g.putOp(s)}, true
 }
 
 // sameRights says whether two grants let the same through.
@@ -366,6 +371,7 @@ func (g *Gateway) attach(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 	s.epoch++
 	s.conn = r.Conn
 	s.ready, s.dirty, s.paused = false, false, false
+	s.asleep, s.fetching = false, false
 	s.durable = s.durable || res.Expiry > 0
 	s.expiry = res.Expiry
 	s.recvMax = r.ReceiveMaximum
@@ -376,8 +382,10 @@ func (g *Gateway) attach(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 	s.connected = uint32(t.now / 1000)
 	if s.durable || r.Will != nil || grant != nil || s.more != nil {
 		m := s.rarely()
-		m.will, m.grant, m.left, m.willAt = r.Will, grant, 0, 0
-		m.peer = r.Conn.Peer().Addr()
+		m.grant, m.left, m.willAt = grant, 0, 0
+		m.beginWill(r)
+		m.peer, m.sleep = r.Conn.Peer().Addr(), sleep{port: r.Conn.Peer().Port()}
+		res.Registrations = slices.Clone(m.registrations)
 		m.acks = ackQueue{first: m.acks.first + uint64(len(m.acks.slots))}
 	}
 	res.Link = Link{Session: s, Epoch: s.epoch}
@@ -412,6 +420,7 @@ func (g *Gateway) recordLocked(s *Session) *SessionRecord {
 	if m := s.more; m != nil {
 		r.Peer, r.Superuser = m.peer, m.grant != nil && m.grant.Superuser
 		r.Created, r.Disconnected, r.Will, r.WillAt = m.created, m.left, m.will, m.willAt
+		r.KeptWill, r.Asleep, r.Port = m.keptWill, m.sleep.seconds, m.sleep.port
 	}
 	return r
 }

@@ -29,6 +29,12 @@ func (g *Gateway) Disconnect(t *Turn, l Link, r Reason, expiry *uint32) {
 		}
 		return
 	}
+	if r == ServerShuttingDown && g.sleepOn(t, s) {
+		op := g.putOp(s)
+		s.mu.Unlock()
+		t.commitAlone([]Op{op}, nil)
+		return
+	}
 	g.detach(t, s, Success)
 	op := g.park(t, s, r)
 	s.mu.Unlock()
@@ -57,15 +63,22 @@ func (g *Gateway) park(t *Turn, s *Session, r Reason) Op {
 	return g.putOp(s)
 }
 
-// putOp stores the session's record as it is, if its epoch still is.
+// putOp stores a durable session's record as it is, if the store has the epoch that it
+// should.
 func (g *Gateway) putOp(s *Session) Op {
-	return Op{Kind: OpPutSession, Session: s.id, Expect: s.epoch, Record: g.recordLocked(s)}
+	expect := s.more.inStore
+	s.more.inStore = s.epoch
+	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}
 }
 
 // leave undoes a Connect that was attached but cannot be granted.
 func (g *Gateway) leave(t *Turn, l Link) {
 	l.Session.mu.Lock()
 	if m := l.Session.more; m != nil && l.live() {
+		if g.sleepOn(t, l.Session) {
+			l.Session.mu.Unlock()
+			return
+		}
 		m.will = nil
 	}
 	l.Session.mu.Unlock()
@@ -86,6 +99,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		g.noteEnd(t, s.id, s.conn, close)
 	}
 	if s.more != nil {
+		s.more.sleep.seconds = 0
 		s.more.replays = replays{}
 		s.more.fetch = nil
 		if len(s.more.acks.slots) > 0 { // nobody is left to answer
@@ -93,13 +107,10 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 		}
 	}
 	s.conn, s.ready, s.dirty, s.paused = nil, false, false, false
+	s.asleep, s.fetching = false, false
 	g.dropOutbox(t, s)
 	if s.durable && s.ring != nil {
-		if !s.ring.empty() {
-			s.more.noteSent(s.ring)
-			s.more.stored, s.spilled = s.ring.base, true
-		}
-		s.ring = nil
+		g.spill(s)
 	}
 	s.noteCredit(g.window(s))
 }

@@ -49,6 +49,8 @@ func show(ds []core.Delivery) string {
 			s += fmt.Sprintf("[received %d %s]", d.PacketID, d.Reason)
 		case core.DeliverComplete:
 			s += fmt.Sprintf("[complete %d %s]", d.PacketID, d.Reason)
+		case core.DeliverAsleep:
+			s += "[asleep]"
 		}
 	}
 	return s

@@ -81,6 +81,7 @@ const (
 	DeliverAck                          // PUBACK for the client's QoS 1 PUBLISH PacketID
 	DeliverReceived                     // PUBREC for the client's QoS 2 PUBLISH PacketID
 	DeliverComplete                     // PUBCOMP for the client's PUBREL PacketID
+	DeliverAsleep                       // the client has fetched all and sleeps again, see Gateway.Sleep
 )
 
 // Delivery is one item on its way to one connection: a Message with what is

@@ -439,11 +439,11 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	if s.ended {
 		return SessionEnded
 	}
-	if qos > 0 || (g.cfg.QueueQoS0 && s.durable && s.conn == nil) {
+	if qos > 0 || (g.cfg.QueueQoS0 && s.away() && (s.durable || s.conn != nil)) {
 		return g.enqueue(t, s, m, tg, qos)
 	}
 	switch {
-	case s.conn == nil:
+	case s.away():
 		return OfflineQoS0
 	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.held() > g.cfg.MaxQueuedBytes):
 		return OutgoingFull

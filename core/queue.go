@@ -63,7 +63,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 	window := g.window(s)
 	for r.inflight < window && !s.crowded() && !g.gathers(s) {
 		c, seq := r.next()
-		if c == nil || c.state == cellQueued && !g.stillVetted(s, c) {
+		if c == nil || s.beyondFetching(seq) || c.state == cellQueued && !g.stillVetted(s, c) {
 			break // order: nothing overtakes it
 		}
 		r.take(c, seq)
@@ -82,6 +82,7 @@ func (g *Gateway) pump(t *Turn, s *Session) {
 
 // settle gives an empty ring back, or asks for more of a backlog.
 func (g *Gateway) settle(t *Turn, s *Session) {
+	g.maybeAsleep(t, s)
 	if s.spilled && s.ready && g.hungry(s) {
 		g.fetchMore(t, s)
 	}
@@ -98,7 +99,9 @@ func (g *Gateway) sendMessage(t *Turn, s *Session, c *cell, seq uint64) {
 		return
 	}
 	if c.qos == 0 { // nobody acknowledges it: Take counts it as delivered
-		s.push(t, c.delivery(seq))
+		d := c.delivery(seq)
+		d.Skip = uint16(g.mounts.length(s))
+		s.push(t, d)
 		s.ring.free(c)
 		g.forget(t, s, seq)
 		return

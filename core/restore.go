@@ -39,7 +39,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	g, t := l.g, l.t
 	s := &Session{id: r.ClientID, user: r.Username, epoch: r.Epoch, seq: r.QueueEnd, expiry: r.Expiry, durable: true, mount: g.mounts.number(r.Mount)}
 	m := s.rarely()
-	m.created, m.left, m.peer = r.Created, r.Disconnected, r.Peer
+	m.inStore, m.created, m.left, m.peer = r.Epoch, r.Created, r.Disconnected, r.Peer
 	if r.Superuser {
 		m.grant = &Grant{Superuser: true}
 	}
@@ -52,7 +52,8 @@ func (l *restoring) Session(r SessionRecord) error {
 	if m.left == 0 {
 		m.left = l.now // it was connected when the gateway ended: the connection ends now
 	}
-	m.will, m.willAt = r.Will, r.WillAt
+	m.will, m.willAt, m.keptWill, m.registrations = r.Will, r.WillAt, r.KeptWill, r.Registrations
+	m.sleep = sleep{seconds: r.Asleep, port: r.Port}
 	if r.Queued > 0 {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)
 		// What was sent before is not known: the front of the queue may have been.
@@ -69,6 +70,12 @@ func (l *restoring) Session(r SessionRecord) error {
 	t.Count(SessionsRestored, 1)
 	g.subs.enter(g.routes, s)
 	s.noteCredit(g.cfg.MaxInflight)
+	if m.sleep.seconds != 0 {
+		m.left, m.sleep.end = 0, l.now+int64(r.Asleep)*1000
+		s.asleep = true
+		g.watchSleep(s)
+		return nil
+	}
 	if m.will != nil {
 		if m.willAt == 0 { // a crash ended the connection: now counts [MQTT-3.1.2-8]
 			m.willAt = m.left + int64(m.will.Delay)*1000

@@ -169,6 +169,7 @@ func (g *Gateway) feedRetained(t *Turn, s *Session) {
 		s.feeding = false
 		if s.more != nil && done {
 			s.more.replays.done(c.cur)
+			g.maybeAsleep(t, s)
 		}
 		s.mu.Unlock()
 	}
@@ -187,7 +188,7 @@ func (s *Session) hungry() bool { return s.more != nil && s.more.replays.any() }
 func (s *Session) nextCursor() (retainedCursor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.feeding || s.conn == nil || !s.hungry() {
+	if s.feeding || s.away() || !s.hungry() {
 		return retainedCursor{}, false
 	}
 	if s.waiting() >= retainedSlice || s.ring != nil && s.ring.bytes >= retainedSliceBytes ||

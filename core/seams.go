@@ -41,6 +41,10 @@ const (
 	OpUnsubscribe                      // Unsubscribe: Reasons, one a filter
 	OpReadable                         // after Publish asked to pause: read on
 	OpAuthenticate                     // Authenticate on an open connection, see ConnectResult
+	OpSleep                            // Sleep: Reasons, one
+	OpRegister                         // Register: Reasons, one
+	OpWill                             // SetWill: Reasons, one
+	OpOutput                           // the adapter's own: its output half hands over to its input half
 )
 
 // Completion is the late result of an operation.
@@ -75,6 +79,14 @@ type ConnectRequest struct {
 	// MaximumPacketSize is the largest packet the client takes, 0 for no limit.
 	MaximumPacketSize uint32
 	Will              *Will
+	// WillLasts makes the Will one of the session: a later connection may go on with
+	// it. KeepWill does so; Will is nil then.
+	WillLasts, KeepWill bool
+	// Awakes says that the client does not begin anew but wakes from its sleep, see
+	// Gateway.Sleep: refused as SessionEnded where it does not sleep, and unless
+	// AnyAddress as NotAuthorized where it fell asleep at another address than Conn's.
+	// CleanStart, Expiry and Will have no meaning; Gateway.Awake takes the place of Resume.
+	Awakes, AnyAddress bool
 
 	auth      *Authentication // the exchange that let the client in, nil without a method
 	abandoned atomic.Bool     // see Abandon
@@ -91,6 +103,7 @@ type Credentials struct {
 	Listener    string
 	Protocol    string
 	Certificate *x509.Certificate // verified client certificate, or nil
+	PSKIdentity string            // that the client proved in its handshake, or ""
 	Method      string            // enhanced authentication (MQTT 5 AUTH), or ""
 	Data        []byte
 }
@@ -106,6 +119,9 @@ type ConnectResult struct {
 	Expiry         uint32 // granted Session Expiry Interval, seconds
 	KeepAlive      uint16 // the keep-alive to use, seconds [MQTT-3.2.2-21]
 	ReceiveMaximum uint16 // how many QoS 1 and 2 PUBLISH core takes unacknowledged
+
+	// Registrations are those of the session that goes on; the adapter's to keep.
+	Registrations []Registration
 
 	// Of clients that named an authentication method:
 	Authentication *Authentication // for Gateway.Authenticate, with every Success
@@ -338,12 +354,19 @@ type SessionRecord struct {
 	Created      int64
 	Will         *Will // pending, nil for none
 	WillAt       int64 // when a delayed Will is due, Unix milliseconds; 0: at the disconnect
+	KeptWill     *Will // that a connection to come may go on with, nil for none
+	// Asleep is how many seconds the client may sleep at a time, 0 for one that does
+	// not; Port is that of its address beside Peer.
+	Asleep uint32
+	Port   uint16
 
 	// Filled by Load, ignored by Commit:
 	QueueHead uint64   // Seq of the first entry kept; == QueueEnd when empty
 	QueueEnd  uint64   // the next Seq to assign: above every Seq ever enqueued and not yet reused
 	Queued    int      // entries kept
 	Received  []uint16 // inbound QoS 2 packet identifiers not yet released
+
+	Registrations []Registration // in no order
 }
 
 // SubscriptionRecord is one durable subscription. A session may have two with one
@@ -394,6 +417,7 @@ const (
 	OpDeleteRetained                   // the retained message of Filter (a topic)
 	OpPutDelayed                       // Delayed, in place of one with its Msg.ID
 	OpDeleteDelayed                    // the delayed message MessageID; unknown is no fault
+	OpPutRegistration                  // the number PacketID stands for the topic Filter in Session
 )
 
 // Op is one operation of a Batch; which fields count depends on Kind.

@@ -35,6 +35,8 @@ type Session struct {
 	gone      bool   // its subscriptions were removed; changed in routes.Update only
 	spilled   bool   // the store holds messages of the queue beyond the ring
 	paused    bool   // the connection waits for OpReadable
+	asleep    bool   // the client sleeps, see sleep.go
+	fetching  bool   // it sleeps, but is awake to fetch what gathered
 	feeding   bool   // retained messages are being fed by some turn
 	origin    uint16 // protocol, version and listener, in Gateway.origins
 	mount     uint16 // its mount point, in Gateway.mounts; never changes
@@ -67,10 +69,15 @@ type rare struct {
 	created  int64
 	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
 	willAt   int64
+	keptWill *Will // of the session: what a connection that brings none may go on with
+	sleep    sleep
 	endsAt   int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
 	peer     netip.Addr // of the last connection, while disconnected
 
+	registrations []Registration
+
 	// Of durable sessions, see backlog.go:
+	inStore    uint64   // the epoch that the store has
 	stored     uint64   // the first sequence number that only the store holds, while spilled
 	scattered  []uint64 // with priorities: messages that may have been sent, in order
 	exempt     uint64   // messages below it may be under way: not dropped for newer ones
@@ -124,7 +131,7 @@ func (s *Session) noteCredit(window int) {
 	switch {
 	case s.ended || (s.conn == nil && !s.durable):
 		c = creditNone
-	case s.conn == nil:
+	case s.away():
 		c = creditOffline
 	case s.ring != nil && (s.ring.inflight >= window || s.ring.waiting() > 0):
 		c = creditBusy

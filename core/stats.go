@@ -71,6 +71,7 @@ type ClientInfo struct {
 	Listener      string
 	Peer          string
 	Connected     bool
+	Asleep        bool  // it sleeps, or is awake to fetch its messages; with a connection or, after a start, without
 	ConnectedAt   int64 // Unix seconds
 	Expiry        uint32
 	Durable       bool
@@ -133,5 +134,6 @@ func (g *Gateway) describe(s *Session) ClientInfo {
 	if s.ring != nil {
 		c.Inflight = s.ring.inflight
 	}
+	c.Asleep = s.asleep || s.fetching
 	return c
 }

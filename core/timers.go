@@ -15,6 +15,7 @@ const (
 	timerWill                      // a delayed Will is sent
 	timerIdentity                  // a connection's identity expires
 	timerDelayed                   // a delayed message is sent: its identifier stands for the epoch
+	timerSleep                     // a sleeping client is late
 )
 
 // timer is lazy: a session that moved on (another epoch) makes it void, and so does a
@@ -136,7 +137,10 @@ func (g *Gateway) fire(t *Turn, d *timer) {
 	}
 	s.mu.Unlock()
 	switch {
-	case stale || !parked:
+	case stale:
+	case d.kind == timerSleep:
+		g.sleepDue(t, s, d.at)
+	case !parked:
 	case d.kind == timerWill:
 		g.sendDueWill(t, s)
 	case d.kind == timerExpiry:

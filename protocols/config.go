@@ -31,7 +31,7 @@ type Config struct {
 // that its doc names.
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
-	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt"`
+	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt or mqttsn"`
 	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix, quic (over UDP), or for protocols of datagrams udp or dtls"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
@@ -48,6 +48,7 @@ type ListenerConfig struct {
 
 	Mountpoint string `toml:"mountpoint" doc:"prefix below which everything lies that clients of this listener publish and subscribe; they do not see it. %c is the client id, %u the user name, each as a level of its own; must end with '/'; see docs/topics.md"`
 
+	AddressChange  bool  `toml:"address_change" doc:"mqttsn over udp: whether a sleeping client may wake from another address than the one it fell asleep at, as behind NAT, on the strength of its client id alone; with DTLS or a token it always may"`
 	AllowAnonymous *bool `toml:"allow_anonymous" doc:"whether clients without credentials may connect here; left out: only where the address is loopback or a unix socket"`
 
 	MaxConnections           int `toml:"max_connections" doc:"connections open at once; 1,000,000 when 0"`

@@ -203,6 +203,10 @@ func (w *builder) emit(b *core.Batch, i int) {
 	case core.OpPutReceived:
 		w.open(appendReceivedKey(w.key[:0], s.sid, op.PacketID))
 		w.set()
+	case core.OpPutRegistration:
+		w.open(appendRegistrationKey(w.key[:0], s.sid, op.PacketID))
+		w.value = appendString(w.value, op.Filter)
+		w.set()
 	case core.OpDeleteReceived:
 		w.remove(appendReceivedKey(w.key[:0], s.sid, op.PacketID))
 	}

@@ -51,6 +51,9 @@ func formatOps() []core.Op {
 		{Kind: core.OpPutSubscription, Session: s, Subscription: &core.SubscriptionRecord{Filter: "commands/sensor", Proxy: true, SubscribeOptions: core.SubscribeOptions{QoS: 1}}},
 		{Kind: core.OpPutDelayed, Delayed: &core.DelayedRecord{Msg: m(5, 30), Due: 1_700_000_060_000, Listener: "mqtts", Peer: netip.MustParseAddr("192.0.2.1"), Superuser: true}},
 		{Kind: core.OpPutRetained, Msg: m(4, 10)},
+		{Kind: core.OpPutSession, Session: "asleep", Record: &core.SessionRecord{ClientID: "asleep", Epoch: 1, Expiry: core.NeverExpires, Protocol: "mqttsn", Version: 1,
+			Listener: "mqttsn", Peer: netip.MustParseAddr("192.0.2.9"), Port: 4711, Asleep: 3600, Will: record.Will, KeptWill: &core.Will{Topic: "kept", Payload: []byte("k")}}},
+		{Kind: core.OpPutRegistration, Session: "asleep", PacketID: 7, Filter: "plant/1/temperature"},
 	}
 }
 
@@ -72,7 +75,13 @@ func describeStore(t *testing.T, s *pebble.Store) string {
 			fmt.Fprintf(&out, "will of %s: %s %q %d %t %d %d %t %+v\n", id, r.Will.Topic, r.Will.Payload, r.Will.QoS, r.Will.Retain, r.Will.Delay, r.Will.Expiry, r.Will.HasExpiry, *r.Will.Properties)
 			r.Will = nil
 		}
-		fmt.Fprintf(&out, "session %+v\n", r)
+		if w := r.KeptWill; w != nil {
+			fmt.Fprintf(&out, "will kept by %s: %s %q\n", id, w.Topic, w.Payload)
+			r.KeptWill = nil
+		}
+		// Fields that came later are told only where they are set.
+		later := strings.NewReplacer(" KeptWill:<nil>", "", " Asleep:0 Port:0", "", " Registrations:[]", "")
+		fmt.Fprintf(&out, "session %s\n", later.Replace(fmt.Sprintf("%+v", r)))
 		got, err := s.Fetch(t.Context(), id, 0, 100, 1<<20, nil)
 		if err != nil {
 			t.Fatal(err)

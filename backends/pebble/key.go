@@ -24,6 +24,7 @@ const (
 	kindReceived     = 3 // ‖ packet identifier (2)
 	kindEntry        = 4 // ‖ sequence number (8)
 	kindProxy        = 5 // ‖ Topic Filter: a proxy subscription, since format 2
+	kindRegistration = 6 // ‖ number (2), since format 2
 )
 
 const sessionPrefix = 9 // bytes of family and sid
@@ -50,6 +51,10 @@ func appendSubscriptionKey(dst []byte, sid uint64, filter string, proxy bool) []
 
 func appendReceivedKey(dst []byte, sid uint64, packetID uint16) []byte {
 	return binary.BigEndian.AppendUint16(append(appendSession(dst, sid), kindReceived), packetID)
+}
+
+func appendRegistrationKey(dst []byte, sid uint64, number uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(appendSession(dst, sid), kindRegistration), number)
 }
 
 func appendEntryKey(dst []byte, sid, seq uint64) []byte {
@@ -90,7 +95,7 @@ func parseSessionKey(key []byte) (k sessionKey, ok bool) {
 		return k, true
 	case kindReserved:
 		return k, len(k.rest) == 0
-	case kindReceived:
+	case kindReceived, kindRegistration:
 		return k, len(k.rest) == 2
 	case kindEntry:
 		return k, len(k.rest) == 8
@@ -114,6 +119,8 @@ func describeKey(key []byte) string {
 			return fmt.Sprintf("proxy subscription %q of session #%d", k.rest, k.sid)
 		case kindReceived:
 			return fmt.Sprintf("packet identifier %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
+		case kindRegistration:
+			return fmt.Sprintf("registration %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
 		default:
 			return fmt.Sprintf("queue entry %d of session #%d", k.seq(), k.sid)
 		}

@@ -8,7 +8,10 @@ import (
 const (
 	sessionWill      = 0x01
 	sessionSuperuser = 0x02
-	sessionMount     = 0x04 // since format 2
+	sessionMount     = 0x04 // since format 2, as what follows
+	sessionAsleep    = 0x08 // its time and the client's port follow
+	sessionKeptWill  = 0x10 // the Will that is kept follows
+	sessionKeptSame  = 0x20 // it is the pending one
 )
 
 func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
@@ -21,6 +24,16 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	}
 	if s.Mount != "" {
 		flags |= sessionMount
+	}
+	if s.Asleep != 0 || s.Port != 0 {
+		flags |= sessionAsleep
+	}
+	switch {
+	case s.KeptWill == nil:
+	case s.KeptWill == s.Will:
+		flags |= sessionKeptSame
+	default:
+		flags |= sessionKeptWill
 	}
 	dst = append(dst, flags, s.Version)
 	dst = appendString(dst, s.Username)
@@ -39,12 +52,18 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	if s.Will != nil {
 		dst = appendWill(dst, s.Will)
 	}
+	if flags&sessionAsleep != 0 {
+		dst = appendUvarint(appendUvarint(dst, uint64(s.Asleep)), uint64(s.Port))
+	}
+	if flags&sessionKeptWill != 0 {
+		dst = appendWill(dst, s.KeptWill)
+	}
 	return dst
 }
 
 func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	flags := r.byte()
-	if flags&^(sessionWill|sessionSuperuser|sessionMount) != 0 {
+	if flags&^(sessionWill|sessionSuperuser|sessionMount|sessionAsleep|sessionKeptWill|sessionKeptSame) != 0 {
 		r.fail()
 	}
 	s := core.SessionRecord{ClientID: clientID, Superuser: flags&sessionSuperuser != 0, Version: r.byte()}
@@ -64,6 +83,18 @@ func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	}
 	if flags&sessionWill != 0 {
 		s.Will = readWill(r)
+	}
+	if flags&sessionAsleep != 0 {
+		s.Asleep = r.uint32()
+		port := r.uint32()
+		if s.Port = uint16(port); port > 0xFFFF {
+			r.fail()
+		}
+	}
+	if flags&sessionKeptWill != 0 {
+		s.KeptWill = readWill(r)
+	} else if flags&sessionKeptSame != 0 {
+		s.KeptWill = s.Will
 	}
 	return s, r.end()
 }

@@ -167,6 +167,11 @@ func (sc *scan) take(k sessionKey, r *reader) error {
 			sc.record.Received = append(sc.record.Received, binary.BigEndian.Uint16(k.rest))
 		}
 		return r.end()
+	case kindRegistration:
+		if topic := r.string(); sc.to != nil {
+			sc.record.Registrations = append(sc.record.Registrations, core.Registration{ID: binary.BigEndian.Uint16(k.rest), Topic: topic})
+		}
+		return r.end()
 	default:
 		e, body, err := readEntry(r, k.seq(), true)
 		if err != nil {

@@ -150,7 +150,9 @@ func (g *Gateway) ConnectFrom(from netip.AddrPort, id string, change func(*core.
 		c.mu.Lock()
 		c.link = res.Link
 		c.mu.Unlock()
-		g.Resume(g.T, res.Link)
+		if !r.Awakes {
+			g.Resume(g.T, res.Link)
+		}
 		g.T.End()
 	}
 	return c
@@ -227,6 +229,47 @@ func (c *Client) Ack(k core.AckKind, id uint16) {
 	c.g.T.Begin(time.Now())
 	c.g.Acknowledge(c.g.T, c.link, k, id, core.Success)
 	c.g.T.End()
+}
+
+// Sleep lets the client sleep for at most d at a time.
+func (c *Client) Sleep(d time.Duration) core.Reason {
+	c.g.T.Begin(time.Now())
+	r, pending := c.g.Gateway.Sleep(c.g.T, c.link, d)
+	c.g.T.End()
+	if pending {
+		return c.await(core.OpSleep).Reasons[0]
+	}
+	return r
+}
+
+// Awake lets the client fetch what gathered.
+func (c *Client) Awake() bool {
+	c.g.T.Begin(time.Now())
+	ok := c.g.Gateway.Awake(c.g.T, c.link)
+	c.g.T.End()
+	return ok
+}
+
+// Register notes a number for a topic.
+func (c *Client) Register(id uint16, topic string) core.Reason {
+	c.g.T.Begin(time.Now())
+	r, pending := c.g.Gateway.Register(c.g.T, c.link, 1, core.Registration{ID: id, Topic: topic})
+	c.g.T.End()
+	if pending {
+		return c.await(core.OpRegister).Reasons[0]
+	}
+	return r
+}
+
+// SetWill replaces the Will; nil deletes it.
+func (c *Client) SetWill(w *core.Will) core.Reason {
+	c.g.T.Begin(time.Now())
+	r, pending := c.g.Gateway.SetWill(c.g.T, c.link, w)
+	c.g.T.End()
+	if pending {
+		return c.await(core.OpWill).Reasons[0]
+	}
+	return r
 }
 
 // Disconnect ends the connection.

@@ -29,6 +29,7 @@ type memSession struct {
 	subs     map[subKey]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
+	numbers  map[uint16]string
 	end      uint64
 }
 
@@ -196,7 +197,7 @@ func (m *MemStore) do(o *core.Op) {
 	s := m.sessions[o.Session]
 	if o.Kind == core.OpPutSession {
 		if s == nil {
-			s = &memSession{subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}}
+			s = &memSession{subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}, numbers: map[uint16]string{}}
 			m.sessions[o.Session] = s
 		}
 		s.record = *o.Record
@@ -227,6 +228,8 @@ func (s *memSession) do(o *core.Op) {
 		s.received[o.PacketID] = true
 	case core.OpDeleteReceived:
 		delete(s.received, o.PacketID)
+	case core.OpPutRegistration:
+		s.numbers[o.PacketID] = o.Filter
 	}
 }
 
@@ -307,6 +310,9 @@ func (s *memSession) load() core.SessionRecord {
 	}
 	for id := range s.received {
 		r.Received = append(r.Received, id)
+	}
+	for id, topic := range s.numbers {
+		r.Registrations = append(r.Registrations, core.Registration{ID: id, Topic: topic})
 	}
 	return r
 }

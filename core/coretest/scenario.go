@@ -43,7 +43,8 @@ type Stage interface {
 	// Name is the protocol, for the names of the tests.
 	Name() string
 	// Has says whether the protocol has something: durable, qos1, qos2, will, expiry,
-	// sleep, and "via PROTOCOL" for further protocols. Of the marks of messages,
+	// sleep, window (more than one message unacknowledged at a time), and "via
+	// PROTOCOL" for further protocols. Of the marks of messages,
 	// retain and dup, those that it has not are left out of the traces; without
 	// "resumed" its clients are not told whether a session was there.
 	Has(what string) bool

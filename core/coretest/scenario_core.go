@@ -2,6 +2,7 @@ package coretest
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -22,7 +23,7 @@ func (s *coreStage) Name() string { return "core" }
 
 func (s *coreStage) Has(what string) bool {
 	switch what {
-	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed":
+	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed", "sleep", "window":
 		return true
 	}
 	return false
@@ -49,12 +50,13 @@ type coreDevice struct {
 	name   string
 	c      *Client // nil while disconnected
 	hold   bool
+	asleep bool // it does not hear how its connection ends
 	held   []core.Delivery
 	nextID uint16
 }
 
 func (d *coreDevice) Connect(o Connecting) string {
-	d.held, d.hold = nil, false
+	d.held, d.hold, d.asleep = nil, false, false
 	c := d.stage.g.Connect(d.name, func(r *core.ConnectRequest) {
 		r.CleanStart, r.KeepAlive = !o.Durable, uint16(o.KeepAlive/time.Second)
 		if o.Durable {
@@ -112,10 +114,29 @@ func (d *coreDevice) Hold(on bool) {
 	d.held = nil
 }
 
-func (d *coreDevice) Sleep(time.Duration) string { return "" }
-func (d *coreDevice) Wake() string               { return "" }
-func (d *coreDevice) Disconnect()                { d.leave(core.NormalDisconnect) }
-func (d *coreDevice) Cut()                       { d.leave(core.ConnectionLost) }
+func (d *coreDevice) Sleep(most time.Duration) string {
+	if d.c.Sleep(most) != core.Success {
+		return "refused"
+	}
+	d.asleep = true
+	return ""
+}
+
+// Wake fetches; after a restart on a connection that does not begin anew.
+func (d *coreDevice) Wake() string {
+	if d.c == nil {
+		c := d.stage.g.Connect(d.name, func(r *core.ConnectRequest) { r.Awakes = true })
+		if c.Result.Reason != core.Success {
+			return "refused"
+		}
+		d.c = c
+	}
+	d.c.Awake()
+	return ""
+}
+
+func (d *coreDevice) Disconnect() { d.leave(core.NormalDisconnect) }
+func (d *coreDevice) Cut()        { d.leave(core.ConnectionLost) }
 
 func (d *coreDevice) leave(r core.Reason) {
 	if d.c != nil {
@@ -124,7 +145,19 @@ func (d *coreDevice) leave(r core.Reason) {
 	}
 }
 
+// loseSleepers ends the connections of clients that slept too long; they hear nothing
+// of it.
+func (s *coreStage) loseSleepers() {
+	for _, d := range s.devices {
+		if d.c != nil && d.asleep && d.c.Ended() {
+			d.leave(core.KeepAliveTimeout)
+			synctest.Wait()
+		}
+	}
+}
+
 func (d *coreDevice) Events() (events []string) {
+	d.stage.loseSleepers()
 	if d.c == nil {
 		return nil
 	}

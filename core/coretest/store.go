@@ -53,6 +53,7 @@ func storeCases() []storeCase {
 		{"entry replaced", caseReplace},
 		{"release markers", caseReleased},
 		{"QoS 2 identifiers", caseReceived},
+		{"registrations", caseRegistrations},
 		{"sequence numbers never return", caseSequence},
 		{"retained", caseRetained},
 		{"delayed", caseDelayed},
@@ -191,6 +192,10 @@ func ack(id string, seq uint64) core.Op {
 
 func released(id string, seq uint64) core.Op {
 	return core.Op{Kind: core.OpReleased, Session: id, Entry: core.QueuedMessage{Seq: seq}}
+}
+
+func number(id string, n uint16, topic string) core.Op {
+	return core.Op{Kind: core.OpPutRegistration, Session: id, PacketID: n, Filter: topic}
 }
 
 func received(id string, packetID uint16, present bool) core.Op {

@@ -101,6 +101,8 @@ func caseSessionRecord(b *bench) {
 	records := []core.SessionRecord{
 		{ClientID: "plain", Epoch: 1},
 		{ClientID: "full", Username: "ü", Protocol: "mqtt", Version: 5, Listener: "wss", Mount: "tenant/%u/", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Epoch: 1 << 60, Expiry: 0xFFFFFFFF, Disconnected: 1_700_000_000_001, Created: -5, Will: will, WillAt: 1_700_000_030_001},
+		{ClientID: "asleep", Epoch: 2, Expiry: 0xFFFFFFFF, Protocol: "mqttsn", Version: 1, Peer: netip.MustParseAddr("192.0.2.1"), Port: 65535, Asleep: 1 << 31, Will: will, KeptWill: will},
+		{ClientID: "a will that was sent", Epoch: 2, Disconnected: 5, KeptWill: &core.Will{Topic: "w", Payload: []byte("x")}},
 		{ClientID: "a will without a thing", Epoch: 3, Peer: netip.MustParseAddr("127.0.0.1"), Will: &core.Will{Topic: "w"}},
 	}
 	for i := range records {
@@ -167,6 +169,17 @@ func caseSubscriptions(b *bench) {
 	for i := range 300 {
 		b.do(subscribe("c2", fmt.Sprintf("many/%d", i), uint8(i%3)))
 	}
+	b.reopen()
+}
+
+func caseRegistrations(b *bench) {
+	b.session("c")
+	b.session("c2")
+	b.do(number("c", 1, "a/b"), number("c", 65534, "ü"), number("c2", 1, "other"), number("gone", 1, "x"))
+	b.reopen()
+	b.do(number("c", 1, "another"), enqueue("c", 0, message(1, 10)), number("c", 2, "a/b"))
+	b.reopen()
+	b.do(deleteSession("c"), putSession("c", 0, 9))
 	b.reopen()
 }
 

@@ -156,12 +156,19 @@ func keys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(
 func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 	g, w := got.record, want.record
 	id := w.ClientID
-	if !sameWill(g.Will, w.Will) || !reflect.DeepEqual(lasting(g), lasting(w)) {
+	if !sameWill(g.Will, w.Will) || !sameWill(g.KeptWill, w.KeptWill) || !reflect.DeepEqual(lasting(g), lasting(w)) {
 		fmt.Fprintf(out, "session %q: got %+v, want %+v\n", id, g, w)
 	}
 	received := slices.Sorted(slices.Values(g.Received))
 	if ids := slices.Sorted(maps.Keys(want.received)); !slices.Equal(received, ids) {
 		fmt.Fprintf(out, "session %q: QoS 2 identifiers %v, want %v\n", id, received, ids)
+	}
+	numbers := map[uint16]string{}
+	for _, n := range g.Registrations {
+		numbers[n.ID] = n.Topic
+	}
+	if len(numbers) != len(g.Registrations) || !maps.Equal(numbers, want.numbers) {
+		fmt.Fprintf(out, "session %q: registrations %v, want %v\n", id, g.Registrations, want.numbers)
 	}
 	if !maps.Equal(got.subs, want.subs) {
 		fmt.Fprintf(out, "session %q: subscriptions %v, want %v\n", id, got.subs, want.subs)
@@ -185,6 +192,7 @@ func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 
 // lasting is what Commit keeps of a record, the Will apart.
 func lasting(r core.SessionRecord) core.SessionRecord {
+	r.KeptWill, r.Registrations = nil, nil
 	r.Will, r.QueueHead, r.QueueEnd, r.Queued, r.Received = nil, 0, 0, 0, nil
 	return r
 }

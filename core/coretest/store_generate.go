@@ -38,7 +38,7 @@ func (g *generator) batch() *core.Batch {
 
 func (g *generator) op() core.Op {
 	id := fmt.Sprintf("client-%d", g.roll(5, "client"))
-	switch g.roll(18, "kind") {
+	switch g.roll(19, "kind") {
 	case 0, 1, 2:
 		return g.putSession(id)
 	case 3:
@@ -72,6 +72,8 @@ func (g *generator) op() core.Op {
 		return delay(m, int64(g.roll(1000, "due")))
 	case 16:
 		return undelay(uint64(g.roll(6, "delayed message")))
+	case 17:
+		return number(id, uint16(1+g.roll(4, "number")), g.filter())
 	default:
 		return unretain(g.filter())
 	}

@@ -22,6 +22,7 @@ type modelSession struct {
 	subs     map[subKey]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
+	numbers  map[uint16]string
 	end      uint64 // above every Seq ever enqueued
 }
 
@@ -35,7 +36,7 @@ func (m *model) clone() *model {
 	for id, s := range m.sessions {
 		c.sessions[id] = &modelSession{
 			record: s.record, subs: maps.Clone(s.subs), queue: maps.Clone(s.queue),
-			received: maps.Clone(s.received), end: s.end,
+			received: maps.Clone(s.received), numbers: maps.Clone(s.numbers), end: s.end,
 		}
 	}
 	return c
@@ -94,6 +95,8 @@ func (m *model) op(op *core.Op) error {
 		s.received[op.PacketID] = true
 	case core.OpDeleteReceived:
 		delete(s.received, op.PacketID)
+	case core.OpPutRegistration:
+		s.numbers[op.PacketID] = op.Filter
 	}
 	return nil
 }
@@ -110,6 +113,7 @@ func (m *model) putSession(op *core.Op) error {
 	if s == nil {
 		s = &modelSession{
 			subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{},
+			numbers: map[uint16]string{},
 		}
 		m.sessions[op.Session] = s
 	}

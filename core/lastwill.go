@@ -1,0 +1,67 @@
+package core
+
+// In MQTT a Will belongs to a connection. Elsewhere (MQTT-SN) it belongs to the session:
+// it may be changed while the connection lasts, and a connection that brings none goes on
+// with the one that the session kept, whether or not it was published meanwhile.
+
+// takeWill settles the Will of a connection that begins. With the session's lock held.
+func (m *rare) beginWill(r *ConnectRequest) {
+	switch {
+	case r.KeepWill:
+		m.will = m.keptWill
+	case r.WillLasts:
+		m.will, m.keptWill = r.Will, r.Will
+	default:
+		m.will, m.keptWill = r.Will, nil
+	}
+}
+
+// Will gives the Will that l's connection has at present, nil for none. It is immutable.
+func (g *Gateway) Will(l Link) *Will {
+	s := l.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.live() || s.more == nil {
+		return nil
+	}
+	return s.more.will
+}
+
+// SetWill replaces the Will of l's connection, which lasts with the session; nil deletes
+// it. w belongs to core afterwards. For a durable session the answer is pending: OpWill
+// completes it once the store has it.
+func (g *Gateway) SetWill(t *Turn, l Link, w *Will) (r Reason, pending bool) {
+	s := l.Session
+	if w != nil {
+		switch {
+		case g.beyondLimits(w.Topic):
+			return TopicNameInvalid, false
+		case !g.authorize(t, s, l.Epoch, ActionPublish, w.Topic):
+			return NotAuthorized, false
+		}
+	}
+	s.mu.Lock()
+	if !l.live() {
+		s.mu.Unlock()
+		return SessionTakenOver, false
+	}
+	m := s.rarely()
+	m.will, m.keptWill = w, w
+	if !s.durable {
+		s.mu.Unlock()
+		return Success, false
+	}
+	op := g.putOp(s)
+	s.mu.Unlock()
+	t.commitAlone([]Op{op}, &willing{link: l})
+	return Success, true
+}
+
+// willing is a SetWill that waits for the store.
+type willing struct{ link Link }
+
+func (w *willing) committed(t *Turn, err error) {
+	if conn := w.link.conn(); conn != nil {
+		t.complete(conn, Completion{Op: OpWill, Reasons: []Reason{storeReason(err)}})
+	}
+}

@@ -1,0 +1,374 @@
+package mqttsn
+
+import (
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/mqttsn/packet"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// sending is a message of ours that waits for the client's answer: a REGISTER, or a
+// PUBLISH of QoS 1 or 2 through all its steps. There is at most one of each. [SN-6.5-5]
+// [SN-6.10-4]
+type sending struct {
+	what      packet.Type // what was sent last: REGISTER, PUBLISH or PUBREL
+	d         core.Delivery
+	topicID   uint16
+	messageID uint16
+	name      string // of REGISTER
+	tries     int
+	at        int64 // when it is sent again, Unix milliseconds; 0: it waits for core
+	corrected bool  // the client did not know the topic id once already
+}
+
+// maxHeld bounds the QoS 0 messages that wait until the client knows their topic.
+const maxHeld = 64
+
+// deliver takes what core has for the client and sends what may be sent.
+func (m *Machine) deliver(t *core.Turn, a *protocols.Actions) {
+	s := scratchOf(t)
+	for m.more && m.state != ended {
+		var batch []core.Delivery
+		batch, m.more = m.adapter.gw.Take(t, m.link, s.taken[:0], takeBatch)
+		for i := range batch {
+			m.take(t, a, batch[i])
+		}
+		clear(batch) // the scratch must not hold messages
+	}
+	m.correct(t, a)
+	m.sendHeld(t, a)
+}
+
+// take sorts one item: answers go out at once, messages in their order.
+func (m *Machine) take(t *core.Turn, a *protocols.Actions, d core.Delivery) {
+	switch d.Kind {
+	case core.DeliverMessage:
+		if d.QoS == 0 && len(m.held) >= maxHeld {
+			m.adapter.gw.Drop(t, m.link, d, core.OutgoingFull)
+			return
+		}
+		m.held = append(m.held, d)
+	case core.DeliverRelease:
+		m.release(t, a, &d)
+	case core.DeliverAsleep:
+		m.drowsy = true
+	default:
+		m.answerPublish(t, a, &d)
+	}
+}
+
+// sendHeld sends messages as far as their topics are known.
+func (m *Machine) sendHeld(t *core.Turn, a *protocols.Actions) {
+	n := 0
+	for n < len(m.held) && m.reg == nil && m.send(t, a, &m.held[n]) {
+		n++
+	}
+	if m.held = m.held[n:]; len(m.held) == 0 {
+		m.held = nil
+	}
+	switch waits := len(m.held) > 0 && m.reg == nil && m.pub == nil; {
+	case !waits:
+		m.stalled = 0
+	case m.stalled == 0:
+		m.stalled = t.Now()
+	}
+}
+
+// send sends one message, or what has to come before it; false: it waits.
+func (m *Machine) send(t *core.Turn, a *protocols.Actions, d *core.Delivery) (done bool) {
+	topic := d.Topic()
+	if d.Msg.Expired(t.Now()) && !d.Dup {
+		m.adapter.gw.Drop(t, m.link, *d, core.MessageExpired)
+		return true
+	}
+	p := packet.Publish{Dup: d.Dup, QoS: d.QoS, Retain: d.Retain, Data: d.Msg.Payload}
+	known := m.address(&p, topic)
+	if p.Size() > m.adapter.cfg.MaxPacketSize || packet.Size(4+len(topic)) > m.adapter.cfg.MaxPacketSize && !known {
+		m.adapter.gw.Drop(t, m.link, *d, core.TooLargeForReceiver) // [SN-6.10-6]
+		return true
+	}
+	if d.QoS > 0 && m.pub != nil {
+		return false // [SN-6.10-4]
+	}
+	if !known {
+		return m.introduce(t, a, d)
+	}
+	if !m.afford(t, a, p.Size(), topic) {
+		return false
+	}
+	if d.QoS > 0 {
+		p.MessageID = m.wireID(d)
+		m.pub = &sending{what: packet.TypePublish, d: *d, topicID: p.TopicID, messageID: p.MessageID}
+		m.pub.at = t.Now() + m.adapter.cfg.RetryInterval.Milliseconds()
+	}
+	m.put(t, a, &p)
+	return true
+}
+
+// wireID is the message identifier of a delivery. At QoS 2 it is core's own, so that the
+// client knows a repetition on its next connection, too. At QoS 1 it is random: who answers
+// it has read it, and is where the address says. [SN-0-1]
+func (m *Machine) wireID(d *core.Delivery) uint16 {
+	if d.QoS == 2 {
+		return d.PacketID
+	}
+	return max(1, m.adapter.random())
+}
+
+// address fills in the topic of p; false where the client has to learn it first.
+// [SN-6.10-1] [SN-6.7-1]
+func (m *Machine) address(p *packet.Publish, topic string) (known bool) {
+	if e := m.topics.byName(topic); e != nil {
+		p.TopicID = e.id
+		if e.known {
+			return true
+		}
+	}
+	if id, ok := m.adapter.ids[topic]; ok {
+		p.IDType, p.TopicID = packet.PredefinedID, id
+		return true
+	}
+	if len(topic) == 2 {
+		p.IDType, p.TopicID = packet.ShortName, uint16(topic[0])<<8|uint16(topic[1])
+		return true
+	}
+	return false
+}
+
+// introduce sends the REGISTER that a message needs. Its PUBLISH waits for the REGACK.
+// [SN-6.10-2] [SN-6.10-3]
+func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, d *core.Delivery) (done bool) {
+	topic, id := d.Topic(), packet.NoTopicID
+	if e := m.topics.byName(topic); e != nil {
+		id = e.id
+	} else if id = m.topics.next(m.adapter.predefined); id == packet.NoTopicID {
+		m.adapter.gw.Drop(t, m.link, *d, core.QuotaExceeded)
+		return true
+	}
+	if !m.proven && !m.info.Secure && packet.Size(4+len(topic)) > m.room() {
+		return false // [SN-0-2]: the client's next datagram makes room
+	}
+	m.startRegister(t, a, id, topic)
+	return false
+}
+
+func (m *Machine) startRegister(t *core.Turn, a *protocols.Actions, id uint16, topic string) {
+	m.reg = &sending{what: packet.TypeRegister, topicID: id, messageID: max(1, m.adapter.random()), name: topic}
+	m.resend(t, a, m.reg)
+}
+
+// afford says whether size bytes may go to an address that nobody has proven yet; if not,
+// it asks for the proof by a REGISTER of the message's topic. [SN-0-2]
+func (m *Machine) afford(t *core.Turn, a *protocols.Actions, size int, topic string) bool {
+	if m.proven || m.info.Secure || size <= m.room() {
+		return true
+	}
+	if m.challenge || packet.Size(4+len(topic)) > m.room() {
+		return false
+	}
+	id := m.topics.next(m.adapter.predefined)
+	if e := m.topics.byName(topic); e != nil {
+		id = e.id
+	}
+	if id != packet.NoTopicID {
+		m.challenge = true
+		m.startRegister(t, a, id, topic)
+	}
+	return false
+}
+
+// resend sends what s last sent, again or for the first time.
+func (m *Machine) resend(t *core.Turn, a *protocols.Actions, s *sending) {
+	s.at = t.Now() + m.adapter.cfg.RetryInterval.Milliseconds()
+	switch s.what {
+	case packet.TypeRegister:
+		m.put(t, a, &packet.Register{TopicID: s.topicID, MessageID: s.messageID, Topic: []byte(s.name)})
+	case packet.TypePubrel:
+		m.put(t, a, &packet.Ack{Type: packet.TypePubrel, MessageID: s.messageID})
+	default:
+		p := packet.Publish{Dup: true, QoS: s.d.QoS, Retain: s.d.Retain, MessageID: s.messageID, Data: s.d.Msg.Payload} // [SN-6.13-2]
+		m.address(&p, s.d.Topic())
+		m.put(t, a, &p)
+	}
+}
+
+// repeatDue sends again what was not answered in time, or gives the client up.
+// [SN-6.13-1] [SN-6.13-3]
+func (m *Machine) repeatDue(t *core.Turn, a *protocols.Actions, now int64) {
+	for _, s := range []*sending{m.reg, m.pub} {
+		if s == nil || s.at == 0 || now < s.at {
+			continue
+		}
+		if s.tries++; s.tries > m.adapter.cfg.Retries {
+			m.lose(t, a, s.what)
+			return
+		}
+		m.resend(t, a, s)
+	}
+}
+
+// topicAck takes the client's REGACK or PUBACK.
+func (m *Machine) topicAck(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	p := &s.topicack
+	if err := p.Decode(f); err != nil {
+		return err
+	}
+	if p.Type == packet.TypeRegack {
+		m.introduced(t, a, p)
+		return nil
+	}
+	m.published(t, a, p)
+	return nil
+}
+
+// introduced takes the answer to our REGISTER.
+func (m *Machine) introduced(t *core.Turn, a *protocols.Actions, p *packet.Topicack) {
+	r := m.reg
+	if r == nil || p.MessageID != r.messageID || p.TopicID != r.topicID && p.TopicID != packet.NoTopicID {
+		return // of one that was answered already
+	}
+	m.prove(a) // it read the identifier
+	if p.Code == packet.Congestion {
+		m.postpone(t, r)
+		return
+	}
+	m.reg = nil
+	if p.Code != packet.Accepted {
+		m.rejected(t, r.name)
+		return
+	}
+	if e := m.topics.byName(r.name); e != nil {
+		e.known = true
+		return
+	}
+	if why, _ := m.adapter.gw.Register(t, m.link, 0, core.Registration{ID: r.topicID, Topic: r.name}); why != core.Success {
+		m.dropTopic(t, r.name, why)
+		return
+	}
+	m.topics.add(entry{id: r.topicID, known: true, name: r.name})
+}
+
+// correct tells the client again what the topic id of our PUBLISH stands for, where it said
+// that it does not know, and then sends the message again. [SN-6.10-5]
+func (m *Machine) correct(t *core.Turn, a *protocols.Actions) {
+	s := m.pub
+	if s == nil || s.what != packet.TypePublish || s.at != 0 || m.reg != nil {
+		return
+	}
+	if e := m.topics.byName(s.d.Topic()); e != nil && !e.known {
+		m.startRegister(t, a, e.id, e.name)
+		return
+	}
+	m.resend(t, a, s)
+}
+
+// postpone repeats what a client refused for congestion when it had time. [SN-6.13-4]
+func (m *Machine) postpone(t *core.Turn, s *sending) {
+	s.tries, s.at = 0, t.Now()+m.adapter.cfg.CongestionWait.Milliseconds()
+}
+
+// rejected ends what the client wants of a topic whose REGISTER it rejected: its
+// subscription to that name, though not one with wildcards, and the message. [SN-6.10-7]
+func (m *Machine) rejected(t *core.Turn, name string) {
+	m.adapter.gw.Unsubscribe(t, m.link, noToken, []string{name})
+	m.dropTopic(t, name, core.ReceiverRefused)
+}
+
+// noToken is of operations whose completion nobody waits for.
+const noToken = 1 << 31
+
+// dropTopic drops the messages that wait for a topic.
+func (m *Machine) dropTopic(t *core.Turn, name string, r core.Reason) {
+	kept := m.held[:0]
+	for _, d := range m.held {
+		if d.Topic() == name {
+			m.adapter.gw.Drop(t, m.link, d, r)
+			continue
+		}
+		kept = append(kept, d)
+	}
+	clear(m.held[len(kept):])
+	m.held = kept
+	if s := m.pub; s != nil && s.what == packet.TypePublish && s.d.Topic() == name {
+		m.pub = nil
+		m.adapter.gw.Acknowledge(t, m.link, ackOf(s.d.QoS), s.d.PacketID, core.ReceiverRefused)
+		m.more = true
+	}
+}
+
+// ackOf is the acknowledgement that ends a PUBLISH of a QoS, or its first half.
+func ackOf(qos uint8) core.AckKind {
+	if qos == 2 {
+		return core.AckReceived2
+	}
+	return core.AckReceived1
+}
+
+// published takes a PUBACK: it ends a QoS 1 message, or refuses one of any QoS.
+func (m *Machine) published(t *core.Turn, a *protocols.Actions, p *packet.Topicack) {
+	s := m.pub
+	if s == nil || s.what != packet.TypePublish || p.MessageID != s.messageID {
+		if e := m.topics.byID(p.TopicID); e != nil && p.Code == packet.InvalidTopicID {
+			e.known = false // of a message at QoS 0: the next one is introduced again
+		}
+		return
+	}
+	if s.d.QoS == 1 {
+		m.prove(a)
+	}
+	switch e := m.topics.byName(s.d.Topic()); {
+	case p.Code == packet.Accepted && s.d.QoS == 2:
+		return // PUBREC is what it should be
+	case p.Code == packet.Congestion:
+		m.postpone(t, s)
+		return
+	case p.Code == packet.InvalidTopicID && e != nil && !s.corrected:
+		// [SN-6.10-5]
+		e.known, s.corrected, s.at = false, true, 0
+		return
+	}
+	m.pub = nil
+	r := core.Success
+	if p.Code != packet.Accepted {
+		r = core.ReceiverRefused
+	}
+	m.adapter.gw.Acknowledge(t, m.link, ackOf(s.d.QoS), s.d.PacketID, r)
+	m.more = true
+}
+
+// acknowledge takes PUBREC and PUBCOMP for our message of QoS 2, PUBREL for the client's.
+// [SN-6.10-8] [SN-6.6-6]
+func (m *Machine) acknowledge(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	p := &s.ack
+	if err := p.Decode(f); err != nil {
+		return err
+	}
+	kind := core.AckRelease
+	own := m.pub != nil && m.pub.d.QoS == 2 && m.pub.messageID == p.MessageID
+	switch p.Type {
+	case packet.TypePubrec:
+		kind = core.AckReceived2
+		if own && m.pub.what == packet.TypePublish {
+			m.pub.at = 0 // received: core says when to release
+			m.pub.d.Msg = nil
+			m.pub.what = packet.TypePubrel
+		}
+	case packet.TypePubcomp:
+		kind = core.AckComplete
+		if own {
+			m.pub = nil
+		}
+	}
+	m.adapter.gw.Acknowledge(t, m.link, kind, p.MessageID, core.Success)
+	m.more = true
+	return nil
+}
+
+// release sends the PUBREL that core asks for, and again until PUBCOMP comes.
+func (m *Machine) release(t *core.Turn, a *protocols.Actions, d *core.Delivery) {
+	if d.Reason == core.PacketIDNotFound {
+		m.put(t, a, &packet.Ack{Type: packet.TypePubrel, MessageID: d.PacketID})
+		return
+	}
+	m.pub = &sending{what: packet.TypePubrel, d: core.Delivery{QoS: 2}, messageID: d.PacketID}
+	m.resend(t, a, m.pub)
+}

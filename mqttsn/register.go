@@ -1,0 +1,74 @@
+package mqttsn
+
+import (
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/mqttsn/packet"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// register takes a client's REGISTER and gives the topic an id. [SN-6.5-1]
+func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	p := &s.register
+	if err := p.Decode(f); err != nil {
+		return err
+	}
+	m.ask = asking{messageID: p.MessageID}
+	name := string(p.Topic)
+	if _, err := limits().ParseName(name); err != nil { // [SN-6.5-3]: wildcards have no id
+		m.regack(t, a, packet.NoTopicID, packet.NotSupported)
+		return core.Errorf(core.TopicNameInvalid, "REGISTER of %q: %v [SN-6.5-3]", name, err)
+	}
+	id, why, pending := m.number(t, name, uint32(p.MessageID)+1)
+	m.ask.topicID = id
+	if pending {
+		m.waiting = forRegister
+		return nil
+	}
+	m.registered(t, a, why)
+	return nil
+}
+
+// number gives the topic's id, a new one if it has none. token is core's.
+func (m *Machine) number(t *core.Turn, name string, token uint32) (id uint16, why core.Reason, pending bool) {
+	if e := m.topics.byName(name); e != nil {
+		e.known = true
+		return e.id, core.Success, false // [SN-6.5-4]
+	}
+	if id = m.topics.next(m.adapter.predefined); id == packet.NoTopicID {
+		return id, core.QuotaExceeded, false
+	}
+	why, pending = m.adapter.gw.Register(t, m.link, token, core.Registration{ID: id, Topic: name})
+	if why != core.Success {
+		return packet.NoTopicID, why, false
+	}
+	m.topics.add(entry{id: id, known: true, name: name})
+	return id, why, pending
+}
+
+// registered answers a REGISTER. [SN-6.5-2]
+func (m *Machine) registered(t *core.Turn, a *protocols.Actions, why core.Reason) {
+	m.waiting = forNothing
+	if why != core.Success {
+		m.topics.forget(m.ask.topicID)
+		m.ask.topicID = packet.NoTopicID
+	}
+	m.regack(t, a, m.ask.topicID, code(why))
+}
+
+func (m *Machine) regack(t *core.Turn, a *protocols.Actions, id uint16, c packet.ReturnCode) {
+	m.put(t, a, &packet.Topicack{Type: packet.TypeRegack, TopicID: id, MessageID: m.ask.messageID, Code: c})
+}
+
+// topicOf gives the topic that a PUBLISH names.
+func (m *Machine) topicOf(kind packet.IDType, id uint16) (name string, ok bool) {
+	if kind != packet.NormalID {
+		return m.adapter.fixedTopic(kind, id)
+	}
+	if e := m.topics.byID(id); e != nil {
+		return e.name, true
+	}
+	if m.adapter.cfg.PredefinedNormal {
+		name, ok = m.adapter.predefined[id]
+	}
+	return name, ok
+}
