@@ -18,6 +18,8 @@ type Gateway struct {
 	Store *MemStore
 	t     testing.TB
 	stop  func()
+
+	ends *clientEnds
 }
 
 // Stop ends the gateway before the test does. Who still uses it may no longer.
@@ -63,7 +65,7 @@ func Start(t testing.TB, store *MemStore, change func(*core.Options)) *Gateway {
 		defer close(ended)
 		_ = g.Run(ctx)
 	}()
-	h := &Gateway{Gateway: g, T: g.NewTurn(), Store: store, t: t}
+	h := &Gateway{Gateway: g, T: g.NewTurn(), Store: store, t: t, ends: &clientEnds{}}
 	h.stop = sync.OnceFunc(func() {
 		h.T.Close()
 		cancel()
@@ -77,6 +79,7 @@ func Start(t testing.TB, store *MemStore, change func(*core.Options)) *Gateway {
 // the completer's turn beside the test's.
 type Client struct {
 	g       *Gateway
+	id      string
 	link    core.Link
 	Result  *core.ConnectResult
 	mu      sync.Mutex
@@ -85,6 +88,7 @@ type Client struct {
 	late    []core.Completion
 	closed  core.Reason
 	blocked bool
+	cut     bool // nothing of the gateway is heard any more
 	addr    netip.AddrPort
 }
 
@@ -92,7 +96,7 @@ type Client struct {
 func (c *Client) Wake(t *core.Turn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.blocked {
+	if c.blocked || c.cut {
 		return
 	}
 	more := true
@@ -106,6 +110,9 @@ func (c *Client) Wake(t *core.Turn) {
 func (c *Client) Complete(r core.Completion) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.cut {
+		return
+	}
 	c.late = append(c.late, r)
 	c.cond.Broadcast()
 }
@@ -132,8 +139,9 @@ func (g *Gateway) Connect(id string, change func(*core.ConnectRequest)) *Client 
 // ConnectFrom is Connect from another address.
 func (g *Gateway) ConnectFrom(from netip.AddrPort, id string, change func(*core.ConnectRequest)) *Client {
 	g.t.Helper()
-	c := &Client{g: g, addr: from}
+	c := &Client{g: g, id: id, addr: from}
 	c.cond = sync.NewCond(&c.mu)
+	g.ends.join(c)
 	r := &core.ConnectRequest{Conn: c, Protocol: "mqtt", Version: 5, Listener: "mqtt", CleanStart: true,
 		Credentials: core.Credentials{ClientID: id, Listener: "mqtt", Peer: c.addr}}
 	if change != nil {
@@ -144,6 +152,10 @@ func (g *Gateway) ConnectFrom(from netip.AddrPort, id string, change func(*core.
 	g.T.End()
 	if pending {
 		res = c.await(core.OpConnect).Connect
+	}
+	if c.isCut() || res == nil {
+		c.Result = &core.ConnectResult{Reason: core.ConnectionLost}
+		return c
 	}
 	c.Result = res
 	if res.Reason == core.Success {
@@ -168,6 +180,9 @@ func (c *Client) await(op core.CompletionOp) core.Completion {
 				c.late = append(c.late[:i], c.late[i+1:]...)
 				return l
 			}
+		}
+		if c.cut {
+			return core.Completion{}
 		}
 		c.cond.Wait()
 	}
@@ -277,6 +292,54 @@ func (c *Client) Disconnect(r core.Reason) {
 	c.g.T.Begin(time.Now())
 	c.g.Gateway.Disconnect(c.g.T, c.link, r, nil)
 	c.g.T.End()
+}
+
+// clientEnds are the clients of a gateway, and what has cut them off.
+type clientEnds struct {
+	mu      sync.Mutex
+	clients []*Client
+	cuts    []func(clientID string) bool
+}
+
+// Cut breaks the connections of the clients that which accepts, as a killed gateway
+// does: they hear nothing from here on, not even an answer that they wait for. What
+// they received before stays. Any goroutine.
+func (g *Gateway) Cut(which func(clientID string) bool) {
+	e := g.ends
+	e.mu.Lock()
+	e.cuts = append(e.cuts, which)
+	cs := append([]*Client(nil), e.clients...)
+	e.mu.Unlock()
+	for _, c := range cs {
+		c.breakIf(which)
+	}
+}
+
+// join notes a client, which may come after a cut.
+func (e *clientEnds) join(c *Client) {
+	e.mu.Lock()
+	e.clients = append(e.clients, c)
+	cuts := append(e.cuts[:0:0], e.cuts...)
+	e.mu.Unlock()
+	for _, which := range cuts {
+		c.breakIf(which)
+	}
+}
+
+func (c *Client) breakIf(which func(string) bool) {
+	if !which(c.id) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = true
+	c.cond.Broadcast()
+}
+
+func (c *Client) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
 }
 
 // Block makes the client take nothing, as a full socket would; unblocking takes

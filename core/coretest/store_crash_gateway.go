@@ -108,7 +108,7 @@ func (w *powerWorld) restore() error {
 	g := core.New(o)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan struct{})
-	w.g = &Gateway{Gateway: g, T: g.NewTurn(), t: w.t}
+	w.g = &Gateway{Gateway: g, T: g.NewTurn(), t: w.t, ends: &clientEnds{}}
 	err := g.Restore(ctx)
 	go func() {
 		defer close(ended)

@@ -60,8 +60,10 @@ func (s *subject) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := s.build(t, p)
-	if out, killed := trial(t, bin, p.dir, 0, s.matrix); killed {
-		t.Fatalf("the tests fail without any mutant:\n%s", out)
+	for _, tests := range []string{s.matrix, s.rest} {
+		if out, killed := trial(t, bin, p.dir, 0, tests); tests != "" && killed {
+			t.Fatalf("the tests fail without any mutant:\n%s", out)
+		}
 	}
 	harmless := map[string]bool{}
 	for _, h := range s.harmless {
