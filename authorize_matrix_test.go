@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/fairlead-iot/fairlead/backends/aclfile"
 	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/core/coretest"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -77,3 +80,47 @@ func TestAuthorizationMatrixAdministrator(t *testing.T) {
 		t.Errorf("others may read the administrators' file: %v, %v", info.Mode(), err)
 	}
 }
+
+// ruleFile is core alone with access rules from a file, read anew at each change.
+type ruleFile struct{ coretest.CoreProtocol }
+
+// Name implements coretest.Protocol.
+func (ruleFile) Name() string { return "rule file" }
+
+// Lacks implements coretest.Protocol.
+func (p ruleFile) Lacks(f coretest.Feature) string {
+	if f == coretest.Claims || f == coretest.BadRules { // a faulty file leaves the rules as they were
+		return "a rule file has none"
+	}
+	return p.CoreProtocol.Lacks(f)
+}
+
+// Rules implements coretest.RulesOf.
+func (ruleFile) Rules(t testing.TB, r *coretest.Rights) core.Authorizer {
+	file := filepath.Join(t.TempDir(), "acl")
+	write := func(rules string) {
+		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var source *aclfile.Source
+	r.Changed = func(rules string) {
+		write(rules)
+		if source == nil {
+			return
+		}
+		if err := source.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("")
+	r.Reload()
+	var err error
+	if source, err = aclfile.Open(aclfile.Config{File: file}); err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+// TestAuthorizationMatrixRuleFile is the matrix with the rules that users write.
+func TestAuthorizationMatrixRuleFile(t *testing.T) { coretest.RunAuthz(t, ruleFile{}) }

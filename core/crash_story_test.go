@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,10 +49,11 @@ func newCrashStory(t *testing.T) *crashStory {
 
 // start runs a gateway that dies at an operation.
 func (w *crashStory) start(at int, how coretest.Failure) {
-	var g *coretest.Gateway
+	var running atomic.Pointer[coretest.Gateway]
 	w.fail = &coretest.FailPoint{Store: w.mem, At: at, How: how, Kill: func(told coretest.Failure) {
+		g := running.Load()
 		if g == nil {
-			return
+			return // nobody is connected yet
 		}
 		g.Cut(func(id string) bool {
 			switch told {
@@ -63,8 +65,8 @@ func (w *crashStory) start(at int, how coretest.Failure) {
 			return told != coretest.ToldAll
 		})
 	}}
-	g = coretest.Start(w.t, w.mem, func(o *core.Options) { o.Store = w.fail })
-	w.g = g
+	w.g = coretest.Start(w.t, w.mem, func(o *core.Options) { o.Store = w.fail })
+	running.Store(w.g)
 }
 
 // recover starts a gateway on what the dead one has left; its clients come back.

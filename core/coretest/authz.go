@@ -24,6 +24,12 @@ type Protocol interface {
 	Open(t testing.TB, g *Gateway) Site
 }
 
+// RulesOf is what a Protocol implements whose gateways ask another source of rules than
+// the list r: one that says the same.
+type RulesOf interface {
+	Rules(t testing.TB, r *Rights) core.Authorizer
+}
+
 // Site is where a protocol's clients connect.
 type Site interface {
 	// Dial makes a client's end of a connection on which nothing was said yet.
@@ -69,6 +75,8 @@ const (
 	QoS2      Feature = "QoS 2"
 	Passwords Feature = "user names and passwords"
 	Wills     Feature = "Wills"
+	Claims    Feature = "rules that come with the identity"
+	BadRules  Feature = "rules that cannot be read"
 )
 
 // Login is what a client says of itself as it connects.
@@ -193,8 +201,12 @@ func (w *authzWorld) play() {
 func (w *authzWorld) start() {
 	w.life = &storeLife{Store: w.store}
 	w.named = map[string]int{}
+	var rules core.Authorizer = w.rights
+	if p, ok := w.p.(RulesOf); ok {
+		rules = p.Rules(w.t, w.rights)
+	}
 	w.gw = Start(w.t, w.store, func(o *core.Options) {
-		o.Store, o.Authorizers, o.Authenticators = w.life, []core.Authorizer{w.rights}, []core.Authenticator{w.users, w.door}
+		o.Store, o.Authorizers, o.Authenticators = w.life, []core.Authorizer{rules}, []core.Authenticator{w.users, w.door}
 		if w.row.set != nil {
 			w.row.set(o)
 		}

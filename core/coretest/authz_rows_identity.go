@@ -81,13 +81,13 @@ func ownerRows() []authzRow {
 		{path: "everything, of a superuser", needs: needs, run: superuser},
 		{path: "deliver to a session whose user is no superuser any more", needs: kept, run: demoted},
 		{path: "resume: the queue of a user who is no superuser any more", needs: kept, run: queueOfDemoted},
-		{path: "deliver to a session whose user was granted other rules", needs: kept, run: func(w *authzWorld) {
+		{path: "deliver to a session whose user was granted other rules", needs: append(kept, Claims), run: func(w *authzWorld) {
 			regranted(w, core.Grant{ACL: "one"}, core.Grant{ACL: map[bool]string{true: "one", false: "two"}[w.allow]})
 		}},
-		{path: "deliver to a session whose user has no rules any more", needs: kept, run: func(w *authzWorld) {
+		{path: "deliver to a session whose user has no rules any more", needs: append(kept, Claims), run: func(w *authzWorld) {
 			regranted(w, core.Grant{ACL: "one"}, map[bool]core.Grant{true: {ACL: "one"}, false: {}}[w.allow])
 		}},
-		{path: "deliver to a session whose user was granted rules", needs: kept, run: func(w *authzWorld) {
+		{path: "deliver to a session whose user was granted rules", needs: append(kept, Claims), run: func(w *authzWorld) {
 			if w.allow {
 				w.rights.Allow("acl two", core.ActionSubscribe, "a")
 			}
@@ -317,7 +317,7 @@ func sourceRows() []authzRow {
 			c.should("b=1")
 			w.refused(1, core.NotAuthorized, "c1", "subscribe b")
 		}},
-		{path: "publish while the rules cannot be read", run: func(w *authzWorld) {
+		{path: "publish while the rules cannot be read", needs: []Feature{BadRules}, run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionPublish, "a")
 			c := w.client("c1")
 			w.rights.Break(!w.allow)
@@ -326,7 +326,7 @@ func sourceRows() []authzRow {
 			w.watch("a").should("a=1")
 			w.refused(1, core.NotAuthorized, "c1", "a")
 		}},
-		{path: "subscribe while the rules cannot be read", run: func(w *authzWorld) {
+		{path: "subscribe while the rules cannot be read", needs: []Feature{BadRules}, run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionSubscribe, "a")
 			c, p := w.client("c1"), w.publisher()
 			w.rights.Break(!w.allow)

@@ -16,6 +16,10 @@ import (
 // allowed and what may not be delivered. A right to subscribe is one to be delivered
 // to as well. Safe for concurrent use.
 type Rights struct {
+	// Changed, unless nil, is called after each change, with what an access rule file
+	// of the same meaning says, and nothing locked.
+	Changed func(file string)
+
 	mu      sync.Mutex
 	version uint64
 	broken  bool
@@ -46,9 +50,7 @@ func (r *right) about(id *core.Identity) bool {
 
 // Allow adds a right.
 func (r *Rights) Allow(who string, a core.Action, filters ...string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version++
+	defer r.change()()
 	for _, f := range filters {
 		r.allowed = append(r.allowed, right{who, a, f})
 	}
@@ -57,33 +59,64 @@ func (r *Rights) Allow(who string, a core.Action, filters ...string) {
 // Withhold lets nothing that filter matches be delivered to who, whatever it may
 // subscribe to.
 func (r *Rights) Withhold(who, filter string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version++
+	defer r.change()()
 	r.denied = append(r.denied, right{who, core.ActionDeliver, filter})
 }
 
 // Revoke takes every right for filter away from who.
 func (r *Rights) Revoke(who, filter string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version++
+	defer r.change()()
 	r.allowed = slices.DeleteFunc(r.allowed, func(o right) bool { return o.who == who && o.filter == filter })
 }
 
 // Reload is a change of the rules that changes nothing.
 func (r *Rights) Reload() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version++
+	defer r.change()()
 }
 
 // Break makes the source unable to answer.
 func (r *Rights) Break(on bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.version++
+	defer r.change()()
 	r.broken = on
+}
+
+// change begins a change, and returns what ends it.
+func (r *Rights) change() (end func()) {
+	r.mu.Lock()
+	r.version++
+	return func() {
+		file := r.file()
+		r.mu.Unlock()
+		if r.Changed != nil {
+			r.Changed(file)
+		}
+	}
+}
+
+// file writes the rights as an access rule file. With the lock held.
+func (r *Rights) file() string {
+	var b strings.Builder
+	rule := func(verdict, action string, o *right) {
+		kind, name, found := strings.Cut(o.who, " ")
+		if !found {
+			kind, name = "client", o.who
+		}
+		if kind == "from" {
+			kind = "address"
+		}
+		fmt.Fprintf(&b, "%s %s %s %s %s\n", verdict, kind, name, action, o.filter)
+	}
+	for i := range r.denied {
+		rule("deny", "subscribe", &r.denied[i])
+	}
+	for i := range r.allowed {
+		action := "subscribe"
+		if r.allowed[i].action == core.ActionPublish {
+			action = "publish"
+		}
+		rule("allow", action, &r.allowed[i])
+	}
+	return b.String()
 }
 
 // Name implements core.Authorizer.
