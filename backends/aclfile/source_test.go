@@ -55,6 +55,10 @@ func TestSource(t *testing.T) {
 	if s.Version() == version {
 		t.Error("the version did not change")
 	}
+	writeFile(t, path, "deny all subscribe a\n")
+	if err := s.Reload(); err != nil || s.Covers(&core.Identity{}, "a") != core.Deny {
+		t.Errorf("a denied subscription: %v, %v", s.Covers(&core.Identity{}, "a"), err)
+	}
 	if s.Name() != "acl" || s.Rules().Len() != 1 || s.Warnings() != nil {
 		t.Errorf("name %s, %d rules, warnings %v", s.Name(), s.Rules().Len(), s.Warnings())
 	}
