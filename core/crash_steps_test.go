@@ -64,6 +64,12 @@ func crashSteps() []struct {
 		{"retained message deleted in memory, not in the store", "OpDeleteRetained", lost},
 		{"retained message deleted, PUBACK not written", "OpDeleteRetained", kept},
 		{"retained message deleted, PUBACK written", "OpDeleteRetained", all},
+		{"delayed message accepted, not stored", "OpPutDelayed", lost},
+		{"delayed message stored, PUBREC not written", "OpPutDelayed", kept},
+		{"delayed message stored, PUBREC written", "OpPutDelayed", pub},
+		{"delayed message due and matched, neither kept for its receivers nor removed", "OpDeleteDelayed", lost},
+		{"delayed message kept for its receivers and removed, they are not woken", "OpDeleteDelayed", kept},
+		{"receivers of a delayed message woken", "OpDeleteDelayed", recv},
 		{"session over (expired, replaced), still stored", "OpDeleteSession", lost},
 		{"session over and forgotten", "OpDeleteSession", kept},
 	}
@@ -232,7 +238,8 @@ func (w *crashStory) steps() []storyStep {
 		{"expiry", func() { w.pass() }, func() bool { _, there := w.g.Client("d"); return !there }},
 		{"unsubscribe x", w.unsubscribe, func() bool { return !w.subscribed["x"] }}, say("x", "unwanted", 1, false),
 		{"replace", func() { w.clean = true; w.off("p"); w.on("p") }, func() bool { return w.live["p"] != nil && w.fresh }},
-		say("t", "11", 2, false),
+		say("t", "11", 2, false), say("$delayed/5/t", "12", 2, false),
+		{"its time", func() { w.pass() }, func() bool { return w.received["12"] > 0 }},
 	}
 }
 

@@ -135,7 +135,7 @@ func (w *coreWire) Take(finish bool) (got []Got) {
 		for _, d := range ds {
 			g := Got{ID: d.PacketID, QoS: d.QoS, Released: d.Kind == core.DeliverRelease}
 			if d.Msg != nil {
-				g.Topic, g.Payload = d.Msg.Topic, string(d.Msg.Payload)
+				g.Topic, g.Payload = d.Topic(), string(d.Msg.Payload)
 			}
 			if finish {
 				w.finish(g)
