@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/bits"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -24,6 +26,27 @@ func (oddTopics) Authorize(id *core.Identity, a core.Action, name string) (core.
 		return core.Allow, nil
 	}
 	return core.Deny, nil
+}
+
+// TestAuthorizationOfOwnMessages: what the gateway publishes on its own behalf needs no
+// right, also after a delay.
+func TestAuthorizationOfOwnMessages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rights := &coretest.Rights{}
+		rights.Allow("a", core.ActionSubscribe, "x")
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Authorizers = []core.Authorizer{rights} })
+		a := g.Connect("a", nil)
+		a.Subscribe(0, "x")
+		for _, name := range []string{"x", "$delayed/5/x"} {
+			if err := g.PublishInternal(g.T, &core.Message{Topic: name, Payload: []byte("v")}); err != nil {
+				t.Fatal(err)
+			}
+			g.T.End()
+			time.Sleep(6 * time.Second)
+			synctest.Wait()
+			expect(t, a, "[x=v q0]")
+		}
+	})
 }
 
 // TestAuthorizationDecisionsAreNotMixedUp asks more than a turn remembers, so that

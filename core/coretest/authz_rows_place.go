@@ -18,7 +18,7 @@ func delayedRows() []authzRow {
 	return []authzRow{
 		{path: "publish $delayed/5/a", run: func(w *authzWorld) {
 			w.grant("c1", core.ActionPublish, "a")
-			w.rights.Allow("c1", core.ActionPublish, "$delayed/#") // it is no topic
+			w.rights.Allow("c1", core.ActionPublish, "5/a", "b") // other rights do not help
 			seen, c := w.watch("#"), w.client("c1")
 			c.Publish(Post{Topic: "$delayed/5/a", Payload: "1", QoS: 1}, w.want(core.NotAuthorized))
 			wait(w)
@@ -54,9 +54,19 @@ func delayedRows() []authzRow {
 			c.should("a=1")
 			w.refused(1, core.DeliverNotAuthorized, "c1", "a")
 		}},
+		{path: "$delayed/5/a, at sending, of a user who is no superuser any more", needs: []Feature{Passwords}, run: func(w *authzWorld) {
+			w.users.Put("u", User{Password: "good", Grant: core.Grant{Superuser: true}})
+			delayedOf(w, "u", core.Grant{Superuser: w.allow})
+		}},
+		{path: "$delayed/5/a, at sending, while the ClientID is a superuser's", needs: []Feature{Passwords}, run: func(w *authzWorld) {
+			w.users.Put("u", User{Password: "good"})
+			w.users.Put("v", User{Password: "good", Grant: core.Grant{Superuser: true}})
+			w.rights.Allow("user u", core.ActionPublish, "a")
+			delayedOf(w, "v", core.Grant{Superuser: true})
+		}},
 		{path: "Will to $delayed/5/a, at CONNECT", needs: []Feature{Wills}, run: func(w *authzWorld) {
 			w.grant("c1", core.ActionPublish, "a")
-			w.rights.Allow("c1", core.ActionPublish, "$delayed/#")
+			w.rights.Allow("c1", core.ActionPublish, "5/a", "b")
 			seen, c := w.watch("#"), w.dial()
 			c.Connect(Login{ClientID: "c1", Will: bye("$delayed/5/a", 0)}, w.want(core.NotAuthorized), false)
 			w.refused(1, core.NotAuthorized, "c1", "will topic")
@@ -77,6 +87,21 @@ func delayedRows() []authzRow {
 			w.refused(1, core.WillNotAuthorized, "c1", "a")
 		}},
 	}
+}
+
+// delayedOf: the user u leaves a message and goes; with its ClientID comes who, with
+// after. The right of u for it is gone then.
+func delayedOf(w *authzWorld, who string, after core.Grant) {
+	seen, c := w.watch("#"), w.dial()
+	c.Connect(Login{ClientID: "c1", Username: "u", Password: "good"}, core.Success, false)
+	c.Publish(Post{Topic: "$delayed/5/a", Payload: "1", QoS: 1}, core.Success)
+	c.Lose()
+	w.users.Put(who, User{Password: "good", Grant: after})
+	w.revoke("user u", "a")
+	w.dial().Connect(Login{ClientID: "c1", Username: who, Password: "good"}, core.Success, false)
+	w.site.Wait(6 * time.Second)
+	seen.should("a=1")
+	w.refused(1, core.NotAuthorized, "c1", "a")
 }
 
 // rewriteRows: the rules see what a topic is rewritten to.
