@@ -9,7 +9,7 @@ import (
 
 // authzRows are the paths.
 func authzRows() []authzRow {
-	return slices.Concat(publishRows(), prefixRows(), subscribeRows(), deliverRows(), retainedRows(), resumeRows(), willRows(), placeRows(), identityRows(), ownerRows(), sourceRows())
+	return slices.Concat(publishRows(), prefixRows(), subscribeRows(), deliverRows(), retainedRows(), resumeRows(), willRows(), placeRows(), proxyRows(), identityRows(), ownerRows(), sourceRows())
 }
 
 func publishRows() []authzRow {
