@@ -220,6 +220,7 @@ func (w *crashStory) steps() []storyStep {
 	}
 	return []storyStep{
 		on("s"), sub("t"), sub("x"), sub("w"), sub("$exclusive/e"), on("p"),
+		{"number x", w.number, func() bool { return w.numbered }},
 		say("t", "1", 1, false), say("t", "2", 2, false),
 		off("s"), say("t", "3", 1, false), say("t", "4", 2, false), say("x", "5", 1, false), on("s"),
 		{"publish several", func() {

@@ -27,6 +27,7 @@ type crashStory struct {
 	fresh  bool // and was told that it has
 
 	subscribed map[string]bool
+	numbered   bool // s was told that its topic has a number
 	open       map[uint16]*sentStory
 	ids        []uint16 // of open, in order
 	acked      map[string]uint8
@@ -121,6 +122,9 @@ func (w *crashStory) connect(id string) {
 	if w.clean && id == "p" {
 		w.fresh = true
 	}
+	if id == "s" && w.numbered && !slices.Contains(c.Result.Registrations, storyNumber()) {
+		w.t.Errorf("the number of a topic is forgotten: %v", c.Result.Registrations)
+	}
 	w.live[id] = c
 	if id == "p" {
 		for _, n := range w.ids { // [MQTT-4.4.0-1]
@@ -138,6 +142,14 @@ func (w *crashStory) subscribe(filter string) {
 	if c := w.live["s"]; c != nil && !w.subscribed[filter] {
 		_, reasons := c.SubscribeWith(&core.SubscribeRequest{Token: 1, Filters: []core.FilterRequest{{Filter: filter, SubscribeOptions: core.SubscribeOptions{QoS: 2}}}})
 		w.subscribed[filter] = len(reasons) == 1 && reasons[0] == core.Success
+	}
+}
+
+func storyNumber() core.Registration { return core.Registration{ID: 7, Topic: "x"} }
+
+func (w *crashStory) number() {
+	if c := w.live["s"]; c != nil && !w.numbered {
+		w.numbered = c.Register(storyNumber().ID, storyNumber().Topic) == core.Success
 	}
 }
 

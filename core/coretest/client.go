@@ -188,6 +188,15 @@ func (c *Client) await(op core.CompletionOp) core.Completion {
 	}
 }
 
+// reason waits for the one reason of an operation; ConnectionLost when the client was
+// cut off meanwhile.
+func (c *Client) reason(op core.CompletionOp) core.Reason {
+	if l := c.await(op); len(l.Reasons) == 1 {
+		return l.Reasons[0]
+	}
+	return core.ConnectionLost
+}
+
 // Subscribe subscribes at qos and gives the reason of the first filter that was
 // refused, or Success.
 func (c *Client) Subscribe(qos uint8, filters ...string) core.Reason {
@@ -252,7 +261,7 @@ func (c *Client) Sleep(d time.Duration) core.Reason {
 	r, pending := c.g.Gateway.Sleep(c.g.T, c.link, d)
 	c.g.T.End()
 	if pending {
-		return c.await(core.OpSleep).Reasons[0]
+		return c.reason(core.OpSleep)
 	}
 	return r
 }
@@ -271,7 +280,7 @@ func (c *Client) Register(id uint16, topic string) core.Reason {
 	r, pending := c.g.Gateway.Register(c.g.T, c.link, 1, core.Registration{ID: id, Topic: topic})
 	c.g.T.End()
 	if pending {
-		return c.await(core.OpRegister).Reasons[0]
+		return c.reason(core.OpRegister)
 	}
 	return r
 }
@@ -282,7 +291,7 @@ func (c *Client) SetWill(w *core.Will) core.Reason {
 	r, pending := c.g.Gateway.SetWill(c.g.T, c.link, w)
 	c.g.T.End()
 	if pending {
-		return c.await(core.OpWill).Reasons[0]
+		return c.reason(core.OpWill)
 	}
 	return r
 }
