@@ -304,6 +304,9 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 		g.detach(t, s, SessionTakenOver)
 	}
 	res.SessionPresent = true // [MQTT-3.2.2-3]
+	if r.KeepExpiry {
+		res.Expiry = max(res.Expiry, s.expiry)
+	}
 	from, peer, granted := s.origin, s.more.peer, s.more.grant
 	g.attach(t, s, r, res, grant)
 	if s.origin != from || s.more.peer != peer || !sameRights(granted, grant) {

@@ -68,7 +68,10 @@ type ConnectRequest struct {
 	Credentials Credentials
 	CleanStart  bool   // [MQTT-3.1.2-4]
 	Expiry      uint32 // Session Expiry Interval in seconds; 0xFFFFFFFF never
-	KeepAlive   uint16 // seconds, 0 off
+	// KeepExpiry leaves a session that is resumed its own interval where that is longer:
+	// for protocols whose clients do not tell one with each connection.
+	KeepExpiry bool
+	KeepAlive  uint16 // seconds, 0 off
 	// ReceiveMaximum is how many QoS 1 and 2 messages the client takes
 	// unacknowledged; 0 means the protocol has none (65,535).
 	ReceiveMaximum uint16

@@ -1,0 +1,36 @@
+package core
+
+// Read gives the retained message of a topic to l's client, as a subscription to it
+// would, for protocols that ask instead of waiting. Success without a message says
+// that there is none. It never blocks.
+func (g *Gateway) Read(t *Turn, l Link, name string) (*Message, Reason) {
+	if _, err := g.limits.ParseName(name); err != nil {
+		return nil, TopicNameInvalid
+	}
+	s := l.Session
+	if !g.authorize(t, s, l.Epoch, ActionSubscribe, name) || !g.authorize(t, s, l.Epoch, ActionDeliver, name) {
+		g.Refuse(t, Refusal{Reason: NotAuthorized, ClientID: s.id, Detail: "read " + clip(name)})
+		return nil, NotAuthorized
+	}
+	return g.retained.get(name, t.now), Success
+}
+
+// get gives the message retained for name, or nil.
+func (r *retainedStore) get(name string, now int64) *Message {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	i, ok := r.index.Get(name)
+	if !ok || r.lapsed(r.slots[i], now) {
+		return nil
+	}
+	return r.slots[i]
+}
+
+// Waiting says whether Take would give something to l's connection: for adapters
+// that do not take where they are woken.
+func (g *Gateway) Waiting(l Link) bool {
+	s := l.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.live() && s.box != nil
+}
