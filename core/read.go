@@ -34,3 +34,7 @@ func (g *Gateway) Waiting(l Link) bool {
 	defer s.mu.Unlock()
 	return l.live() && s.box != nil
 }
+
+// Allowed says whether Publish would take p: Success, or why not. It changes and counts
+// nothing: for protocols that answer at QoS 0, too.
+func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) Reason { return g.mayPublish(t, l, p) }

@@ -1,0 +1,594 @@
+package coap
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plgd-dev/go-coap/v3/message"
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/core/coretest"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// A scene shows that clauses hold, message by message, against a real core. Its name
+// begins with the clauses. A line of its script is one of
+//
+//	a > MESSAGE      a peer sends a datagram; its first line makes it known
+//	a < MESSAGE      a has received this next
+//	a nothing        a has received nothing more
+//	a gone           the machine has ended
+//	a lost           the network takes a away
+//	a proven         its address counts as its own
+//	wait 90s         time passes
+//	mqtt ID publish TOPIC QOS TEXT | retain TOPIC TEXT | subscribe FILTER QOS | got TOPIC TEXT
+//
+// A MESSAGE is TYPE CODE ID and then, in any order, /path?query, tok=HEX, 'payload' and
+// options by name; raw HEX stands for any bytes. $x names a number that the gateway chose.
+// What follows " // " is a remark.
+type scene struct {
+	name   string
+	set    func(*setup)
+	script string
+}
+
+// setup is what a scene may change.
+type setup struct {
+	core *core.Options
+	coap *Config
+	info *protocols.ConnInfo
+	slow *slowStore
+}
+
+func play(t *testing.T, s *scene) {
+	st := &stage{t: t, coap: DefaultConfig(), ends: map[string]*end{}, mqtt: map[string]*coretest.Client{}, names: map[string]string{}, store: coretest.NewMemStore()}
+	st.info = protocols.ConnInfo{Peer: netip.MustParseAddrPort("192.0.2.7:5000"), Local: netip.MustParseAddrPort("192.0.2.1:5683")}
+	st.coap.Echo = echoOff // but in scenes that are about it
+	slow := &slowStore{MemStore: st.store}
+	st.start = func() {
+		st.gw = coretest.Start(t, st.store, func(o *core.Options) {
+			if s.set != nil {
+				s.set(&setup{core: o, coap: &st.coap, info: &st.info, slow: slow})
+			}
+			if slow.delay > 0 {
+				o.Store = slow
+			}
+		})
+		if err := st.coap.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		st.adapter = New(st.coap, st.gw.Gateway)
+	}
+	st.start()
+	for row, line := range strings.Split(s.script, "\n") {
+		line, _, _ = strings.Cut(line, " // ")
+		if line = strings.TrimSpace(line); line != "" {
+			st.at = fmt.Sprintf("line %d, %s", row, line)
+			st.act(line)
+		}
+	}
+	st.at = "end of the scene"
+	for name, e := range st.ends {
+		if b := e.take(); b != nil {
+			t.Fatalf("%s: %s has received %s", st.at, name, show(b))
+		}
+		e.lose()
+	}
+	synctest.Wait()
+}
+
+// slowStore is a store whose commits take a while.
+type slowStore struct {
+	*coretest.MemStore
+	delay time.Duration
+}
+
+func (s *slowStore) Commit(b *core.Batch, done func(error)) error {
+	time.AfterFunc(s.delay, func() {
+		if err := s.MemStore.Commit(b, done); err != nil {
+			done(err)
+		}
+	})
+	return nil
+}
+
+func (s *slowStore) Load(ctx context.Context, l core.Loader) error { return s.MemStore.Load(ctx, l) }
+
+// stage is a scene being played.
+type stage struct {
+	t       *testing.T
+	start   func()
+	store   *coretest.MemStore
+	gw      *coretest.Gateway
+	adapter *Adapter
+	coap    Config
+	info    protocols.ConnInfo
+	ends    map[string]*end
+	mqtt    map[string]*coretest.Client
+	names   map[string]string
+	at      string
+}
+
+func (st *stage) act(line string) {
+	st.t.Helper()
+	name, rest, _ := strings.Cut(line, " ")
+	verb, rest, _ := strings.Cut(rest, " ")
+	switch name {
+	case "wait":
+		d, err := time.ParseDuration(verb)
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		time.Sleep(d)
+		synctest.Wait()
+		return
+	case "mqtt":
+		st.client(verb, rest)
+		return
+	}
+	e := st.ends[name]
+	if e == nil {
+		info := st.info
+		info.Peer = netip.AddrPortFrom(info.Peer.Addr(), 5000+uint16(len(st.ends)))
+		e = &end{t: st.t, gw: st.gw, adapter: st.adapter, info: &info, turn: st.gw.NewTurn()}
+		st.ends[name] = e
+	}
+	synctest.Wait()
+	switch verb {
+	case ">":
+		e.send(build(st.t, st.substitute(rest)))
+	case "<":
+		st.expect(name, e.take(), rest)
+	case "nothing":
+		if b := e.take(); b != nil {
+			st.t.Fatalf("%s: received %s", st.at, show(b))
+		}
+	case "gone":
+		if !e.closed {
+			st.t.Fatalf("%s: the machine lives", st.at)
+		}
+	case "proven":
+		if !e.proven {
+			st.t.Fatalf("%s: it is not", st.at)
+		}
+	case "lost":
+		e.lose()
+		delete(st.ends, name)
+	default:
+		st.t.Fatalf("%s: what is %q?", st.at, verb)
+	}
+	synctest.Wait()
+}
+
+// client does what an MQTT client does.
+func (st *stage) client(id, line string) {
+	st.t.Helper()
+	c := st.mqtt[id]
+	if c == nil {
+		c = st.gw.Connect(id, nil)
+		st.mqtt[id] = c
+	}
+	f := strings.SplitN(line, " ", 4)
+	for len(f) < 4 {
+		f = append(f, "")
+	}
+	switch f[0] {
+	case "publish":
+		qos, _ := strconv.Atoi(f[2])
+		c.Publish(core.Publish{Topic: f[1], QoS: uint8(qos), PacketID: 1, Payload: []byte(f[3])})
+		if qos == 2 {
+			c.Take(1)
+			c.Ack(core.AckRelease, 1)
+		}
+	case "retain":
+		c.Publish(core.Publish{Topic: f[1], Retain: true, Payload: []byte(strings.TrimSpace(f[2] + " " + f[3]))})
+	case "typed":
+		c.Publish(core.Publish{Topic: f[1], Retain: true, Payload: []byte(f[3]), Properties: &core.Properties{ContentType: f[2]}})
+	case "lapse":
+		n, _ := strconv.Atoi(f[2])
+		c.Publish(core.Publish{Topic: f[1], Retain: true, Payload: []byte(f[3]), Expiry: uint32(n), HasExpiry: true})
+	case "subscribe":
+		qos, _ := strconv.Atoi(f[2])
+		if r := c.Subscribe(uint8(qos), f[1]); r != core.Success {
+			st.t.Fatalf("%s: %s", st.at, r)
+		}
+	case "got":
+		synctest.Wait()
+		got := ""
+		for _, d := range c.Now() {
+			if d.Kind == core.DeliverMessage {
+				got += fmt.Sprintf("%s %d %s;", d.Msg.Topic, d.QoS, d.Msg.Payload)
+				if d.QoS == 1 {
+					c.Ack(core.AckReceived1, d.PacketID)
+				}
+			}
+		}
+		if want := strings.TrimSpace(strings.TrimPrefix(line, "got")); got != want {
+			st.t.Fatalf("%s: got %q", st.at, got)
+		}
+	default:
+		st.t.Fatalf("%s: what is %q?", st.at, f[0])
+	}
+	synctest.Wait()
+}
+
+func (st *stage) substitute(text string) string {
+	for name, value := range st.names {
+		text = strings.ReplaceAll(text, name, value)
+	}
+	return text
+}
+
+// expect compares what was received with what was written: word by word.
+func (st *stage) expect(who string, b []byte, want string) {
+	st.t.Helper()
+	got := "nothing"
+	if b != nil {
+		got = show(b)
+	}
+	words, have := split(want), split(got)
+	ok := len(words) == len(have)
+	for i := 0; ok && i < len(words); i++ {
+		w := words[i]
+		at, end := strings.IndexByte(w, '$'), ""
+		if at >= 0 && strings.HasSuffix(w, "'") {
+			w, end = w[:len(w)-1], "'"
+		}
+		switch {
+		case strings.HasSuffix(w, "=*"):
+			ok = strings.HasPrefix(have[i], w[:len(w)-1])
+		case at >= 0 && st.names[w[at:]] == "":
+			ok = strings.HasPrefix(have[i], w[:at])
+			if ok {
+				st.names[w[at:]] = strings.TrimSuffix(have[i][at:], end)
+			}
+		default:
+			ok = st.substitute(w)+end == have[i]
+		}
+	}
+	if !ok {
+		st.t.Fatalf("%s: %s\n got %s\nwant %s", st.at, who, got, st.substitute(want))
+	}
+}
+
+// end is a peer's machine with the edge around it.
+type end struct {
+	t       testing.TB
+	gw      *coretest.Gateway
+	adapter *Adapter
+	info    *protocols.ConnInfo
+
+	in     sync.Mutex // the machine's input half and turn
+	turn   *core.Turn
+	m      *Machine
+	timer  *time.Timer
+	paused bool
+	kept   [][]byte
+	closed bool
+	proven bool
+
+	mu  sync.Mutex
+	out [][]byte
+}
+
+func (e *end) Peer() netip.AddrPort { return e.info.Peer }
+
+func (e *end) Wake(t *core.Turn) {
+	e.mu.Lock()
+	m := e.m
+	e.mu.Unlock()
+	if m != nil {
+		m.Output(t, nil)
+	}
+}
+
+func (e *end) Complete(c core.Completion) {
+	go e.run(func(a *protocols.Actions) { e.m.Complete(e.turn, c, a) })
+}
+
+func (e *end) Close(r core.Reason) {
+	go e.run(func(a *protocols.Actions) { e.m.Stop(e.turn, r, a) })
+}
+
+// run makes one call of the machine, and does what it wants.
+func (e *end) run(call func(*protocols.Actions)) {
+	e.in.Lock()
+	defer e.in.Unlock()
+	e.locked(call)
+	for !e.paused && !e.closed && len(e.kept) > 0 {
+		b := e.kept[0]
+		e.kept = e.kept[1:]
+		e.locked(func(a *protocols.Actions) { e.m.Input(e.turn, b, a) })
+	}
+}
+
+func (e *end) locked(call func(*protocols.Actions)) {
+	if e.closed {
+		return
+	}
+	var a protocols.Actions
+	e.turn.Begin(time.Now())
+	call(&a)
+	e.collect(&a)
+	e.paused = a.Pause
+	e.proven = e.proven || a.Proven
+	if a.SetAlarm {
+		if e.timer != nil {
+			e.timer.Stop()
+		}
+		e.timer = time.AfterFunc(a.Alarm, func() {
+			e.run(func(a *protocols.Actions) { e.m.Tick(e.turn, a) })
+		})
+	}
+	if a.Close {
+		e.over(a.Reason)
+	}
+	e.turn.End()
+}
+
+func (e *end) over(r core.Reason) {
+	e.closed = true
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	if e.m != nil {
+		e.m.Closed(e.turn, r)
+	}
+}
+
+// collect takes the datagrams of a call. The test's own decoder checks that each is one.
+func (e *end) collect(a *protocols.Actions) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.out = append(e.out, a.Datagrams()...)
+}
+
+func (e *end) send(b []byte) {
+	e.in.Lock()
+	if e.closed {
+		e.m, e.closed, e.paused = nil, false, false
+	}
+	if e.m == nil {
+		var a protocols.Actions
+		e.turn.Begin(time.Now())
+		open := e.adapter.Meet(e.turn, e.info, b, &a)
+		e.collect(&a)
+		e.turn.End()
+		if !open {
+			e.in.Unlock()
+			return
+		}
+		e.mu.Lock()
+		e.m = e.adapter.NewMachine(e.info, e).(*Machine)
+		e.mu.Unlock()
+	}
+	if e.paused {
+		e.kept = append(e.kept, b)
+		e.in.Unlock()
+		return
+	}
+	e.in.Unlock()
+	e.run(func(a *protocols.Actions) { e.m.Input(e.turn, b, a) })
+}
+
+// take gives the next datagram received, or nil.
+func (e *end) take() []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.out) == 0 {
+		return nil
+	}
+	b := e.out[0]
+	e.out = e.out[1:]
+	return b
+}
+
+func (e *end) lose() {
+	e.in.Lock()
+	defer e.in.Unlock()
+	if !e.closed {
+		e.turn.Begin(time.Now())
+		e.over(core.ConnectionLost)
+		e.turn.End()
+		e.turn.Close()
+	}
+}
+
+// --- messages as text ------------------------------------------------------
+
+var kinds = []string{"CON", "NON", "ACK", "RST"}
+
+func methods() map[string]codes.Code {
+	return map[string]codes.Code{"GET": codes.GET, "POST": codes.POST, "PUT": codes.PUT, "DELETE": codes.DELETE, "FETCH": codes.FETCH, "PATCH": codes.PATCH, "IPATCH": codes.IPATCH, "EMPTY": codes.Empty}
+}
+
+func optionNames() map[string]message.OptionID {
+	return map[string]message.OptionID{"obs": message.Observe, "ct": message.ContentFormat, "accept": message.Accept, "maxage": message.MaxAge,
+		"size1": message.Size1, "size2": message.Size2, "nores": message.NoResponse}
+}
+
+func opaqueNames() map[string]message.OptionID {
+	return map[string]message.OptionID{"etag": message.ETag, "ifmatch": message.IfMatch, "ifnone": message.IfNoneMatch, "echo": message.Echo, "tag": message.RequestTag}
+}
+
+// split cuts a line at blanks outside of quotes.
+func split(line string) (words []string) {
+	quoted, word := false, ""
+	for _, c := range line {
+		if c == '\'' {
+			quoted = !quoted
+		}
+		if c == ' ' && !quoted {
+			if word != "" {
+				words = append(words, word)
+			}
+			word = ""
+			continue
+		}
+		word += string(c)
+	}
+	if word != "" {
+		words = append(words, word)
+	}
+	return words
+}
+
+// build makes a datagram of a line.
+func build(t testing.TB, line string) []byte {
+	t.Helper()
+	w := split(line)
+	if w[0] == "raw" {
+		b, err := hex.DecodeString(strings.Join(w[1:], ""))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return b
+	}
+	id, err := strconv.ParseUint(w[2], 10, 16)
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	m := message.Message{Type: message.Type(slices.Index(kinds, w[0])), MessageID: int32(id)}
+	if code, ok := methods()[w[1]]; ok {
+		m.Code = code
+	} else {
+		var class, detail int
+		fmt.Sscanf(w[1], "%d.%d", &class, &detail)
+		m.Code = codes.Code(class<<5 | detail)
+	}
+	for _, word := range w[3:] {
+		buildOption(t, &m, word)
+	}
+	slices.SortStableFunc(m.Options, func(a, b message.Option) int { return int(a.ID) - int(b.ID) })
+	return appendMessage(nil, &m)
+}
+
+func buildOption(t testing.TB, m *message.Message, word string) {
+	t.Helper()
+	add := func(id message.OptionID, v []byte) { m.Options = append(m.Options, message.Option{ID: id, Value: v}) }
+	name, value, _ := strings.Cut(word, "=")
+	switch {
+	case word[0] == '\'':
+		m.Payload = []byte(repeated(strings.Trim(word, "'")))
+	case word[0] == '/':
+		path, query, has := strings.Cut(word, "?")
+		for _, s := range strings.Split(path[1:], "/") {
+			add(message.URIPath, []byte(s))
+		}
+		for _, s := range strings.Split(query, "&") {
+			if has {
+				add(message.URIQuery, []byte(s))
+			}
+		}
+	case name == "tok":
+		m.Token = fromHex(t, value)
+	case name == "hex":
+		m.Payload = fromHex(t, value)
+	case name == "b1" || name == "b2":
+		var num, size int
+		var more string
+		fmt.Sscanf(strings.ReplaceAll(value, "/", " "), "%d %s %d", &num, &more, &size)
+		szx := slices.Index([]int{16, 32, 64, 128, 256, 512, 1024, 2048}, size)
+		b := block{num: uint32(num), more: more == "m", szx: uint8(szx)}
+		add(map[string]message.OptionID{"b1": message.Block1, "b2": message.Block2}[name], uintBytes(b.value()))
+	case strings.HasPrefix(name, "opt"):
+		n, _ := strconv.Atoi(name[3:])
+		add(message.OptionID(n), fromHex(t, value))
+	case opaqueNames()[name] != 0:
+		add(opaqueNames()[name], fromHex(t, value))
+	case optionNames()[name] != 0:
+		n, _ := strconv.ParseUint(value, 10, 32)
+		add(optionNames()[name], uintBytes(uint32(n)))
+	default:
+		t.Fatalf("what is %q?", word)
+	}
+}
+
+// repeated expands x*300.
+func repeated(s string) string {
+	text, times, ok := strings.Cut(s, "*")
+	if n, err := strconv.Atoi(times); ok && err == nil {
+		return strings.Repeat(text, n)
+	}
+	return s
+}
+
+func fromHex(t testing.TB, s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// show writes a datagram as a line.
+func show(b []byte) string {
+	var m message.Message
+	if err := decode(b, &m); err != nil {
+		return fmt.Sprintf("broken %x: %v", b, err)
+	}
+	var s strings.Builder
+	name := fmt.Sprintf("%d.%02d", m.Code>>5, m.Code&31)
+	for n, c := range methods() {
+		if c == m.Code {
+			name = n
+		}
+	}
+	fmt.Fprintf(&s, "%s %s %d", kinds[m.Type], name, m.MessageID)
+	if len(m.Token) > 0 {
+		fmt.Fprintf(&s, " tok=%x", []byte(m.Token))
+	}
+	for _, o := range m.Options {
+		showOption(&s, o)
+	}
+	if len(m.Payload) > 0 {
+		s.WriteString(" '" + shorten(m.Payload) + "'")
+	}
+	return s.String()
+}
+
+func showOption(s *strings.Builder, o message.Option) {
+	for n, id := range optionNames() {
+		if id == o.ID {
+			fmt.Fprintf(s, " %s=%d", n, number(o.Value))
+			return
+		}
+	}
+	for n, id := range opaqueNames() {
+		if id == o.ID {
+			fmt.Fprintf(s, " %s=%x", n, o.Value)
+			return
+		}
+	}
+	switch o.ID {
+	case message.Block1, message.Block2:
+		b, more := readBlock(number(o.Value)), "-"
+		if b.more {
+			more = "m"
+		}
+		fmt.Fprintf(s, " b%d=%d/%s/%d", map[message.OptionID]int{message.Block1: 1, message.Block2: 2}[o.ID], b.num, more, b.size())
+	case message.LocationPath:
+		fmt.Fprintf(s, " loc=%s", o.Value)
+	default:
+		fmt.Fprintf(s, " opt%d=%x", o.ID, o.Value)
+	}
+}
+
+// shorten writes a run of one byte as x*300.
+func shorten(b []byte) string {
+	if len(b) > 8 && bytes.Count(b, b[:1]) == len(b) {
+		return fmt.Sprintf("%c*%d", b[0], len(b))
+	}
+	return string(b)
+}

@@ -1,0 +1,29 @@
+package coap
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// chapter is a group of scenes.
+type chapter struct {
+	name   string
+	scenes []scene
+}
+
+func chapters() []chapter {
+	return []chapter{
+		{"Message", messageScenes()},
+		{"Publish", publishScenes()},
+	}
+}
+
+func TestWire(t *testing.T) {
+	for _, c := range chapters() {
+		for _, s := range c.scenes {
+			t.Run(c.name+"/"+s.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { play(t, &s) })
+			})
+		}
+	}
+}
