@@ -132,9 +132,9 @@ func messageScenes() []scene {
 			a nothing
 			a > CON PUT 2 /mqtt/t?c=a nores=2 'y'
 			a < ACK EMPTY 2
-			a > NON PUT 3 /mqtt/#?c=a nores=2 'y'
-			a < NON 4.00 $n 'the topic is not valid: a wildcard (+ or #) in a Topic Name'
-			a > NON PUT 4 /mqtt/#?c=a nores=26 'y'
+			a > NON PUT 3 /mqtt/t?c=a&q=7 nores=2 'y'
+			a < NON 4.00 $n 'qos must be 0, 1 or 2'
+			a > NON PUT 4 /mqtt/t?c=a&q=7 nores=26 'y'
 			a nothing
 			mqtt s got t 0 x;t 0 y;`},
 	}

@@ -15,6 +15,9 @@ func chapters() []chapter {
 	return []chapter{
 		{"Message", messageScenes()},
 		{"Publish", publishScenes()},
+		{"Session", sessionScenes()},
+		{"Observe", observeScenes()},
+		{"Block", blockScenes()},
 	}
 }
 
