@@ -53,6 +53,7 @@ func (l *restoring) Session(r SessionRecord) error {
 		m.left = l.now // it was connected when the gateway ended: the connection ends now
 	}
 	m.will, m.willAt = r.Will, r.WillAt
+	m.attachments = r.Attachments
 	if r.Queued > 0 {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)
 		// What was sent before is not known: the front of the queue may have been.

@@ -341,6 +341,8 @@ type SessionRecord struct {
 	QueueEnd  uint64   // the next Seq to assign: above every Seq ever enqueued and not yet reused
 	Queued    int      // entries kept
 	Received  []uint16 // inbound QoS 2 packet identifiers not yet released
+
+	Attachments []Attachment // in no order; filled by Load, too
 }
 
 // SubscriptionRecord is one durable subscription.
@@ -376,6 +378,8 @@ const (
 	OpDeleteReceived                   // PacketID out of it
 	OpPutRetained                      // Msg as the retained message of Msg.Topic
 	OpDeleteRetained                   // the retained message of Filter (a topic)
+	OpPutAttachment                    // Value under the key Filter of Session
+	OpDeleteAttachment                 // the key Filter of Session
 )
 
 // Op is one operation of a Batch; which fields count depends on Kind.
@@ -389,6 +393,7 @@ type Op struct {
 	Entry        QueuedMessage // Entry.Seq for OpAck and OpReleased
 	PacketID     uint16
 	Msg          *Message
+	Value        []byte
 }
 
 // Batch is a list of operations that are applied together or not at all.

@@ -57,16 +57,17 @@ const (
 
 // rare is the part of a session that few have at a time.
 type rare struct {
-	will     *Will
-	grant    *Grant
-	received []receivedID // inbound QoS 2 identifiers not yet released
-	acks     ackQueue
-	replays  replays
-	created  int64
-	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
-	willAt   int64
-	endsAt   int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
-	peer     netip.Addr // of the last connection, while disconnected
+	will        *Will
+	grant       *Grant
+	received    []receivedID // inbound QoS 2 identifiers not yet released
+	acks        ackQueue
+	replays     replays
+	attachments []Attachment
+	created     int64
+	left        int64 // when the last connection ended, Unix milliseconds; 0 while connected
+	willAt      int64
+	endsAt      int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
+	peer        netip.Addr // of the last connection, while disconnected
 
 	// Of durable sessions, see backlog.go:
 	stored     uint64 // the first sequence number that only the store holds, while spilled

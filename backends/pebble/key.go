@@ -22,6 +22,7 @@ const (
 	kindSubscription = 2 // ‖ Topic Filter
 	kindReceived     = 3 // ‖ packet identifier (2)
 	kindEntry        = 4 // ‖ sequence number (8)
+	kindAttachment   = 6 // ‖ key
 )
 
 const sessionPrefix = 9 // bytes of family and sid
@@ -50,6 +51,10 @@ func appendEntryKey(dst []byte, sid, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(appendSession(dst, sid), kindEntry), seq)
 }
 
+func appendAttachmentKey(dst []byte, sid uint64, key string) []byte {
+	return append(append(appendSession(dst, sid), kindAttachment), key...)
+}
+
 func appendBodyKey(dst []byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, familyBody), id)
 }
@@ -76,7 +81,7 @@ func parseSessionKey(key []byte) (k sessionKey, ok bool) {
 	}
 	k = sessionKey{sid: binary.BigEndian.Uint64(key[1:]), kind: key[sessionPrefix], rest: key[sessionPrefix+1:]}
 	switch k.kind {
-	case kindRecord, kindSubscription:
+	case kindRecord, kindSubscription, kindAttachment:
 		return k, true
 	case kindReserved:
 		return k, len(k.rest) == 0
@@ -102,6 +107,8 @@ func describeKey(key []byte) string {
 			return fmt.Sprintf("subscription %q of session #%d", k.rest, k.sid)
 		case kindReceived:
 			return fmt.Sprintf("packet identifier %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
+		case kindAttachment:
+			return fmt.Sprintf("attachment %q of session #%d", k.rest, k.sid)
 		default:
 			return fmt.Sprintf("queue entry %d of session #%d", k.seq(), k.sid)
 		}

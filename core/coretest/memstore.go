@@ -27,6 +27,7 @@ type memSession struct {
 	subs     map[string]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
+	attached map[string][]byte
 	end      uint64
 }
 
@@ -147,7 +148,7 @@ func (m *MemStore) do(o *core.Op) {
 	s := m.sessions[o.Session]
 	if o.Kind == core.OpPutSession {
 		if s == nil {
-			s = &memSession{subs: map[string]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}}
+			s = &memSession{subs: map[string]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}, attached: map[string][]byte{}}
 			m.sessions[o.Session] = s
 		}
 		s.record = *o.Record
@@ -178,6 +179,10 @@ func (s *memSession) do(o *core.Op) {
 		s.received[o.PacketID] = true
 	case core.OpDeleteReceived:
 		delete(s.received, o.PacketID)
+	case core.OpPutAttachment:
+		s.attached[o.Filter] = o.Value
+	case core.OpDeleteAttachment:
+		delete(s.attached, o.Filter)
 	}
 }
 
@@ -253,6 +258,9 @@ func (s *memSession) load() core.SessionRecord {
 	}
 	for id := range s.received {
 		r.Received = append(r.Received, id)
+	}
+	for key, value := range s.attached {
+		r.Attachments = append(r.Attachments, core.Attachment{Key: key, Value: value})
 	}
 	return r
 }

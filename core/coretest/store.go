@@ -53,6 +53,7 @@ func storeCases() []storeCase {
 		{"entry replaced", caseReplace},
 		{"release markers", caseReleased},
 		{"QoS 2 identifiers", caseReceived},
+		{"attachments", caseAttachments},
 		{"sequence numbers never return", caseSequence},
 		{"retained", caseRetained},
 		{"message fields", caseMessageFields},
@@ -169,6 +170,14 @@ func putSession(id string, expect, epoch uint64) core.Op {
 	return core.Op{Kind: core.OpPutSession, Session: id, Expect: expect, Record: &core.SessionRecord{
 		ClientID: id, Username: "user of " + id, Epoch: epoch, Expiry: 3600, Created: 1_700_000_000_000, Disconnected: int64(epoch),
 	}}
+}
+
+// attach puts a value under a key of a session, or without one takes it away.
+func attach(id, key, value string) core.Op {
+	if value == "" {
+		return core.Op{Kind: core.OpDeleteAttachment, Session: id, Filter: key}
+	}
+	return core.Op{Kind: core.OpPutAttachment, Session: id, Filter: key, Value: []byte(value)}
 }
 
 func deleteSession(id string) core.Op { return core.Op{Kind: core.OpDeleteSession, Session: id} }

@@ -138,6 +138,13 @@ func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 	if ids := slices.Sorted(maps.Keys(want.received)); !slices.Equal(received, ids) {
 		fmt.Fprintf(out, "session %q: QoS 2 identifiers %v, want %v\n", id, received, ids)
 	}
+	attached := map[string]string{}
+	for _, a := range g.Attachments {
+		attached[a.Key] = string(a.Value)
+	}
+	if len(attached) != len(g.Attachments) || !maps.Equal(attached, want.attached) {
+		fmt.Fprintf(out, "session %q: attachments %v, want %v\n", id, g.Attachments, want.attached)
+	}
 	if !maps.Equal(got.subs, want.subs) {
 		fmt.Fprintf(out, "session %q: subscriptions %v, want %v\n", id, got.subs, want.subs)
 	}
@@ -161,6 +168,7 @@ func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 // lasting is what Commit keeps of a record, the Will apart.
 func lasting(r core.SessionRecord) core.SessionRecord {
 	r.Will, r.QueueHead, r.QueueEnd, r.Queued, r.Received = nil, 0, 0, 0, nil
+	r.Attachments = nil
 	return r
 }
 

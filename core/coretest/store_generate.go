@@ -38,7 +38,7 @@ func (g *generator) batch() *core.Batch {
 
 func (g *generator) op() core.Op {
 	id := fmt.Sprintf("client-%d", g.roll(5, "client"))
-	switch g.roll(16, "kind") {
+	switch g.roll(18, "kind") {
 	case 0, 1, 2:
 		return g.putSession(id)
 	case 3:
@@ -64,6 +64,10 @@ func (g *generator) op() core.Op {
 		m := g.fresh()
 		m.Topic = g.filter()
 		return retain(m)
+	case 16:
+		return attach(id, g.filter(), fmt.Sprint("value ", g.roll(3, "value")))
+	case 17:
+		return attach(id, g.filter(), "")
 	default:
 		return unretain(g.filter())
 	}

@@ -21,6 +21,7 @@ type modelSession struct {
 	subs     map[string]core.SubscriptionRecord
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
+	attached map[string]string
 	end      uint64 // above every Seq ever enqueued
 }
 
@@ -34,7 +35,7 @@ func (m *model) clone() *model {
 	for id, s := range m.sessions {
 		c.sessions[id] = &modelSession{
 			record: s.record, subs: maps.Clone(s.subs), queue: maps.Clone(s.queue),
-			received: maps.Clone(s.received), end: s.end,
+			received: maps.Clone(s.received), attached: maps.Clone(s.attached), end: s.end,
 		}
 	}
 	return c
@@ -87,6 +88,10 @@ func (m *model) op(op *core.Op) error {
 		s.received[op.PacketID] = true
 	case core.OpDeleteReceived:
 		delete(s.received, op.PacketID)
+	case core.OpPutAttachment:
+		s.attached[op.Filter] = string(op.Value)
+	case core.OpDeleteAttachment:
+		delete(s.attached, op.Filter)
 	}
 	return nil
 }
@@ -103,6 +108,7 @@ func (m *model) putSession(op *core.Op) error {
 	if s == nil {
 		s = &modelSession{
 			subs: map[string]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{},
+			attached: map[string]string{},
 		}
 		m.sessions[op.Session] = s
 	}
