@@ -15,6 +15,8 @@ import (
 type Gateway interface {
 	Connect(t *core.Turn, r *core.ConnectRequest) (res *core.ConnectResult, pending bool)
 	Resume(t *core.Turn, l core.Link)
+	Attach(t *core.Turn, l core.Link, a core.Attachment) core.Reason
+	Attachments(l core.Link) []core.Attachment
 	Allowed(t *core.Turn, l core.Link, p *core.Publish) core.Reason
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	Read(t *core.Turn, l core.Link, name string) (*core.Message, core.Reason)

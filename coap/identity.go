@@ -179,11 +179,16 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	m.durable = res.Expiry > 0
 	m.request = nil
 	m.link.Store(&l)
+	m.subID = firstSubID + uint32(t.Now()/1000)%firstSubID
 	a.Accepted = true
 	m.restore(t)
 	m.adapter.gw.Resume(t, l)
 	m.resume(t, s, a)
 }
+
+// firstSubID is where our Subscription Identifiers begin, far above what MQTT clients
+// choose: a session may have subscriptions of both.
+const firstSubID = 1 << 27
 
 // refuseHeld answers the request whose client core did not let in.
 func (m *Machine) refuseHeld(t *core.Turn, s *scratch, a *protocols.Actions, res *core.ConnectResult) {

@@ -66,29 +66,25 @@ func (m *Machine) delivered(t *core.Turn, a *protocols.Actions, d *core.Delivery
 // kept where the session is durable: its observer may come back.
 func (m *Machine) distribute(t *core.Turn, d core.Delivery) {
 	f := &flight{d: d}
-	for _, o := range m.observations {
-		if o.interest.takes(&d) {
-			m.enqueue(t, o, f)
+	taken := false
+	for _, any := range []bool{false, true} { // subscribed by another protocol, or long ago
+		for _, o := range m.observations {
+			if o.interest.takes(&d, any) {
+				taken = true
+				m.enqueue(t, o, f)
+			}
 		}
-	}
-	if f.left > 0 || f.told {
-		return
-	}
-	if f.d.Msg == nil {
-		return // it was dropped already
+		if taken {
+			return
+		}
 	}
 	m.park(t, d)
 }
 
-// takes says that a delivery is this interest's.
-func (in *interest) takes(d *core.Delivery) bool {
-	switch {
-	case d.SubIDs != nil:
-		return slices.Contains(*d.SubIDs, in.subID)
-	case d.SubID != 0:
-		return d.SubID == in.subID
-	}
-	return topic.Match(string(in.plain), d.Msg.Topic) // subscribed by another protocol
+// takes says that a delivery is this interest's, or with any that it could be.
+func (in *interest) takes(d *core.Delivery, any bool) bool {
+	named := d.SubID == in.subID || d.SubIDs != nil && slices.Contains(*d.SubIDs, in.subID)
+	return (any || named) && topic.Match(string(in.plain), d.Msg.Topic)
 }
 
 // park keeps a message of a durable session whose observer is not there.
@@ -245,7 +241,10 @@ func (m *Machine) notification(t *core.Turn, o *observation, f *flight) (respons
 	if format == notAcceptable {
 		return failure(codes.NotAcceptable, "it is of type "+msg.Properties.ContentType), core.Success
 	}
-	o.format = format
+	if o.format != format {
+		o.format = format
+		m.keep(t, o)
+	}
 	r := answer(codes.Content)
 	r.etag, r.format, r.maxAge = etag(msg), format, maxAge(t, msg)
 	r.observe = int64(o.number(t.Now()))
@@ -334,9 +333,6 @@ func (m *Machine) fetched(t *core.Turn, o *observation) {
 	m.finish(t, f, core.Success)
 }
 
-func (m *Machine) remind(*core.Turn, *observation)         {}
-func (m *Machine) forgetObserver(*core.Turn, *observation) {}
-func (m *Machine) restore(*core.Turn)                      {}
 
 func (m *Machine) pubsub(t *core.Turn, _ *scratch, a *protocols.Actions, q *request, x asking, _ place) {
 	m.reply(t, a, x, failure(codes.NotFound, "not yet"))

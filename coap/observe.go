@@ -64,6 +64,7 @@ func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, q *re
 	if o != nil {
 		m.configure(o, q)
 		m.introduce(t, a, q, x, o, at)
+		m.keep(t, o)
 		return
 	}
 	if len(m.observations) >= m.adapter.cfg.MaxObservations { // [Observe-4.1-3]
@@ -103,6 +104,8 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, o *o
 	if !wildcard(in.filter) {
 		f.RetainHandling = 2 // the first answer shows it
 	}
+	o.interest = in
+	m.keep(t, o) // committed before the subscription that the answer waits for
 	m.hold(s.raw, forSubscribe)
 	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, Filters: []core.FilterRequest{f}})
 	if !pending {
@@ -131,6 +134,7 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 	q.read(&s.message, len(raw))
 	x := q.asking()
 	if r != core.Success {
+		m.unkeep(t, w.observation)
 		m.reply(t, a, x, m.refusal(r, ""))
 		return
 	}
@@ -144,7 +148,7 @@ func (m *Machine) begin(t *core.Turn, o *observation, in *interest) {
 	o.interest = in
 	in.users++
 	m.observations = append(m.observations, o)
-	m.remind(t, o)
+	m.keep(t, o)
 	m.unpark(t)
 }
 
@@ -247,7 +251,7 @@ func (m *Machine) interestIn(filter string) *interest {
 // session is durable, and is dropped by name otherwise.
 func (m *Machine) cancel(t *core.Turn, o *observation) {
 	m.observations = slices.DeleteFunc(m.observations, func(p *observation) bool { return p == o })
-	m.forgetObserver(t, o)
+	m.unkeep(t, o)
 	in := o.interest
 	in.users--
 	if o.fetch != nil {

@@ -32,6 +32,7 @@ import (
 //	a lost           the network takes a away
 //	a proven         its address counts as its own
 //	wait 90s         time passes
+//	restart          the gateway ends and begins anew with its store
 //	mqtt ID publish TOPIC QOS TEXT | retain TOPIC TEXT | subscribe FILTER QOS | got TOPIC TEXT
 //
 // A MESSAGE is TYPE CODE ID and then, in any order, /path?query, tok=HEX, 'payload' and
@@ -136,6 +137,9 @@ func (st *stage) act(line string) {
 	case "mqtt":
 		st.client(verb, rest)
 		return
+	case "restart":
+		st.restart()
+		return
 	}
 	e := st.ends[name]
 	if e == nil {
@@ -171,6 +175,30 @@ func (st *stage) act(line string) {
 	synctest.Wait()
 }
 
+// restart ends the gateway and begins another with its store. Peers keep their address.
+func (st *stage) restart() {
+	st.gw.Stopping()
+	for _, e := range st.ends {
+		e.in.Lock()
+		if !e.closed {
+			e.turn.Begin(time.Now())
+			var a protocols.Actions
+			e.m.Stop(e.turn, core.ServerShuttingDown, &a)
+			e.collect(&a)
+			e.over(core.ServerShuttingDown)
+			e.turn.End()
+		}
+		e.in.Unlock()
+	}
+	synctest.Wait()
+	st.start()
+	for _, e := range st.ends {
+		e.turn.Close()
+		e.gw, e.adapter, e.turn = st.gw, st.adapter, st.gw.NewTurn()
+	}
+	clear(st.mqtt)
+}
+
 // client does what an MQTT client does.
 func (st *stage) client(id, line string) {
 	st.t.Helper()
@@ -181,6 +209,11 @@ func (st *stage) client(id, line string) {
 			r.Credentials.Password, r.Credentials.HasPassword = []byte("secret"), true
 		})
 		st.mqtt[id] = c
+	}
+	if line == "durable" || line == "again" {
+		c.Disconnect(core.NormalDisconnect)
+		st.mqtt[id] = st.gw.Connect(id, func(r *core.ConnectRequest) { r.CleanStart, r.Expiry = false, 600 })
+		return
 	}
 	f := strings.SplitN(line, " ", 4)
 	for len(f) < 4 {

@@ -18,6 +18,7 @@ func chapters() []chapter {
 		{"Session", sessionScenes()},
 		{"Observe", observeScenes()},
 		{"Block", blockScenes()},
+		{"Lasting", lastingScenes()},
 	}
 }
 
