@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/aclfile"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/backends/pebble"
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -24,6 +25,7 @@ type Config struct {
 	Auth      AuthConfig                           `toml:"auth" doc:"who may connect, and what they may do"`
 	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts, wss and quic take their usual ports on loopback once they have a certificate. Any other name makes a further listener"`
 	MQTT      mqtt.Config                          `toml:"mqtt" doc:"what MQTT clients are granted"`
+	CoAP      coap.Config                          `toml:"coap" doc:"what CoAP clients are granted"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
@@ -126,6 +128,7 @@ func DefaultConfig() Config {
 		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()}},
 		Listeners: defaultListeners(),
 		MQTT:      mqtt.DefaultConfig(),
+		CoAP:      coap.DefaultConfig(),
 		Core:      core.DefaultConfig(),
 		Store:     StoreConfig{pebble.DefaultConfig()},
 		Edge:      protocols.DefaultConfig(),

@@ -1,9 +1,11 @@
 package fairlead
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -19,6 +21,7 @@ type adapterOf struct {
 func adapters() []adapterOf {
 	return []adapterOf{
 		{"mqtt", func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) }},
+		{"coap", func(c *Config, g *core.Gateway) protocols.Adapter { return coap.New(c.CoAP, g) }},
 	}
 }
 
@@ -36,23 +39,29 @@ type knownListener struct {
 	name, transport string
 	address         string // its usual one
 	open            bool   // without being asked for
+	protocol        string // "" is mqtt
 }
 
 func knownListeners() []knownListener {
 	return []knownListener{
-		{"mqtt", protocols.TCP, "127.0.0.1:1883", true},
-		{"mqtts", protocols.TLS, "127.0.0.1:8883", false},
-		{"ws", protocols.WebSocket, "127.0.0.1:8083", true},
-		{"wss", protocols.SecureWS, "127.0.0.1:8084", false},
-		{"unix", protocols.Unix, "", false},
-		{"quic", protocols.QUIC, "127.0.0.1:14567", false},
+		{"mqtt", protocols.TCP, "127.0.0.1:1883", true, ""},
+		{"mqtts", protocols.TLS, "127.0.0.1:8883", false, ""},
+		{"ws", protocols.WebSocket, "127.0.0.1:8083", true, ""},
+		{"wss", protocols.SecureWS, "127.0.0.1:8084", false, ""},
+		{"unix", protocols.Unix, "", false, ""},
+		{"quic", protocols.QUIC, "127.0.0.1:14567", false, ""},
+		{"coap", protocols.UDP, "127.0.0.1:5683", true, "coap"},
+		{"coaps", protocols.DTLS, "127.0.0.1:5684", false, "coap"},
 	}
 }
+
+// speaks is the protocol of the listener.
+func (k *knownListener) speaks() string { return cmp.Or(k.protocol, "mqtt") }
 
 func defaultListeners() map[string]*protocols.ListenerConfig {
 	out := map[string]*protocols.ListenerConfig{}
 	for _, k := range knownListeners() {
-		l := &protocols.ListenerConfig{Protocol: "mqtt", Transport: k.transport}
+		l := &protocols.ListenerConfig{Protocol: k.speaks(), Transport: k.transport}
 		if k.open {
 			l.Address = k.address
 		}
@@ -94,7 +103,7 @@ func activeListener(name string, l *protocols.ListenerConfig) *protocols.Listene
 		}
 	}
 	if a.Protocol == "" {
-		a.Protocol = "mqtt"
+		a.Protocol = known.speaks()
 	}
 	if a.Transport == "" {
 		a.Transport = known.transport
@@ -105,7 +114,7 @@ func activeListener(name string, l *protocols.ListenerConfig) *protocols.Listene
 		}
 		return &a
 	}
-	if a.Address == "" && a.TLS.CertFile != "" && a.Transport == known.transport {
+	if a.Address == "" && (a.TLS.CertFile != "" || a.DTLS.PSKFile != "") && a.Transport == known.transport {
 		a.Address = known.address
 	}
 	if a.Address == "" || a.Address == "off" {

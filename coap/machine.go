@@ -203,8 +203,10 @@ func (m *Machine) due(t *core.Turn, a *protocols.Actions) {
 // silentUntil is until when nothing need be heard of the peer.
 func (m *Machine) silentUntil() int64 {
 	switch {
+	case m.link.Load() == nil && len(m.recent) == 0:
+		return m.heard + strangerStays
 	case m.link.Load() == nil:
-		return m.heard + max(m.adapter.cfg.Lifetime.Milliseconds(), strangerStays) // [CoAP-4.5-1]
+		return m.heard + m.adapter.cfg.Lifetime.Milliseconds() // [CoAP-4.5-1]
 	case m.who.token != "":
 		return m.heard + m.keepAlive*3/2
 	case len(m.observations) > 0:
@@ -213,8 +215,9 @@ func (m *Machine) silentUntil() int64 {
 	return m.heard + m.keepAlive
 }
 
-// strangerStays is how long a peer without a session is remembered, milliseconds.
-const strangerStays = 5_000
+// strangerStays is how long a peer is remembered that has no session and did nothing,
+// milliseconds.
+const strangerStays = 2_000
 
 // silent deals with a peer that was not heard for too long.
 func (m *Machine) silent(t *core.Turn, a *protocols.Actions) {

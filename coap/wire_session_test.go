@@ -97,7 +97,7 @@ func sessionScenes() []scene {
 			a nothing
 			a > CON EMPTY 6
 			a nothing`},
-		{name: "CoAP-4.7-2: more requests than may wait are told so", set: func(s *setup) { s.coap.MaxPending = 1; s.slow.delay = time.Second }, script: `
+		{name: "CoAP-4.7-2: more requests than may wait are told so", set: func(s *setup) { s.coap.MaxPending = 1; s.slow.delay = 800 * time.Millisecond }, script: `
 			b > CON POST 1 /mqtt/connection?c=b&expiry=60
 			wait 1s
 			b < ACK 2.01 1 '$token'
