@@ -23,6 +23,7 @@ func testConfig(dir string) Config {
 	c := DefaultConfig()
 	c.Node.DataDir = dir
 	c.Listeners["mqtt"].Address, c.Listeners["ws"].Address = "127.0.0.1:0", "127.0.0.1:0"
+	c.Listeners["coap"].Address = "127.0.0.1:0"
 	c.Admin.Address = "127.0.0.1:0"
 	c.Store.Sync = false
 	c.Store.MinFreeBytes = 0
@@ -93,8 +94,8 @@ func TestLife(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, adminFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%s: %v, %v", adminFile, info, err)
 	}
-	if n := len(g.Addresses()); n != 2 {
-		t.Errorf("%d addresses, want 2", n)
+	if n := len(g.Addresses()); n != 3 {
+		t.Errorf("%d addresses, want 3", n)
 	}
 	c := connect(t, g.Addresses()["mqtt"], 0)
 	checkAdmin(t, g.Gateway)

@@ -306,8 +306,13 @@ func (m *Machine) fetchUntil(t *core.Turn) int64 {
 	return t.Now() + 4*m.adapter.cfg.AckTimeout.Milliseconds()
 }
 
-// fetching finds the observation whose message the client gets block by block.
-func (m *Machine) fetching(filter string) *observation {
+// fetching finds the observation whose message the client gets block by block. Who asks
+// for the second block has the first, even before it is acknowledged.
+func (m *Machine) fetching(t *core.Turn, filter string) *observation {
+	if c := m.out; c != nil && c.note.of != nil && c.note.block && c.note.of.interest.filter == filter {
+		m.out = nil
+		m.noted(t, c.note)
+	}
 	for _, o := range m.observations {
 		if o.fetch != nil && o.interest.filter == filter {
 			return o
@@ -332,7 +337,6 @@ func (m *Machine) fetched(t *core.Turn, o *observation) {
 	o.fetch = nil
 	m.finish(t, f, core.Success)
 }
-
 
 func (m *Machine) pubsub(t *core.Turn, _ *scratch, a *protocols.Actions, q *request, x asking, _ place) {
 	m.reply(t, a, x, failure(codes.NotFound, "not yet"))

@@ -16,7 +16,7 @@ import (
 // observer was told.
 func (m *Machine) get(t *core.Turn, a *protocols.Actions, q *request, x asking, at place) {
 	if q.block2.there && q.block2.num > 0 {
-		if o := m.fetching(at.topic); o != nil {
+		if o := m.fetching(t, at.topic); o != nil {
 			m.serveBlock(t, a, q, x, o)
 			return
 		}

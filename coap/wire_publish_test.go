@@ -111,6 +111,11 @@ func publishScenes() []scene {
 			a < ACK 2.04 1
 			a > CON PUT 2 /ps/b?r=1 'x'
 			a < ACK 5.03 2 maxage=10 'retained_limit'`},
+	}
+}
+
+func readScenes() []scene {
+	return []scene{
 		{name: "CoAP-5.8.1-1 CoAP-5.10.5-1: GET shows the retained message and how long it is fresh", script: `
 			a > CON GET 1 /ps/t tok=01
 			a < ACK 4.04 1 tok=01 'nothing is retained there'

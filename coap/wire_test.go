@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 )
@@ -15,8 +16,9 @@ func chapters() []chapter {
 	return []chapter{
 		{"Message", messageScenes()},
 		{"Publish", publishScenes()},
+		{"Read", readScenes()},
 		{"Session", sessionScenes()},
-		{"Observe", observeScenes()},
+		{"Observe", slices.Concat(observeScenes(), pacingScenes(), tellingScenes())},
 		{"Block", blockScenes()},
 		{"Lasting", lastingScenes()},
 	}
