@@ -20,6 +20,9 @@ const (
 	echoValid = 60 // seconds
 )
 
+// challengeSize is the length of a challenge without a token: header, option, value.
+const challengeSize = 4 + 2 + echoTime + echoCode
+
 // echoValue is what peer has to send back. [Echo-2.3-1]
 func (a *Adapter) echoValue(seconds uint32, peer netip.AddrPort) []byte {
 	out := binary.BigEndian.AppendUint32(make([]byte, 0, echoTime+echoCode), seconds)
@@ -45,6 +48,9 @@ func (a *Adapter) echoes(now int64, peer netip.AddrPort, v []byte) bool {
 // challenge answers x by a request to come again with an Echo option. [Echo-2.4-1]
 func (m *Machine) challenge(t *core.Turn, a *protocols.Actions, x asking) {
 	m.forget(x) // it will come again and be done then
+	if challengeSize+int(x.token.n) > protocols.AmplificationFactor*x.size {
+		return // too short for a path: nobody means it
+	}
 	r := answer(codes.Unauthorized)
 	r.echo = m.adapter.echoValue(uint32(t.Now()/1000), m.info.Peer)
 	proven := m.proven

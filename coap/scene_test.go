@@ -437,3 +437,5 @@ func (e *end) lose() {
 		e.turn.Close()
 	}
 }
+
+func port(n uint16) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.7"), n) }

@@ -4,7 +4,7 @@ import "time"
 
 func observeScenes() []scene {
 	return []scene{
-		{name: "Observe-4.1-1 Observe-4.1-4 Observe-4.4-1: a client observes, is notified, and ends it", script: `
+		{name: "Observe-3.6-1 Observe-4.1-1 Observe-4.1-4 Observe-4.4-1: a client observes, is notified, and ends it", script: `
 			mqtt p retain t now
 			a > CON GET 1 /ps/t tok=a1 obs=0
 			a < ACK 2.05 1 tok=a1 etag=* obs=* ct=42 'now'

@@ -191,6 +191,13 @@ func readScenes() []scene {
 			a < ACK 4.12 6 'the value is another one'
 			a > CON PUT 7 /ps/t?r=1 ifmatch= 'z'
 			a < ACK 2.04 7`},
+		{name: "CoAP-5.1-1: a repeated GET is done again", script: `
+			mqtt p retain t one
+			a > CON GET 1 /ps/t
+			a < ACK 2.05 1 etag=* ct=42 'one'
+			mqtt p retain t two
+			a > CON GET 1 /ps/t
+			a < ACK 2.05 1 etag=* ct=42 'two'`},
 		{name: "CoAP-5.8.4-1: DELETE takes the retained message away", script: `
 			mqtt p retain t value
 			a > CON DELETE 1 /ps/t
