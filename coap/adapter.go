@@ -62,13 +62,13 @@ func (a *Adapter) Split(b []byte) (node, message []byte) { return nil, b }
 // Meet implements protocols.DatagramAdapter. What is not a request, or cannot be
 // understood, is answered without state.
 func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, b []byte, acts *protocols.Actions) (open bool) {
-	m := Machine{adapter: a, info: info, proven: info.Secure}
+	m := Machine{adapter: a, info: info, proven: a.trusts(info)}
 	s := scratchOf(t)
 	q, ok := m.understand(t, s, acts, b)
 	if !ok {
 		return false
 	}
-	if a.cfg.Echo != echoAll || info.Secure || a.echoes(t.Now(), info.Peer, q.echo) {
+	if a.cfg.Echo != echoAll || m.proven || a.echoes(t.Now(), info.Peer, q.echo) {
 		return true
 	}
 	m.challenge(t, acts, q.asking()) // [Echo-2.4-1]
@@ -79,7 +79,13 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, b []byte, acts *p
 func (a *Adapter) NewMachine(info *protocols.ConnInfo, conn core.Conn) protocols.Machine {
 	var id [2]byte
 	rand.Read(id[:]) // [CoAP-4.4-2]
-	return &Machine{adapter: a, info: info, conn: conn, proven: info.Secure, nextID: uint16(id[0])<<8 | uint16(id[1])}
+	return &Machine{adapter: a, info: info, conn: conn, proven: a.trusts(info), nextID: uint16(id[0])<<8 | uint16(id[1])}
+}
+
+// trusts says that a peer need not show that its address is its own: DTLS has seen to it,
+// or nobody else can send from it, or nobody wants to know.
+func (a *Adapter) trusts(info *protocols.ConnInfo) bool {
+	return info.Secure || info.Peer.Addr().IsLoopback() || a.cfg.Echo == echoOff
 }
 
 // scratch is what one call needs and the next may overwrite. It belongs to the turn, so

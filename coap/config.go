@@ -33,7 +33,7 @@ type Config struct {
 	MaxBacklog      int    `toml:"max_backlog" doc:"QoS 0 messages that wait for a client while a notification is on its way; more are dropped as outgoing_full"`
 	Notify          string `toml:"notify" doc:"queue keeps every message for an observer, latest lets a newer one take the place of one that waits; clients choose by the query notify=queue or notify=latest"`
 
-	Echo string `toml:"echo" doc:"off, answers or all: where a client must show that its address is its own (RFC 9175): never, before an answer of more than 3 times its request, or before anything is done for it"`
+	Echo string `toml:"echo" doc:"off, answers or all: where a client without DTLS or password must show that its address is its own (RFC 9175): never, before an answer of more than 3 times its request, or before anything is done for it; who comes from this machine need not"`
 
 	Topics     string `toml:"topics" doc:"first path segment of the topics of clients with or without a connection: ps is /ps/{topic}"`
 	Bridge     string `toml:"bridge" doc:"first path segment of topics with credentials in each request, and of the connection: mqtt is /mqtt/{topic}?c=…&u=…&p=… and /mqtt/connection"`

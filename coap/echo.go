@@ -63,7 +63,7 @@ func (m *Machine) challenge(t *core.Turn, a *protocols.Actions, x asking) {
 // affordable says that an answer of size bytes may go to the peer, who asked in asked
 // bytes. [Echo-2.4-1] [CoAP-11.3-1]
 func (m *Machine) affordable(size, asked int) bool {
-	return m.proven || m.adapter.cfg.Echo == echoOff || size <= protocols.AmplificationFactor*asked
+	return m.proven || size <= protocols.AmplificationFactor*asked
 }
 
 // prove notes that the peer's address is its own.

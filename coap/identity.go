@@ -181,6 +181,9 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	m.link.Store(&l)
 	m.subID = firstSubID + uint32(t.Now()/1000)%firstSubID
 	a.Accepted = true
+	if m.who.hasPassword { // an attacker of others has none
+		m.prove(a)
+	}
 	m.restore(t)
 	m.adapter.gw.Resume(t, l)
 	m.resume(t, s, a)

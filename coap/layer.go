@@ -145,7 +145,7 @@ func (m *Machine) duplicate(t *core.Turn, a *protocols.Actions, q *request) bool
 			continue
 		}
 		t.Count(core.MessagesDuplicate, 1)
-		if e.answer != nil && q.kind == message.Confirmable {
+		if e.answer != nil && q.kind == message.Confirmable && m.affordable(len(e.answer), q.size) { // [CoAP-11.3-1]
 			m.say(t, a, e.answer)
 		}
 		return true

@@ -124,6 +124,7 @@ func (m *Machine) settle(t *core.Turn, a *protocols.Actions) {
 	}
 	m.take(t, a)
 	m.pump(t, a)
+	a.Proven = a.Proven || m.proven
 	a.Pause = m.waiting != forNothing
 	m.arm(t, a)
 }
