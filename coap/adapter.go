@@ -20,6 +20,7 @@ type Gateway interface {
 	Allowed(t *core.Turn, l core.Link, p *core.Publish) core.Reason
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	Read(t *core.Turn, l core.Link, name string) (*core.Message, core.Reason)
+	List(t *core.Turn, l core.Link, filter string, max int) ([]*core.Message, core.Reason)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
 	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
@@ -36,6 +37,7 @@ type Adapter struct {
 	cfg     Config
 	gw      Gateway
 	formats formats
+	cbor    cborModes
 	secret  [32]byte // of Echo
 	szx     uint8    // of the blocks that we choose
 
@@ -47,7 +49,7 @@ var _ protocols.DatagramAdapter = (*Adapter)(nil)
 // New makes an adapter that grants what cfg says, which must be valid, and
 // hands everything over to gw.
 func New(cfg Config, gw Gateway) *Adapter {
-	a := &Adapter{cfg: cfg, gw: gw, formats: newFormats()}
+	a := &Adapter{cfg: cfg, gw: gw, formats: newFormats(), cbor: newCBOR()}
 	a.szx, _ = exponent(cfg.BlockSize)
 	rand.Read(a.secret[:]) // never fails
 	return a

@@ -86,6 +86,13 @@ func (r *recorder) Read(_ *core.Turn, _ core.Link, name string) (*core.Message, 
 	return r.retained[name], core.Success
 }
 
+func (r *recorder) List(*core.Turn, core.Link, string, int) (all []*core.Message, _ core.Reason) {
+	for _, m := range r.retained {
+		all = append(all, m)
+	}
+	return all, core.Success
+}
+
 func (r *recorder) Subscribe(_ *core.Turn, _ core.Link, q *core.SubscribeRequest) ([]uint8, []core.Reason, bool) {
 	r.subs = append(r.subs, q.SubID)
 	r.token = q.Token

@@ -53,8 +53,8 @@ type exchange struct {
 type pending struct {
 	asking
 	packetID uint16
-	ackAt    int64 // when it is acknowledged by itself, Unix milliseconds; 0: not any more
-	success  codes.Code
+	ackAt    int64    // when it is acknowledged by itself, Unix milliseconds; 0: not any more
+	done     response // what it is answered then
 }
 
 // confirm is a confirmable message of ours.
@@ -248,8 +248,8 @@ func (m *Machine) acknowledgeSlow(t *core.Turn, a *protocols.Actions, p *pending
 }
 
 // later notes that the answer to x comes with packetID.
-func (m *Machine) later(t *core.Turn, x asking, packetID uint16, success codes.Code) {
-	p := pending{asking: x, packetID: packetID, success: success}
+func (m *Machine) later(t *core.Turn, x asking, packetID uint16, done response) {
+	p := pending{asking: x, packetID: packetID, done: done}
 	if x.kind == message.Confirmable {
 		p.ackAt = t.Now() + m.adapter.cfg.Piggyback.Milliseconds()
 	}

@@ -237,6 +237,9 @@ func (m *Machine) notification(t *core.Turn, o *observation, f *flight) (respons
 	if left, ok := msg.RemainingExpiry(t.Now()); ok && left == 0 && !f.d.Dup {
 		return response{}, core.MessageExpired
 	}
+	if o.data && len(msg.Payload) == 0 { // [PubSub-3.2-5]
+		return failure(codes.NotFound, "the topic's value was deleted"), core.Success
+	}
 	format := m.formatOf(o, msg)
 	if format == notAcceptable {
 		return failure(codes.NotAcceptable, "it is of type "+msg.Properties.ContentType), core.Success
@@ -336,8 +339,4 @@ func (m *Machine) fetched(t *core.Turn, o *observation) {
 	f := o.fetch.what
 	o.fetch = nil
 	m.finish(t, f, core.Success)
-}
-
-func (m *Machine) pubsub(t *core.Turn, _ *scratch, a *protocols.Actions, q *request, x asking, _ place) {
-	m.reply(t, a, x, failure(codes.NotFound, "not yet"))
 }

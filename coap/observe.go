@@ -26,6 +26,7 @@ type observation struct {
 	sequence  uint32 // the last Observe value, 24 bits
 	latest    bool   // a newer message takes the place of one that waits
 	non       bool   // notified without confirmation
+	data      bool   // of topic data: it ends with the value
 	saidNon   bool
 	lastNon   uint16 // message ID of the last one that was not confirmable
 	notBefore int64  // when the next of those may go, Unix milliseconds
@@ -72,7 +73,7 @@ func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, q *re
 		m.reply(t, a, x, m.current(t, q, at))
 		return
 	}
-	o = &observation{token: x.token, format: none}
+	o = &observation{token: x.token, format: none, data: at.surface == topicData}
 	m.configure(o, q)
 	if in := m.interestIn(at.topic); in != nil {
 		m.begin(t, o, in)

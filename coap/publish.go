@@ -15,16 +15,16 @@ import (
 
 // publication is a message that a request makes, beyond its payload.
 type publication struct {
-	topic   string
-	qos     uint8
-	retain  bool
-	expiry  int64 // seconds, or none
-	success codes.Code
+	topic  string
+	qos    uint8
+	retain bool
+	expiry int64    // seconds, or none
+	reply  response // once it is done
 }
 
 // put publishes what PUT or POST brings.
 func (m *Machine) put(t *core.Turn, a *protocols.Actions, q *request, x asking, at place) {
-	p := publication{topic: at.topic, expiry: none, success: codes.Changed}
+	p := publication{topic: at.topic, expiry: none, reply: answer(codes.Changed)}
 	if q.kind == message.Confirmable { // what was asked to be confirmed is confirmed
 		p.qos = 1
 	}
@@ -86,7 +86,7 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 	if p.qos == 0 {
 		reason := m.adapter.gw.Allowed(t, l, &msg)
 		m.adapter.gw.Publish(t, l, &msg) // counts what it refuses
-		m.published(t, a, x, reason, p.success)
+		m.published(t, a, x, reason, p.reply)
 		return
 	}
 	if len(m.pending) >= m.adapter.cfg.MaxPending {
@@ -95,7 +95,7 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 		return
 	}
 	msg.PacketID = m.newPacketID()
-	m.later(t, x, msg.PacketID, p.success)
+	m.later(t, x, msg.PacketID, p.reply)
 	if _, err := m.adapter.gw.Publish(t, l, &msg); err != nil {
 		m.pending = m.pending[:len(m.pending)-1]
 		m.reply(t, a, x, m.refusal(err.Reason, err.Detail))
@@ -103,9 +103,9 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 }
 
 // published answers a publication. [CoAP-5.8.3-1]
-func (m *Machine) published(t *core.Turn, a *protocols.Actions, x asking, r core.Reason, success codes.Code) {
+func (m *Machine) published(t *core.Turn, a *protocols.Actions, x asking, r core.Reason, done response) {
 	if r == core.Success || r == core.NoMatchingSubscribers {
-		m.reply(t, a, x, answer(success))
+		m.reply(t, a, x, done)
 		return
 	}
 	m.reply(t, a, x, m.refusal(r, ""))
@@ -122,7 +122,7 @@ func (m *Machine) settled(t *core.Turn, a *protocols.Actions, d *core.Delivery) 
 	}
 	p := m.pending[i]
 	m.pending = slices.Delete(m.pending, i, i+1)
-	m.published(t, a, p.asking, d.Reason, p.success)
+	m.published(t, a, p.asking, d.Reason, p.done)
 }
 
 // newPacketID gives an identifier towards core that no request waits for.

@@ -145,7 +145,7 @@ func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		case q.code == codes.GET:
 			m.get(t, a, q, x, at)
 		case q.code == codes.DELETE:
-			m.publish(t, a, q, x, publication{topic: at.topic, retain: true, qos: 1, success: codes.Deleted})
+			m.publish(t, a, q, x, publication{topic: at.topic, retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
 		default:
 			m.put(t, a, q, x, at)
 		}

@@ -1,5 +1,7 @@
 package core
 
+import "github.com/fairlead-iot/fairlead/core/route"
+
 // Read gives the retained message of a topic to l's client, as a subscription to it
 // would, for protocols that ask instead of waiting. Success without a message says
 // that there is none. It never blocks.
@@ -38,3 +40,28 @@ func (g *Gateway) Waiting(l Link) bool {
 // Allowed says whether Publish would take p: Success, or why not. It changes and counts
 // nothing: for protocols that answer at QoS 0, too.
 func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) Reason { return g.mayPublish(t, l, p) }
+
+// List gives at most max retained messages that filter matches and l's client may have.
+// The slice is the caller's. It never blocks.
+func (g *Gateway) List(t *Turn, l Link, filter string, max int) ([]*Message, Reason) {
+	if _, err := g.limits.ParseFilter(filter); err != nil {
+		return nil, TopicFilterInvalid
+	}
+	s := l.Session
+	if !g.authorize(t, s, l.Epoch, ActionSubscribe, filter) {
+		g.Refuse(t, Refusal{Reason: NotAuthorized, ClientID: s.id, Detail: "list " + clip(filter)})
+		return nil, NotAuthorized
+	}
+	var kept []*Message
+	cur := new(route.Cursor)
+	for done := false; !done && len(kept) < max; {
+		t.found, done = g.retained.scan(filter, cur, min(max-len(kept), retainedSlice), t.found[:0])
+		for i, m := range t.found {
+			t.found[i] = nil
+			if !g.retained.lapsed(m, t.now) && g.authorize(t, s, l.Epoch, ActionDeliver, m.Topic) {
+				kept = append(kept, m)
+			}
+		}
+	}
+	return kept, Success
+}
