@@ -38,6 +38,7 @@ func editions(t testing.TB) []edition {
 		{title: "RFC 7252, CoAP", prefix: "CoAP-", file: "coap.txt"},
 		{title: "RFC 7641, Observe", prefix: "Observe-", file: "observe.txt"},
 		{title: "RFC 7959, block-wise transfer", prefix: "Block-", file: "block.txt"},
+		{title: "draft-ietf-core-coap-pubsub-21", prefix: "PubSub-", file: "pubsub.txt"},
 		{title: "Others", file: "more.txt"},
 	}
 	for i := range all {

@@ -67,7 +67,7 @@ func (m *Machine) pubsub(t *core.Turn, s *scratch, a *protocols.Actions, q *requ
 		m.reply(t, a, x, m.represent(codes.Content, q, conf))
 	case q.code == codes.FETCH:
 		m.fetchConf(t, a, q, x, conf)
-	case q.code == codes.DELETE: // [PubSub-2.3-4]
+	case q.code == codes.DELETE: // [PubSub-2.3-4] [PubSub-3.2-5]
 		m.forgetData(t, conf.Name)
 		m.publish(t, a, q, x, publication{topic: m.confTopic(at.name), retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
 	default:

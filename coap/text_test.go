@@ -160,7 +160,10 @@ func show(b []byte) string {
 	for _, o := range m.Options {
 		showOption(&s, o)
 	}
-	if len(m.Payload) > 0 {
+	switch {
+	case bytes.ContainsFunc(m.Payload, func(c rune) bool { return c < ' ' || c == 0xFFFD }):
+		fmt.Fprintf(&s, " hex=%x", m.Payload)
+	case len(m.Payload) > 0:
 		s.WriteString(" '" + shorten(m.Payload) + "'")
 	}
 	return s.String()

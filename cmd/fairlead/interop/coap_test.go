@@ -128,6 +128,9 @@ func TestForeignLibcoap(t *testing.T) {
 		}{
 			{"publish", libcoapPublish}, {"read", libcoapRead}, {"blocks", libcoapBlocks}, {"observe", libcoapObserve}, {"connection", libcoapConnection},
 		} {
+			if l.name == "lossy" && s.name == "observe" {
+				continue // libcoap 4.3.1 does not acknowledge a notification that is repeated
+			}
 			t.Run(l.name+" "+s.name, func(t *testing.T) {
 				t.Parallel()
 				s.play(t, g, l.libcoap)
