@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message"
@@ -62,7 +63,9 @@ func (m *Machine) restore(t *core.Turn) {
 	if !m.durable {
 		return
 	}
-	for _, a := range m.adapter.gw.Attachments(*m.link.Load()) {
+	kept := m.adapter.gw.Attachments(*m.link.Load())
+	slices.SortFunc(kept, func(a, b core.Attachment) int { return strings.Compare(a.Key, b.Key) })
+	for _, a := range kept {
 		digits, ours := strings.CutPrefix(a.Key, attachedPrefix)
 		if !ours || len(m.observations) >= m.adapter.cfg.MaxObservations {
 			continue
