@@ -70,6 +70,11 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, b []byte, acts *p
 	if !ok {
 		return false
 	}
+	if m.group() { // [CoAP-8.1-1]
+		m.nextID = randomID()
+		m.answerGroup(t, acts, q)
+		return false
+	}
 	if a.cfg.Echo != echoAll || m.proven || a.echoes(t.Now(), info.Peer, q.echo) {
 		return true
 	}
@@ -79,9 +84,14 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, b []byte, acts *p
 
 // NewMachine implements protocols.Adapter. info is kept.
 func (a *Adapter) NewMachine(info *protocols.ConnInfo, conn core.Conn) protocols.Machine {
+	return &Machine{adapter: a, info: info, conn: conn, proven: a.trusts(info), nextID: randomID()}
+}
+
+// randomID is where the message IDs of a peer begin. [CoAP-4.4-2]
+func randomID() uint16 {
 	var id [2]byte
-	rand.Read(id[:]) // [CoAP-4.4-2]
-	return &Machine{adapter: a, info: info, conn: conn, proven: a.trusts(info), nextID: uint16(id[0])<<8 | uint16(id[1])}
+	rand.Read(id[:]) // never fails
+	return uint16(id[0])<<8 | uint16(id[1])
 }
 
 // trusts says that a peer need not show that its address is its own: DTLS has seen to it,

@@ -84,6 +84,14 @@ func (c *Config) links() []link {
 	return all
 }
 
+// answerGroup answers a request to a group: by discovery, or not at all. [CoAP-8.2-1]
+func (m *Machine) answerGroup(t *core.Turn, a *protocols.Actions, q *request) {
+	at := m.adapter.cfg.locate(q.path)
+	if _, bad := m.admissible(q, at); !bad && at.surface == discovery {
+		m.discover(t, a, q, q.asking())
+	}
+}
+
 // discover answers GET /.well-known/core. [Link-4-1]
 func (m *Machine) discover(t *core.Turn, a *protocols.Actions, q *request, x asking) {
 	if q.accept >= 0 && q.accept != formatLinks {
