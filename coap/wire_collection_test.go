@@ -2,17 +2,14 @@ package coap
 
 import "strings"
 
-// collectionScenes: {0: "temp", 2: "core.ps.data"} is a2 00 64 74656d70 02 6c 636f72652e70732e64617461.
+// withCBOR puts bytes in the place of words: {0: "temp", 2: "core.ps.data"} is a2TEMPRT.
+func withCBOR(s string) string {
+	return strings.NewReplacer("TEMP", "0064"+"74656d70", "RT", "026c636f72652e70732e64617461").Replace(s)
+}
+
 func collectionScenes() []scene {
-	const (
-		rt   = "026c636f72652e70732e64617461"
-		temp = "0064" + "74656d70"
-	)
-	script := func(s string) string {
-		return strings.NewReplacer("TEMP", temp, "RT", rt).Replace(s)
-	}
 	return []scene{
-		{name: "PubSub-2.2-1 PubSub-2.2-2 PubSub-2.1-1 PubSub-3.1-1 PubSub-3.2-1 PubSub-3.2-2 PubSub-3.2-3 PubSub-3.2-4 PubSub-3.2-5 PubSub-2.3-4: a topic's life", script: script(`
+		{name: "PubSub-2.2-1 PubSub-2.2-2 PubSub-2.1-1 PubSub-3.1-1 PubSub-3.2-1 PubSub-3.2-2 PubSub-3.2-3 PubSub-3.2-4 PubSub-3.2-5 PubSub-2.3-4: a topic's life", script: withCBOR(`
 			mqtt s subscribe temp 1
 			a > CON GET 1 /pubsub
 			a < ACK 2.05 1 ct=40
@@ -56,7 +53,7 @@ func collectionScenes() []scene {
 			a < ACK 4.04 16 'there is no such topic'
 			a > CON GET 17 /pubsub
 			a < ACK 2.05 17 ct=40`)},
-		{name: "PubSub-2.2-4 PubSub-2.2-2: what cannot be made", script: script(`
+		{name: "PubSub-2.2-4 PubSub-2.2-2: what cannot be made", script: withCBOR(`
 			a > CON POST 1 /pubsub ct=60 hex=a2TEMPRT
 			a < ACK 4.15 1 'the payload must be of Content-Format 606'
 			a > CON POST 2 /pubsub ct=606 hex=a1TEMP
@@ -73,7 +70,7 @@ func collectionScenes() []scene {
 			a < ACK 4.00 7 'topic-name is no valid topic'
 			a > CON POST 8 /pubsub ct=606 hex=a3TEMPRT084131
 			a < ACK 4.00 8 'initialize needs topic-content-format'`)},
-		{name: "PubSub-2.2-5 PubSub-2.2-3 PubSub-2.3-1 PubSub-2.3-2 PubSub-2.3-3 PubSub-3.2-1: properties", script: script(`
+		{name: "PubSub-2.2-5 PubSub-2.2-3 PubSub-2.3-1 PubSub-2.3-2 PubSub-2.3-3 PubSub-3.2-1: properties", script: withCBOR(`
 			a > CON POST 1 /pubsub ct=606 hex=a4TEMPRT0300084131
 			a < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
 			a > CON GET 2 /pubsub/$n/data
@@ -96,7 +93,7 @@ func collectionScenes() []scene {
 			a < ACK 2.05 10 ct=40 '</pubsub/$n>;rt="core.ps.conf"'
 			a > CON FETCH 11 /pubsub ct=606 hex=a10606
 			a < ACK 2.05 11 ct=40`)},
-		{name: "PubSub-2.1-2: a topic expires", script: script(`
+		{name: "PubSub-2.1-2: a topic expires", script: withCBOR(`
 			a > CON POST 1 /pubsub ct=606 hex=a3TEMPRT05c11a386d43bc // 60 seconds from now
 			a < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
 			wait 59s
@@ -105,7 +102,7 @@ func collectionScenes() []scene {
 			wait 2s
 			a > CON GET 3 /pubsub/$n
 			a < ACK 4.04 3 'there is no such topic'`)},
-		{name: "a topic survives a restart", script: script(`
+		{name: "a topic survives a restart", script: withCBOR(`
 			a > CON POST 1 /pubsub ct=606 hex=a2TEMPRT
 			a < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
 			a > CON PUT 2 /pubsub/$n/data ct=0 '21'
@@ -116,7 +113,7 @@ func collectionScenes() []scene {
 		{name: "CoAP-5.9.2-2: a collection is guarded by the rules of its topics", set: func(s *setup) {
 			guarded(s)
 			s.coap.Collection = "no"
-		}, script: script(`
+		}, script: withCBOR(`
 			a > CON POST 1 /no?c=d&u=ann&p=secret ct=606 hex=a2TEMPRT
 			a < ACK 4.03 1 'not_authorized'
 			a > CON GET 2 /no?c=d&u=ann&p=secret
