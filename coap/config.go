@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/core/topic"
 )
 
 // Config says what this adapter grants its clients. Each number stands beside its
@@ -34,6 +36,9 @@ type Config struct {
 	Notify          string `toml:"notify" doc:"queue keeps every message for an observer, latest lets a newer one take the place of one that waits; clients choose by the query notify=queue or notify=latest"`
 
 	Echo string `toml:"echo" doc:"off, answers or all: where a client without DTLS or password must show that its address is its own (RFC 9175): never, before an answer of more than 3 times its request, or before anything is done for it; who comes from this machine need not"`
+
+	ReplyTopic string        `toml:"reply_topic" doc:"where the responses to requests with wait= come, %c is the client id and %u the user name; clients must be allowed to subscribe to it"`
+	MaxWait    time.Duration `toml:"max_wait" doc:"longest time that a request may wait for its response"`
 
 	Topics     string `toml:"topics" doc:"first path segment of the topics of clients with or without a connection: ps is /ps/{topic}"`
 	Bridge     string `toml:"bridge" doc:"first path segment of topics with credentials in each request, and of the connection: mqtt is /mqtt/{topic}?c=…&u=…&p=… and /mqtt/connection"`
@@ -69,6 +74,9 @@ func DefaultConfig() Config {
 
 		Echo: echoAnswers,
 
+		ReplyTopic: "reply/%c",
+		MaxWait:    time.Minute,
+
 		Topics:     "ps",
 		Bridge:     "mqtt",
 		Collection: "pubsub",
@@ -103,6 +111,10 @@ func (c *Config) Validate() error {
 	during("keep_alive", c.KeepAlive, time.Second, 18*time.Hour)
 	during("observer_check", c.ObserverCheck, 10*time.Second, 24*time.Hour) // [Observe-4.5-2]
 	during("retry_after", c.RetryAfter, time.Second, time.Hour)
+	during("max_wait", c.MaxWait, time.Second, time.Hour)
+	if _, err := topic.ParseName(c.ReplyTopic); err != nil {
+		fault("reply_topic = %q: must be a topic: %s", c.ReplyTopic, err)
+	}
 	in("max_body", c.MaxBody, 1024, 64<<20)
 	in("max_transfers", c.MaxTransfers, 1, 64)
 	in("max_transfer_bytes", c.MaxTransferBytes, c.MaxBody, 1<<40)

@@ -249,11 +249,15 @@ func (m *Machine) acknowledgeSlow(t *core.Turn, a *protocols.Actions, p *pending
 
 // later notes that the answer to x comes with packetID.
 func (m *Machine) later(t *core.Turn, x asking, packetID uint16, done response) {
-	p := pending{asking: x, packetID: packetID, done: done}
-	if x.kind == message.Confirmable {
-		p.ackAt = t.Now() + m.adapter.cfg.Piggyback.Milliseconds()
+	m.pending = append(m.pending, pending{asking: x, packetID: packetID, done: done, ackAt: m.ackAt(t, x)})
+}
+
+// ackAt is when x is acknowledged by itself unless it was answered before, 0 for never.
+func (m *Machine) ackAt(t *core.Turn, x asking) int64 {
+	if x.kind != message.Confirmable {
+		return 0
 	}
-	m.pending = append(m.pending, p)
+	return t.Now() + m.adapter.cfg.Piggyback.Milliseconds()
 }
 
 // transmit sends a confirmable message for the first time.

@@ -42,6 +42,8 @@ type Machine struct {
 	request *identity  // whom Connect is about
 	recent  []exchange // requests that must not be done twice, oldest first
 	pending []pending  // requests that wait for their answer
+	calls   []call     // of them, those that wait for an MQTT client's
+	replies *interest  // where it answers, nil until it is subscribed to
 	out     *confirm   // the confirmable message on its way, one at a time [CoAP-4.7-1]
 	apart   []*confirm // that wait for it: answers that come apart
 	uploads []*upload
@@ -174,6 +176,7 @@ func (m *Machine) leave(t *core.Turn, r core.Reason) {
 		*m.observations[i] = observation{}
 	}
 	m.observations, m.interests, m.parked, m.backlog = nil, nil, nil, 0
+	m.replies, m.calls = nil, nil
 	if m.out != nil && m.out.note.of != nil {
 		m.out = nil
 	}
@@ -190,6 +193,7 @@ func (m *Machine) due(t *core.Turn, a *protocols.Actions) {
 	for i := range m.pending {
 		m.acknowledgeSlow(t, a, &m.pending[i])
 	}
+	m.callsDue(t, a)
 	for _, o := range m.observations {
 		if o.fetch != nil && o.fetch.until <= now {
 			m.fetched(t, o)
@@ -247,6 +251,12 @@ func (m *Machine) arm(t *core.Turn, a *protocols.Actions) {
 	for i := range m.pending {
 		if p := &m.pending[i]; p.ackAt != 0 {
 			at = min(at, p.ackAt)
+		}
+	}
+	for i := range m.calls {
+		at = min(at, m.calls[i].until)
+		if m.calls[i].ackAt != 0 {
+			at = min(at, m.calls[i].ackAt)
 		}
 	}
 	for _, o := range m.observations {

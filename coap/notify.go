@@ -54,7 +54,9 @@ func (m *Machine) take(t *core.Turn, a *protocols.Actions) {
 func (m *Machine) delivered(t *core.Turn, a *protocols.Actions, d *core.Delivery) {
 	switch d.Kind {
 	case core.DeliverMessage:
-		m.distribute(t, *d)
+		if !m.answered(t, a, d) {
+			m.distribute(t, *d)
+		}
 	case core.DeliverAck, core.DeliverReceived:
 		m.settled(t, a, d)
 	case core.DeliverRelease:

@@ -127,7 +127,13 @@ func qosOf(o *observation) uint8 {
 // subscribed takes core's answer to a subscription.
 func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r core.Reason) {
 	w, raw := m.asked, m.held
-	m.asked, m.held = asked{}, nil
+	m.asked = asked{}
+	if w.observation == nil && r == core.Success { // a call waits for it
+		m.replies = w.interest
+		m.resume(t, s, a)
+		return
+	}
+	m.held = nil
 	if raw == nil || decode(raw, &s.message) != nil {
 		return
 	}
@@ -135,7 +141,9 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 	q.read(&s.message, len(raw))
 	x := q.asking()
 	if r != core.Success {
-		m.unkeep(t, w.observation)
+		if w.observation != nil {
+			m.unkeep(t, w.observation)
+		}
 		m.reply(t, a, x, m.refusal(r, ""))
 		return
 	}

@@ -23,7 +23,7 @@ type publication struct {
 }
 
 // put publishes what PUT or POST brings.
-func (m *Machine) put(t *core.Turn, a *protocols.Actions, q *request, x asking, at place) {
+func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
 	p := publication{topic: at.topic, expiry: none, reply: answer(codes.Changed)}
 	if q.kind == message.Confirmable { // what was asked to be confirmed is confirmed
 		p.qos = 1
@@ -32,7 +32,19 @@ func (m *Machine) put(t *core.Turn, a *protocols.Actions, q *request, x asking, 
 		m.reply(t, a, x, r)
 		return
 	}
-	m.publish(t, a, q, x, p)
+	seconds, asked, r := q.waits()
+	switch {
+	case asked && r.code != 0:
+		m.reply(t, a, x, r)
+	case asked:
+		if _, err := topic.ParseName(p.topic); err != nil {
+			m.reply(t, a, x, failure(codes.BadRequest, "the topic is not valid: "+err.Error()))
+			return
+		}
+		m.call(t, s, a, q, x, p, seconds)
+	default:
+		m.publish(t, a, q, x, p)
+	}
 }
 
 // options reads the query parameters of a publication.
@@ -76,10 +88,7 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 		m.reply(t, a, x, r)
 		return
 	}
-	msg := core.Publish{Topic: p.topic, Payload: q.payload, QoS: p.qos, Retain: p.retain, Properties: m.properties(q)}
-	if p.expiry >= 0 {
-		msg.Expiry, msg.HasExpiry = uint32(p.expiry), true
-	}
+	msg := m.outgoing(q, p)
 	if q.code == codes.DELETE {
 		msg.Payload = nil
 	}
@@ -102,6 +111,15 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 	}
 }
 
+// outgoing is the message in core's words.
+func (m *Machine) outgoing(q *request, p publication) core.Publish {
+	msg := core.Publish{Topic: p.topic, Payload: q.payload, QoS: p.qos, Retain: p.retain, Properties: m.properties(q)}
+	if p.expiry >= 0 {
+		msg.Expiry, msg.HasExpiry = uint32(p.expiry), true
+	}
+	return msg
+}
+
 // published answers a publication. [CoAP-5.8.3-1]
 func (m *Machine) published(t *core.Turn, a *protocols.Actions, x asking, r core.Reason, done response) {
 	if r == core.Success || r == core.NoMatchingSubscribers {
@@ -118,6 +136,7 @@ func (m *Machine) settled(t *core.Turn, a *protocols.Actions, d *core.Delivery) 
 		m.adapter.gw.Acknowledge(t, *m.link.Load(), core.AckRelease, d.PacketID, core.Success)
 	}
 	if i < 0 {
+		m.callSettled(t, a, d)
 		return
 	}
 	p := m.pending[i]
@@ -129,7 +148,8 @@ func (m *Machine) settled(t *core.Turn, a *protocols.Actions, d *core.Delivery) 
 func (m *Machine) newPacketID() uint16 {
 	for {
 		m.packetID++
-		free := !slices.ContainsFunc(m.pending, func(p pending) bool { return p.packetID == m.packetID })
+		free := !slices.ContainsFunc(m.pending, func(p pending) bool { return p.packetID == m.packetID }) &&
+			!slices.ContainsFunc(m.calls, func(c call) bool { return c.packetID == m.packetID })
 		if m.packetID != 0 && free {
 			return m.packetID
 		}

@@ -147,7 +147,7 @@ func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		case q.code == codes.DELETE:
 			m.publish(t, a, q, x, publication{topic: at.topic, retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
 		default:
-			m.put(t, a, q, x, at)
+			m.put(t, s, a, q, x, at)
 		}
 	}
 }

@@ -27,6 +27,7 @@ import (
 //	a proven         its address counts as its own
 //	wait 90s         time passes
 //	restart          the gateway ends and begins anew with its store
+//	mqtt ID respond TEXT TYPE: to the requests that it got
 //	mqtt ID publish TOPIC QOS TEXT | retain TOPIC TEXT | subscribe FILTER QOS | got TOPIC TEXT
 //
 // A MESSAGE is TYPE CODE ID and then, in any order, /path?query, tok=HEX, 'payload' and
@@ -223,6 +224,13 @@ func (st *stage) client(id, line string) {
 		}
 	case "retain":
 		c.Publish(core.Publish{Topic: f[1], Retain: true, Payload: []byte(repeated(strings.TrimSpace(f[2] + " " + f[3])))})
+	case "respond": // to the request that came last
+		for _, d := range c.Now() {
+			if d.Kind == core.DeliverMessage {
+				p := d.Msg.Properties
+				c.Publish(core.Publish{Topic: p.ResponseTopic, Payload: []byte(string(d.Msg.Payload) + f[1]), Properties: &core.Properties{CorrelationData: p.CorrelationData, ContentType: f[2]}})
+			}
+		}
 	case "typed":
 		c.Publish(core.Publish{Topic: f[1], Retain: true, Payload: []byte(f[3]), Properties: &core.Properties{ContentType: f[2]}})
 	case "lapse":

@@ -22,6 +22,7 @@ func chapters() []chapter {
 		{"Block", blockScenes()},
 		{"Lasting", lastingScenes()},
 		{"Collection", collectionScenes()},
+		{"Call", callScenes()},
 	}
 }
 
