@@ -84,7 +84,7 @@ func (a *Adapter) Meet(t *core.Turn, info *protocols.ConnInfo, b []byte, acts *p
 
 // NewMachine implements protocols.Adapter. info is kept.
 func (a *Adapter) NewMachine(info *protocols.ConnInfo, conn core.Conn) protocols.Machine {
-	return &Machine{adapter: a, info: info, conn: conn, proven: a.trusts(info), nextID: randomID()}
+	return &Machine{adapter: a, info: info, conn: conn, stream: newStream(info), proven: a.trusts(info), nextID: randomID()}
 }
 
 // randomID is where the message IDs of a peer begin. [CoAP-4.4-2]
@@ -97,7 +97,7 @@ func randomID() uint16 {
 // trusts says that a peer need not show that its address is its own: DTLS has seen to it,
 // or nobody else can send from it, or nobody wants to know.
 func (a *Adapter) trusts(info *protocols.ConnInfo) bool {
-	return info.Secure || info.Peer.Addr().IsLoopback() || a.cfg.Echo == echoOff
+	return info.Secure || newStream(info) != nil || info.Peer.Addr().IsLoopback() || a.cfg.Echo == echoOff
 }
 
 // scratch is what one call needs and the next may overwrite. It belongs to the turn, so

@@ -39,6 +39,7 @@ func editions(t testing.TB) []edition {
 		{title: "RFC 7641, Observe", prefix: "Observe-", file: "observe.txt"},
 		{title: "RFC 7959, block-wise transfer", prefix: "Block-", file: "block.txt"},
 		{title: "draft-ietf-core-coap-pubsub-21", prefix: "PubSub-", file: "pubsub.txt"},
+		{title: "RFC 8323, CoAP over TCP", prefix: "TCP-", file: "tcp.txt"},
 		{title: "Others", file: "more.txt"},
 	}
 	for i := range all {
@@ -70,7 +71,7 @@ func statements(t testing.TB, text, prefix string) (all []*statement) {
 	return all
 }
 
-var clausePattern = regexp.MustCompile(`\b(?:CoAP|Observe|Block|Link|Echo|NoResponse|PubSub|EMQX)-[0-9a-z.]+-\d+`)
+var clausePattern = regexp.MustCompile(`\b(?:CoAP|Observe|Block|Link|Echo|NoResponse|PubSub|EMQX|TCP)-[0-9a-z.]+-\d+`)
 
 // evidence is what was found: files with clause comments, and tests.
 type evidence struct{ code, tests map[string][]string }

@@ -114,7 +114,7 @@ func (m *Machine) answered(t *core.Turn, a *protocols.Actions, d *core.Delivery)
 				r.format = formatOctets
 			}
 			r.payload = d.Msg.Payload
-			if len(r.payload) > 16<<m.adapter.szx {
+			if len(r.payload) > 16<<m.adapter.szx && m.stream == nil {
 				r = failure(codes.InternalServerError, "the response is larger than one block")
 			}
 			m.reply(t, a, c.asking, r)

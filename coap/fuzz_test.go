@@ -321,3 +321,47 @@ func FuzzAttached(f *testing.F) {
 		}
 	})
 }
+
+// FuzzStream feeds any bytes in any split to a peer over TCP: what it uses it was offered,
+// what it says are whole messages, and what it waits for is bounded.
+func FuzzStream(f *testing.F) {
+	for _, script := range [][]string{
+		{"MSG CSM", "MSG PUT tok=01 /ps/t 'x'", "MSG GET tok=02 /ps/t obs=0", "MSG PUT /ps/t 'y'", "MSG PONG tok=01", "MSG RELEASE"},
+		{"MSG CSM opt2=0400 opt4=", "MSG GET /ps/t b2=0/-/16", "MSG PING opt2=", "MSG GET /.well-known/core", "MSG ABORT"},
+		{"MSG CSM", "MSG PUT /ps/t b1=0/m/16 'x*16'", "MSG PUT /ps/t b1=1/-/16 'x*9'", "MSG DELETE /ps/t", "MSG EMPTY"},
+	} {
+		var all []byte
+		for _, line := range script {
+			all = append(all, build(f, line)...)
+		}
+		f.Add(all, uint64(3), byte(0))
+		f.Add(all, uint64(0x1234), byte(7))
+	}
+	f.Fuzz(func(t *testing.T, all []byte, splits uint64, mode byte) {
+		fd := newFeeder(t, mode)
+		defer fd.turn.Close()
+		fd.m = fd.adapter.NewMachine(&protocols.ConnInfo{Peer: port(1)}, fakeConn{}).(*Machine)
+		fd.m.stream, fd.m.proven = &stream{maxMessage: defaultMessage}, true
+		for at, end := 0, 0; end < len(all) && fd.m.state == open; {
+			end = min(len(all), end+1+int(splits&31))
+			splits = splits>>5 | splits<<59
+			var a protocols.Actions
+			fd.turn.Begin(time.UnixMilli(fd.now))
+			used := fd.m.Input(fd.turn, all[at:end:end], &a)
+			if used < 0 || used > end-at {
+				t.Fatalf("used %d of %d", used, end-at)
+			}
+			if fd.m.state == open && fd.m.waiting == forNothing && end-at-used > fd.m.maxStreamMessage()+8 {
+				t.Fatalf("it waits for more than %d bytes", end-at-used)
+			}
+			at += used
+			frames(t, a.Out)
+			for fd.m.waiting != forNothing {
+				a.Reset()
+				fd.complete(&a)
+				frames(t, a.Out)
+			}
+		}
+		fd.end()
+	})
+}

@@ -197,7 +197,7 @@ const firstSubID = 1 << 27
 func (m *Machine) refuseHeld(t *core.Turn, s *scratch, a *protocols.Actions, res *core.ConnectResult) {
 	raw := m.held
 	m.held, m.request = nil, nil
-	if raw == nil || decode(raw, &s.message) != nil {
+	if raw == nil || m.decode(raw, &s.message) != nil {
 		return
 	}
 	s.request.read(&s.message, len(raw))

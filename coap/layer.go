@@ -177,7 +177,9 @@ func (m *Machine) forget(x asking) {
 
 func (m *Machine) say(t *core.Turn, a *protocols.Actions, b []byte) {
 	a.Out = append(a.Out, b...)
-	a.EndDatagram()
+	if m.stream == nil {
+		a.EndDatagram()
+	}
 	t.Count(core.PacketsSent, 1)
 }
 
@@ -201,6 +203,9 @@ func (m *Machine) reply(t *core.Turn, a *protocols.Actions, x asking, r response
 	s.options = r.options(s.options)
 	msg := message.Message{Type: message.Acknowledgement, MessageID: int32(x.id), Code: r.code, Token: x.token.bytes(), Options: s.options, Payload: r.payload}
 	switch {
+	case m.stream != nil:
+		m.replyStream(t, a, &msg)
+		return
 	case x.kind == message.NonConfirmable: // [CoAP-5.2.3-1]
 		msg.Type, msg.MessageID = message.NonConfirmable, int32(m.newID())
 	case x.acked: // [CoAP-5.2.2-2]
@@ -227,7 +232,7 @@ func (m *Machine) reply(t *core.Turn, a *protocols.Actions, x asking, r response
 
 // acknowledge sends the empty acknowledgement of x, if it needs one.
 func (m *Machine) acknowledge(t *core.Turn, a *protocols.Actions, x asking) {
-	if x.kind != message.Confirmable || x.acked {
+	if x.kind != message.Confirmable || x.acked || m.stream != nil {
 		return
 	}
 	at := len(a.Out)
@@ -254,7 +259,7 @@ func (m *Machine) later(t *core.Turn, x asking, packetID uint16, done response) 
 
 // ackAt is when x is acknowledged by itself unless it was answered before, 0 for never.
 func (m *Machine) ackAt(t *core.Turn, x asking) int64 {
-	if x.kind != message.Confirmable {
+	if x.kind != message.Confirmable || m.stream != nil {
 		return 0
 	}
 	return t.Now() + m.adapter.cfg.Piggyback.Milliseconds()

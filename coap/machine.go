@@ -14,6 +14,7 @@ type Machine struct {
 	adapter *Adapter
 	conn    core.Conn
 	info    *protocols.ConnInfo
+	stream  *stream // nil for datagrams
 
 	// Both halves.
 	link atomic.Pointer[core.Link] // nil while nobody is connected
@@ -28,6 +29,7 @@ type Machine struct {
 	waiting   waiting
 	proven    bool  // the address is the peer's own
 	heard     int64 // when the last datagram came, Unix milliseconds
+	ticked    int64 // when Tick was last called
 	rtt       int64 // of the last confirmable message that was answered at once, ms; 0 unknown
 	reason    core.Reason
 	closed    bool // Closed was called while Connect was under way
@@ -75,13 +77,18 @@ const (
 	forUnsubscribe
 )
 
-// Input implements protocols.Machine: b is one datagram.
+// Input implements protocols.Machine: b is one datagram, or the bytes of a stream.
 func (m *Machine) Input(t *core.Turn, b []byte, a *protocols.Actions) (used int) {
 	if m.state == ended {
 		a.Close, a.Reason = true, m.reason
 		return len(b)
 	}
 	m.heard = t.Now()
+	if m.stream != nil {
+		used = m.inputStream(t, scratchOf(t), b, a)
+		m.settle(t, a)
+		return used
+	}
 	t.Count(core.PacketsReceived, 1)
 	m.receive(t, scratchOf(t), a, b)
 	m.settle(t, a)
@@ -127,12 +134,18 @@ func (m *Machine) settle(t *core.Turn, a *protocols.Actions) {
 	m.take(t, a)
 	m.pump(t, a)
 	a.Proven = a.Proven || m.proven
+	if m.stream != nil {
+		if m.settleStream(t, a); m.state == ended {
+			return
+		}
+	}
 	a.Pause = m.waiting != forNothing
 	m.arm(t, a)
 }
 
 // Tick implements protocols.Machine.
 func (m *Machine) Tick(t *core.Turn, a *protocols.Actions) {
+	m.ticked = t.Now()
 	if m.state == open {
 		m.due(t, a)
 	}
@@ -180,6 +193,9 @@ func (m *Machine) leave(t *core.Turn, r core.Reason) {
 	if m.out != nil && m.out.note.of != nil {
 		m.out = nil
 	}
+	if m.stream != nil {
+		m.stream.unsure, m.stream.pinged = nil, 0
+	}
 	m.session, m.durable, m.who = "", false, identity{}
 	m.adapter.gw.Disconnect(t, *l, r, nil)
 }
@@ -208,6 +224,12 @@ func (m *Machine) due(t *core.Turn, a *protocols.Actions) {
 // silentUntil is until when nothing need be heard of the peer.
 func (m *Machine) silentUntil() int64 {
 	switch {
+	case m.stream != nil:
+		check := m.heard + m.adapter.cfg.ObserverCheck.Milliseconds()
+		if m.stream.asked && check <= m.ticked {
+			check = m.heard + m.adapter.cfg.ObserverCheck.Milliseconds() + streamPatience
+		}
+		return check
 	case m.link.Load() == nil && len(m.recent) == 0:
 		return m.heard + strangerStays
 	case m.link.Load() == nil:
@@ -227,6 +249,8 @@ const strangerStays = 2_000
 // silent deals with a peer that was not heard for too long.
 func (m *Machine) silent(t *core.Turn, a *protocols.Actions) {
 	switch {
+	case m.stream != nil:
+		m.silentStream(t, a)
 	case m.link.Load() == nil:
 		m.end(core.NormalDisconnect)
 	case m.who.token != "":
@@ -272,6 +296,10 @@ func (m *Machine) arm(t *core.Turn, a *protocols.Actions) {
 	if at <= now && m.waiting != forNothing {
 		at = now + 1000 // core's answer decides
 	}
-	a.SetAlarm = true
-	a.Alarm = max(time.Duration(at-now)*time.Millisecond, time.Millisecond)
+	wait := max(time.Duration(at-now)*time.Millisecond, time.Millisecond)
+	if m.stream != nil { // each call sets it anew, so that input may move it
+		a.SetTimer, a.Timer = true, wait
+		return
+	}
+	a.SetAlarm, a.Alarm = true, wait
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	tcp "github.com/plgd-dev/go-coap/v3/tcp/coder"
 	udp "github.com/plgd-dev/go-coap/v3/udp/coder"
 )
 
@@ -60,6 +61,19 @@ func decode(b []byte, m *message.Message) error {
 		return errNotEmpty
 	}
 	return nil
+}
+
+// decode reads a message of the peer's transport.
+func (m *Machine) decode(b []byte, msg *message.Message) error {
+	if m.stream == nil {
+		return decode(b, msg)
+	}
+	if cap(msg.Options) == 0 {
+		msg.Options = make(message.Options, 0, maxOptions)
+	}
+	*msg = message.Message{Options: msg.Options[:0], Type: message.Confirmable}
+	_, err := tcp.DefaultCoder.Decode(b, msg)
+	return err
 }
 
 // appendMessage encodes m behind dst.

@@ -201,6 +201,9 @@ func (m *Machine) notify(t *core.Turn, a *protocols.Actions, o *observation) boo
 	if len(o.queue) == 0 || o.fetch != nil {
 		return false
 	}
+	if m.stream != nil {
+		return m.notifyStream(t, a, o)
+	}
 	confirmed := !o.non || m.rtt == 0 || now-o.confirmed >= confirmEvery // [Observe-4.5-2]
 	if confirmed && m.out != nil || !confirmed && o.notBefore > now {
 		return false
@@ -229,6 +232,30 @@ func (m *Machine) notify(t *core.Turn, a *protocols.Actions, o *observation) boo
 	return true
 }
 
+// notifyStream sends o its next notification over a reliable transport.
+func (m *Machine) notifyStream(t *core.Turn, a *protocols.Actions, o *observation) bool {
+	f := o.queue[0]
+	o.queue = slices.Delete(o.queue, 0, 1)
+	m.unqueue(f)
+	r, drop := m.notification(t, o, f)
+	switch {
+	case drop != core.Success:
+		m.finish(t, f, drop)
+	case r.code != codes.Content:
+		m.say(t, a, m.encode(o, &r, false, 0))
+		m.finish(t, f, core.PayloadFormatInvalid)
+		m.cancel(t, o)
+	default:
+		m.say(t, a, m.encode(o, &r, false, 0))
+		if f.d.QoS > 0 && !r.block2.more {
+			m.told(f)
+		} else {
+			m.noted(t, note{o, f, r.block2.more})
+		}
+	}
+	return true
+}
+
 // confirmEvery is how long an observer may go without a confirmable notification,
 // milliseconds.
 const confirmEvery = 24 * 60 * 60 * 1000
@@ -249,6 +276,9 @@ func (m *Machine) notification(t *core.Turn, o *observation, f *flight) (respons
 	if o.format != format {
 		o.format = format
 		m.keep(t, o)
+	}
+	if st := m.stream; st != nil && !st.blocks && len(msg.Payload)+overhead > st.maxMessage { // [TCP-5.3.1-1]
+		return response{}, core.TooLargeForReceiver
 	}
 	r := answer(codes.Content)
 	r.etag, r.format, r.maxAge = etag(msg), format, maxAge(t, msg)
@@ -273,6 +303,9 @@ func (m *Machine) encode(o *observation, r *response, confirmable bool, id uint1
 	msg := message.Message{Type: message.NonConfirmable, MessageID: int32(id), Code: r.code, Token: o.token.bytes(), Options: r.options(make(message.Options, 0, 8)), Payload: r.payload}
 	if confirmable {
 		msg.Type = message.Confirmable
+	}
+	if m.stream != nil {
+		return appendStream(nil, &msg)
 	}
 	return appendMessage(nil, &msg)
 }

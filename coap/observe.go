@@ -134,7 +134,7 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 		return
 	}
 	m.held = nil
-	if raw == nil || decode(raw, &s.message) != nil {
+	if raw == nil || m.decode(raw, &s.message) != nil {
 		return
 	}
 	q := &s.request
@@ -229,7 +229,7 @@ func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *
 func (m *Machine) deregistered(t *core.Turn, s *scratch, a *protocols.Actions) {
 	raw := m.held
 	m.held = nil
-	if raw == nil || decode(raw, &s.message) != nil {
+	if raw == nil || m.decode(raw, &s.message) != nil {
 		return
 	}
 	q := &s.request

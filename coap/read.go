@@ -95,7 +95,7 @@ func (m *Machine) cut(r response, payload []byte, want block) response {
 		// A smaller size than the client's makes its number a larger one.
 		b.num = want.num << (want.szx - szx)
 	}
-	if !want.there && len(payload) <= b.size() {
+	if !want.there && (len(payload) <= b.size() || m.stream != nil && (len(payload)+overhead <= m.stream.maxMessage || !m.stream.blocks)) {
 		r.payload = payload
 		return r
 	}

@@ -162,7 +162,7 @@ func (m *Machine) hold(raw []byte, w waiting) {
 func (m *Machine) resume(t *core.Turn, s *scratch, a *protocols.Actions) {
 	raw := m.held
 	m.held = nil
-	if raw == nil || decode(raw, &s.message) != nil {
+	if raw == nil || m.decode(raw, &s.message) != nil {
 		return
 	}
 	s.request.read(&s.message, len(raw))

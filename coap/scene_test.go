@@ -24,6 +24,7 @@ import (
 //	a nothing        a has received nothing more
 //	a gone           the machine has ended
 //	a lost           the network takes a away
+//	a > MSG CODE …   over TCP
 //	a proven         its address counts as its own
 //	wait 90s         time passes
 //	restart          the gateway ends and begins anew with its store
@@ -37,6 +38,7 @@ type scene struct {
 	name   string
 	set    func(*setup)
 	script string
+	stream bool // over TCP
 }
 
 // setup is what a scene may change.
@@ -48,7 +50,7 @@ type setup struct {
 }
 
 func play(t *testing.T, s *scene) {
-	st := &stage{t: t, coap: DefaultConfig(), ends: map[string]*end{}, mqtt: map[string]*coretest.Client{}, names: map[string]string{}, store: coretest.NewMemStore()}
+	st := &stage{t: t, coap: DefaultConfig(), ends: map[string]*end{}, stream: s.stream, mqtt: map[string]*coretest.Client{}, names: map[string]string{}, store: coretest.NewMemStore()}
 	st.info = protocols.ConnInfo{Peer: netip.MustParseAddrPort("192.0.2.7:5000"), Local: netip.MustParseAddrPort("192.0.2.1:5683")}
 	st.coap.Echo = echoOff // but in scenes that are about it
 	slow := &slowStore{MemStore: st.store}
@@ -77,7 +79,7 @@ func play(t *testing.T, s *scene) {
 	st.at = "end of the scene"
 	for name, e := range st.ends {
 		if b := e.take(); b != nil {
-			t.Fatalf("%s: %s has received %s", st.at, name, show(b))
+			t.Fatalf("%s: %s has received %s", st.at, name, st.show(b))
 		}
 		e.lose()
 	}
@@ -113,6 +115,7 @@ type stage struct {
 	ends    map[string]*end
 	mqtt    map[string]*coretest.Client
 	names   map[string]string
+	stream  bool
 	at      string
 }
 
@@ -140,7 +143,7 @@ func (st *stage) act(line string) {
 	if e == nil {
 		info := st.info
 		info.Peer = netip.AddrPortFrom(info.Peer.Addr(), 5000+uint16(len(st.ends)))
-		e = &end{t: st.t, gw: st.gw, adapter: st.adapter, info: &info, turn: st.gw.NewTurn()}
+		e = &end{stream: st.stream, t: st.t, gw: st.gw, adapter: st.adapter, info: &info, turn: st.gw.NewTurn()}
 		st.ends[name] = e
 	}
 	synctest.Wait()
@@ -151,7 +154,7 @@ func (st *stage) act(line string) {
 		st.expect(name, e.take(), rest)
 	case "nothing":
 		if b := e.take(); b != nil {
-			st.t.Fatalf("%s: received %s", st.at, show(b))
+			st.t.Fatalf("%s: received %s", st.at, st.show(b))
 		}
 	case "gone":
 		if !e.closed {
@@ -268,12 +271,19 @@ func (st *stage) substitute(text string) string {
 	return text
 }
 
+func (st *stage) show(b []byte) string {
+	if st.stream {
+		return showStream(b)
+	}
+	return show(b)
+}
+
 // expect compares what was received with what was written: word by word.
 func (st *stage) expect(who string, b []byte, want string) {
 	st.t.Helper()
 	got := "nothing"
 	if b != nil {
-		got = show(b)
+		got = st.show(b)
 	}
 	words, have := split(want), split(got)
 	if words[len(words)-1] == "*" && len(have) >= len(words) { // in some words
@@ -318,6 +328,7 @@ type end struct {
 	kept   [][]byte
 	closed bool
 	proven bool
+	stream bool
 
 	mu  sync.Mutex
 	out [][]byte
@@ -364,6 +375,9 @@ func (e *end) locked(call func(*protocols.Actions)) {
 	e.collect(&a)
 	e.paused = a.Pause
 	e.proven = e.proven || a.Proven
+	if a.SetTimer {
+		a.SetAlarm, a.Alarm = true, a.Timer
+	}
 	if a.SetAlarm {
 		if e.timer != nil {
 			e.timer.Stop()
@@ -392,6 +406,10 @@ func (e *end) over(r core.Reason) {
 func (e *end) collect(a *protocols.Actions) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stream {
+		e.out = append(e.out, frames(e.t, a.Out)...)
+		return
+	}
 	e.out = append(e.out, a.Datagrams()...)
 }
 
@@ -403,7 +421,7 @@ func (e *end) send(b []byte) {
 	if e.m == nil {
 		var a protocols.Actions
 		e.turn.Begin(time.Now())
-		open := e.adapter.Meet(e.turn, e.info, b, &a)
+		open := e.stream || e.adapter.Meet(e.turn, e.info, b, &a)
 		e.collect(&a)
 		e.turn.End()
 		if !open {
@@ -412,6 +430,9 @@ func (e *end) send(b []byte) {
 		}
 		e.mu.Lock()
 		e.m = e.adapter.NewMachine(e.info, e).(*Machine)
+		if e.stream {
+			e.m.stream, e.m.proven = &stream{maxMessage: defaultMessage}, true
+		}
 		e.mu.Unlock()
 	}
 	if e.paused {

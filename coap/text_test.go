@@ -11,6 +11,7 @@ import (
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
+	tcp "github.com/plgd-dev/go-coap/v3/tcp/coder"
 )
 
 // Messages as text: build makes a datagram of a line, show a line of a datagram.
@@ -18,7 +19,8 @@ import (
 var kinds = []string{"CON", "NON", "ACK", "RST"}
 
 func methods() map[string]codes.Code {
-	return map[string]codes.Code{"GET": codes.GET, "POST": codes.POST, "PUT": codes.PUT, "DELETE": codes.DELETE, "FETCH": codes.FETCH, "PATCH": codes.PATCH, "IPATCH": codes.IPATCH, "EMPTY": codes.Empty}
+	return map[string]codes.Code{"GET": codes.GET, "POST": codes.POST, "PUT": codes.PUT, "DELETE": codes.DELETE, "FETCH": codes.FETCH, "PATCH": codes.PATCH, "IPATCH": codes.IPATCH, "EMPTY": codes.Empty,
+		"CSM": codes.CSM, "PING": codes.Ping, "PONG": codes.Pong, "RELEASE": codes.Release, "ABORT": codes.Abort}
 }
 
 func optionNames() map[string]message.OptionID {
@@ -63,23 +65,56 @@ func build(t testing.TB, line string) []byte {
 		}
 		return b
 	}
+	if w[0] == "MSG" {
+		m := message.Message{Code: codeOf(w[1])}
+		for _, word := range w[2:] {
+			buildOption(t, &m, word)
+		}
+		slices.SortStableFunc(m.Options, func(a, b message.Option) int { return int(a.ID) - int(b.ID) })
+		return appendStream(nil, &m)
+	}
 	id, err := strconv.ParseUint(w[2], 10, 16)
 	if err != nil {
 		t.Fatalf("%s: %v", line, err)
 	}
-	m := message.Message{Type: message.Type(slices.Index(kinds, w[0])), MessageID: int32(id)}
-	if code, ok := methods()[w[1]]; ok {
-		m.Code = code
-	} else {
-		var class, detail int
-		fmt.Sscanf(w[1], "%d.%d", &class, &detail)
-		m.Code = codes.Code(class<<5 | detail)
-	}
+	m := message.Message{Type: message.Type(slices.Index(kinds, w[0])), MessageID: int32(id), Code: codeOf(w[1])}
 	for _, word := range w[3:] {
 		buildOption(t, &m, word)
 	}
 	slices.SortStableFunc(m.Options, func(a, b message.Option) int { return int(a.ID) - int(b.ID) })
 	return appendMessage(nil, &m)
+}
+
+func codeOf(word string) codes.Code {
+	if code, ok := methods()[word]; ok {
+		return code
+	}
+	var class, detail int
+	fmt.Sscanf(word, "%d.%d", &class, &detail)
+	return codes.Code(class<<5 | detail)
+}
+
+// frames cuts what was sent over TCP into messages.
+func frames(t testing.TB, b []byte) (all [][]byte) {
+	for len(b) > 0 {
+		var h tcp.MessageHeader
+		if _, err := tcp.DefaultCoder.DecodeHeader(b, &h); err != nil || int(h.MessageLength) > len(b) {
+			t.Fatalf("sent %x: %v", b, err)
+		}
+		all = append(all, bytes.Clone(b[:h.MessageLength]))
+		b = b[h.MessageLength:]
+	}
+	return all
+}
+
+// showStream writes a message that came over TCP as a line.
+func showStream(b []byte) string {
+	m := Machine{stream: &stream{}}
+	var msg message.Message
+	if err := m.decode(b, &msg); err != nil {
+		return fmt.Sprintf("broken %x: %v", b, err)
+	}
+	return "MSG" + strings.Replace(showMessage(&msg), " 0", "", 1)
 }
 
 func buildOption(t testing.TB, m *message.Message, word string) {
@@ -146,6 +181,10 @@ func show(b []byte) string {
 	if err := decode(b, &m); err != nil {
 		return fmt.Sprintf("broken %x: %v", b, err)
 	}
+	return kinds[m.Type] + showMessage(&m)
+}
+
+func showMessage(m *message.Message) string {
 	var s strings.Builder
 	name := fmt.Sprintf("%d.%02d", m.Code>>5, m.Code&31)
 	for n, c := range methods() {
@@ -153,7 +192,7 @@ func show(b []byte) string {
 			name = n
 		}
 	}
-	fmt.Fprintf(&s, "%s %s %d", kinds[m.Type], name, m.MessageID)
+	fmt.Fprintf(&s, " %s %d", name, m.MessageID)
 	if len(m.Token) > 0 {
 		fmt.Fprintf(&s, " tok=%x", []byte(m.Token))
 	}
