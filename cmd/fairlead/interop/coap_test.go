@@ -17,10 +17,10 @@ import (
 	"github.com/fairlead-iot/fairlead/devices"
 )
 
-// coapGateway is a gateway with CoAP over UDP and over DTLS with a shared key.
+// coapGateway is a gateway with CoAP over UDP, over TCP, and over DTLS with a shared key.
 type coapGateway struct {
 	*gateway
-	plain, secure string // host:port
+	plain, secure, tcp string // host:port
 }
 
 const (
@@ -36,6 +36,7 @@ func startCoAP(t *testing.T) coapGateway {
 		t.Fatal(err)
 	}
 	g := runGateway(t, folder, "", "--ephemeral", "--set", "listeners.ws.address=off",
+		"--set", "listeners.ctcp.protocol=coap", "--set", "listeners.ctcp.transport=tcp", "--set", "listeners.ctcp.address=127.0.0.1:0",
 		"--set", "listeners.coaps.address=127.0.0.1:0", "--set", "listeners.coaps.dtls.psk_file="+keys)
 	t.Cleanup(func() { g.stop(t) })
 	text, err := os.ReadFile(readyFile(folder))
@@ -46,7 +47,7 @@ func startCoAP(t *testing.T) coapGateway {
 	if err := json.Unmarshal(text, &r); err != nil {
 		t.Fatal(err)
 	}
-	return coapGateway{gateway: g, plain: r.Listeners["coap"], secure: r.Listeners["coaps"]}
+	return coapGateway{gateway: g, plain: r.Listeners["coap"], secure: r.Listeners["coaps"], tcp: r.Listeners["ctcp"]}
 }
 
 // device is an MQTT client beside CoAP's.
@@ -120,6 +121,7 @@ func TestForeignLibcoap(t *testing.T) {
 	}{
 		{"udp", libcoap{path, "coap://" + g.plain, nil}},
 		{"dtls", libcoap{path, "coaps://" + g.secure, []string{"-u", pskIdentity, "-k", pskKey}}},
+		{"tcp", libcoap{path, "coap+tcp://" + g.tcp, []string{"-r"}}},
 		{"lossy", libcoap{path, "coap://" + g.plain, []string{"-l", "15%"}}},
 	} {
 		for _, s := range []struct {
