@@ -162,13 +162,17 @@ func certificate(info *protocols.ConnInfo) *x509.Certificate {
 
 // connectDone takes core's answer, and goes on with the request that asked for it.
 func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, res *core.ConnectResult) {
+	m.waiting = forNothing
 	if m.state == ended {
-		if res.Reason == core.Success && m.closed {
-			m.adapter.gw.Disconnect(t, res.Link, m.reason, nil)
+		// The peer went while core decided: undo what it granted.
+		if res.Reason == core.Success {
+			m.link.Store(&res.Link)
+			if m.closed {
+				m.leave(t, m.reason)
+			}
 		}
 		return
 	}
-	m.waiting = forNothing
 	if res.Reason != core.Success {
 		m.refuseHeld(t, s, a, res)
 		return
@@ -181,7 +185,7 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	m.link.Store(&l)
 	m.subID = firstSubID + uint32(t.Now()/1000)%firstSubID
 	a.Accepted = true
-	if m.who.hasPassword { // an attacker of others has none
+	if res.Vouched && m.who.hasPassword { // who forges addresses to harm others has none
 		m.prove(a)
 	}
 	m.restore(t)

@@ -78,6 +78,15 @@ func sessionScenes() []scene {
 			a > CON PUT 2 /mqtt/t?c=a echo=$echo 'x'
 			a < ACK 2.04 2
 			mqtt s got t 0 x;`},
+		{name: "CoAP-11.3-1: a password that nobody asked for proves nothing", set: func(s *setup) { s.coap.Echo = echoAnswers }, script: `
+			mqtt p retain t v*200
+			a > CON GET 1 /mqtt/t?c=a&u=x&p=y
+			a < ACK 4.01 1 echo=*`},
+		{name: "CoAP-11.3-1: a client that has proved who it is needs no Echo", set: func(s *setup) { guarded(s); s.coap.Echo = echoAnswers }, script: `
+			mqtt p retain t v*200
+			a > CON GET 1 /mqtt/t?c=a&u=ann&p=secret
+			a < ACK 2.05 1 etag=* ct=42 'v*200'
+			a proven`},
 		{name: "Echo-2.4-1: DTLS needs no Echo", set: func(s *setup) { s.coap.Echo = echoAll; s.info.Secure = true }, script: `
 			mqtt p retain t v*200
 			a > CON GET 1 /ps/t

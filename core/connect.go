@@ -116,7 +116,7 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 		res.ClientID, res.Assigned = "fairlead-"+rand.Text()[:20], true // [MQTT-3.1.3-6]
 	}
 	user := "" // a name that nobody vouched for is none
-	if grant != nil {
+	if res.Vouched = grant != nil; res.Vouched {
 		user = cmp.Or(grant.Username, c.Username)
 	}
 	if r.Will != nil && !g.mayLeaveWill(r, res.ClientID, user, grant) {

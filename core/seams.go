@@ -106,6 +106,7 @@ type ConnectResult struct {
 	SessionPresent bool   // [MQTT-3.2.2-2..3]
 	ClientID       string
 	Assigned       bool   // core made the ClientID [MQTT-3.2.2-16]
+	Vouched        bool   // a source allowed the client: it proved who it is
 	Expiry         uint32 // granted Session Expiry Interval, seconds
 	KeepAlive      uint16 // the keep-alive to use, seconds [MQTT-3.2.2-21]
 	ReceiveMaximum uint16 // how many QoS 1 and 2 PUBLISH core takes unacknowledged
