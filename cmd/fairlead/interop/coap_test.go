@@ -246,7 +246,9 @@ func (a aiocoap) ask(t *testing.T, want, format string, args ...any) {
 	}
 }
 
-func TestForeignAiocoap(t *testing.T) {
+// startAiocoap runs the program against the gateway at address.
+func startAiocoap(t *testing.T, address string) aiocoap {
+	t.Helper()
 	python := os.Getenv("FAIRLEAD_TEST_PYTHON")
 	if python == "" {
 		lack(t, "aiocoap", "set FAIRLEAD_TEST_PYTHON to a python that has aiocoap, or run scripts/test")
@@ -254,9 +256,7 @@ func TestForeignAiocoap(t *testing.T) {
 	if err := exec.Command(python, "-c", "import aiocoap").Run(); err != nil {
 		lack(t, "aiocoap", "the python of FAIRLEAD_TEST_PYTHON has no aiocoap")
 	}
-	g := startCoAP(t)
-	cmd := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "aiocoap_client.py"), "coap://"+g.plain)
-	cmd.Stderr = os.Stderr
+	cmd := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "aiocoap_client.py"), "coap://"+address)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +272,12 @@ func TestForeignAiocoap(t *testing.T) {
 		in.Close()
 		cmd.Wait()
 	})
-	a := aiocoap{in, bufio.NewScanner(out)}
+	return aiocoap{in, bufio.NewScanner(out)}
+}
+
+func TestForeignAiocoap(t *testing.T) {
+	g := startCoAP(t)
+	a := startAiocoap(t, g.plain)
 	c := g.device(t, "aio/#")
 	a.ask(t, "2.04 Changed", "put /ps/aio/a hello")
 	expect(t, c, "aio/a", "hello")
@@ -289,4 +294,37 @@ func TestForeignAiocoap(t *testing.T) {
 	for i := range 5 {
 		a.ask(t, fmt.Sprint("event ", i), "next")
 	}
+}
+
+// TestForeignAiocoapKilled: an observation of a session that lasts goes on after the gateway
+// was killed, with what was published before the observer was heard of again.
+func TestForeignAiocoapKilled(t *testing.T) {
+	folder := shortDir(t)
+	address := fmt.Sprint("127.0.0.1:", freePort(t))
+	run := func() coapGateway {
+		g := runGateway(t, folder, "", "--ephemeral", "--set", "node.data_dir="+filepath.Join(folder, "data"), "--set", "listeners.coap.address="+address)
+		return coapGateway{gateway: g, plain: address}
+	}
+	g := run()
+	a := startAiocoap(t, address)
+	a.ask(t, "2.05 Content", "observe /ps/events?c=watch&expiry=600")
+	say(t, g.device(t, ""), "events", "before", 1, false)
+	a.ask(t, "before", "next")
+	g.kill()
+	g = run()
+	say(t, g.device(t, ""), "events", "meanwhile", 1, false)
+	a.ask(t, "2.04 Changed", "put /ps/other?c=watch here")
+	say(t, g.device(t, ""), "events", "after", 1, false)
+	for _, want := range []string{"meanwhile", "after"} {
+		fmt.Fprintln(a.in, "next")
+		a.out.Scan()
+		if a.out.Text() == "before" { // its acknowledgement was not stored yet
+			fmt.Fprintln(a.in, "next")
+			a.out.Scan()
+		}
+		if got := a.out.Text(); got != want {
+			t.Fatalf("it shows %q, want %q", got, want)
+		}
+	}
+	g.stop(t)
 }
