@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
@@ -18,6 +19,12 @@ func (g *Gateway) authenticators() []core.Authenticator {
 	var out []core.Authenticator // without any, a user name is a claim that nobody checks
 	if s := certificates(g.cfg.edge().Listeners); s != nil {
 		out = append(out, s)
+	}
+	for _, l := range g.cfg.edge().Listeners {
+		if l.Protocol == "coap" && l.Transport == protocols.DTLS {
+			out = append(out, coap.SharedKeys{})
+			break
+		}
 	}
 	if g.users != nil {
 		out = append(out, g.users)

@@ -1,6 +1,7 @@
 package coap
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -134,7 +135,7 @@ func (m *Machine) connect(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		// Observations are confirmed one by one.
 		ReceiveMaximum: uint16(m.adapter.cfg.MaxInflight),
 		Credentials: core.Credentials{
-			ClientID:    id.clientID,
+			ClientID:    cmp.Or(id.clientID, m.info.PSKIdentity), // a key is a device
 			Username:    id.username,
 			HasUsername: id.hasUsername,
 			Password:    plain,
@@ -143,6 +144,7 @@ func (m *Machine) connect(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 			Listener:    m.listenerName(),
 			Protocol:    "coap",
 			Certificate: certificate(m.info),
+			PSKIdentity: m.info.PSKIdentity,
 		},
 	}
 	m.request = &id

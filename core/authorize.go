@@ -46,7 +46,7 @@ func (a *authChain) authenticate(ctx context.Context, c *Credentials) (*Grant, *
 
 // immediate says that authenticate cannot block.
 func (a *authChain) immediate(c *Credentials) bool {
-	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil)
+	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil && c.PSKIdentity == "")
 }
 
 // recall gives the Grant of a client that the first source remembers, or nil.

@@ -94,6 +94,7 @@ type Credentials struct {
 	Listener    string
 	Protocol    string
 	Certificate *x509.Certificate // verified client certificate, or nil
+	PSKIdentity string            // that the client proved in its handshake, or ""
 	Method      string            // enhanced authentication (MQTT 5 AUTH), or ""
 	Data        []byte
 }

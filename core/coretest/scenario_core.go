@@ -22,7 +22,7 @@ func (s *coreStage) Name() string { return "core" }
 
 func (s *coreStage) Has(what string) bool {
 	switch what {
-	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed":
+	case "durable", "qos1", "qos2", "will", "expiry", "window", "topic", "retain", "dup", "resumed":
 		return true
 	}
 	return false

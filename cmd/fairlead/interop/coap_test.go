@@ -23,16 +23,21 @@ type coapGateway struct {
 	plain, secure, tcp string // host:port
 }
 
-const (
-	pskIdentity = "meter"
-	pskKey      = "not-a-secret"
-)
+// pskKey is the key of all devices: each scene has an identity of its own, for one identity
+// is one client.
+const pskKey = "not-a-secret"
+
+var pskIdentities = []string{"publish", "read", "blocks", "observe", "connection"}
 
 func startCoAP(t *testing.T) coapGateway {
 	t.Helper()
 	folder := shortDir(t)
 	keys := filepath.Join(folder, "keys")
-	if err := os.WriteFile(keys, []byte(pskIdentity+":"+hex.EncodeToString([]byte(pskKey))+"\n"), 0o600); err != nil {
+	var lines string
+	for _, identity := range pskIdentities {
+		lines += identity + ":" + hex.EncodeToString([]byte(pskKey)) + "\n"
+	}
+	if err := os.WriteFile(keys, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	g := runGateway(t, folder, "", "--ephemeral", "--set", "listeners.ws.address=off",
@@ -120,7 +125,7 @@ func TestForeignLibcoap(t *testing.T) {
 		libcoap
 	}{
 		{"udp", libcoap{path, "coap://" + g.plain, nil}},
-		{"dtls", libcoap{path, "coaps://" + g.secure, []string{"-u", pskIdentity, "-k", pskKey}}},
+		{"dtls", libcoap{path, "coaps://" + g.secure, []string{"-k", pskKey}}},
 		{"tcp", libcoap{path, "coap+tcp://" + g.tcp, []string{"-r"}}},
 		{"lossy", libcoap{path, "coap://" + g.plain, []string{"-l", "15%"}}},
 	} {
@@ -135,7 +140,11 @@ func TestForeignLibcoap(t *testing.T) {
 			}
 			t.Run(l.name+" "+s.name, func(t *testing.T) {
 				t.Parallel()
-				s.play(t, g, l.libcoap)
+				at := l.libcoap
+				if l.name == "dtls" {
+					at.more = append([]string{"-u", s.name}, at.more...)
+				}
+				s.play(t, g, at)
 			})
 		}
 	}
