@@ -25,6 +25,7 @@ type recorder struct {
 	unacked  map[uint16]bool
 	lastID   uint16
 	links    int
+	released []uint16 // QoS 2 publications that the client is done with
 }
 
 func (r *recorder) result() *core.ConnectResult {
@@ -105,7 +106,11 @@ func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, token uint32, _ []stri
 	return []core.Reason{core.Success}, r.later&4 != 0
 }
 
-func (r *recorder) Acknowledge(_ *core.Turn, _ core.Link, _ core.AckKind, id uint16, _ core.Reason) {
+func (r *recorder) Acknowledge(_ *core.Turn, _ core.Link, k core.AckKind, id uint16, _ core.Reason) {
+	if k == core.AckRelease {
+		r.released = append(r.released, id)
+		return
+	}
 	delete(r.unacked, id)
 }
 

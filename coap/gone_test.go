@@ -36,3 +36,18 @@ func TestGoneWhileConnecting(t *testing.T) {
 		fd.turn.Close()
 	}
 }
+
+// TestQoS2IsReleased: the answer to a QoS 2 publication is the end of its exchange.
+func TestQoS2IsReleased(t *testing.T) {
+	fd := newFeeder(t, 0)
+	defer fd.turn.Close()
+	var a protocols.Actions
+	fd.turn.Begin(time.UnixMilli(fd.now))
+	fd.datagram(build(t, "CON PUT 1 /ps/t?c=a&q=2 'x'"), &a)
+	if got := a.Datagrams(); len(got) != 1 || show(got[0]) != "ACK 2.04 1" {
+		t.Fatalf("answered %x", got)
+	}
+	if len(fd.gw.released) != 1 || fd.gw.released[0] != fd.m.packetID {
+		t.Errorf("released %v, want %d", fd.gw.released, fd.m.packetID)
+	}
+}
