@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -22,6 +23,12 @@ func (g *Gateway) authenticators() []core.Authenticator {
 	}
 	if len(g.cfg.MQTTSN.Clients) > 0 || g.cfg.sharesKeys() {
 		out = append(out, mqttsn.NewIdentities(g.cfg.MQTTSN))
+	}
+	for _, l := range g.cfg.edge().Listeners {
+		if l.Protocol == "coap" && l.Transport == protocols.DTLS {
+			out = append(out, coap.SharedKeys{})
+			break
+		}
 	}
 	if g.users != nil {
 		out = append(out, g.users)

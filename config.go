@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/aclfile"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/backends/pebble"
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/mqttsn"
@@ -26,6 +27,7 @@ type Config struct {
 	Listeners map[string]*protocols.ListenerConfig `toml:"listeners" doc:"where clients connect. A listener without an address is off, and so is one with address = \"off\" or enabled = false. mqtts, wss and quic take their usual ports on loopback once they have a certificate, mqttsns with tls.cert_file or dtls.psk_file. Any other name makes a further listener"`
 	MQTT      mqtt.Config                          `toml:"mqtt" doc:"what MQTT clients are granted"`
 	MQTTSN    mqttsn.Config                        `toml:"mqttsn" doc:"what MQTT-SN clients are granted, see docs/mqttsn.md"`
+	CoAP      coap.Config                          `toml:"coap" doc:"what CoAP clients are granted"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
@@ -129,6 +131,7 @@ func DefaultConfig() Config {
 		Listeners: defaultListeners(),
 		MQTT:      mqtt.DefaultConfig(),
 		MQTTSN:    mqttsn.DefaultConfig(),
+		CoAP:      coap.DefaultConfig(),
 		Core:      core.DefaultConfig(),
 		Store:     StoreConfig{pebble.DefaultConfig()},
 		Edge:      protocols.DefaultConfig(),

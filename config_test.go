@@ -40,18 +40,16 @@ func TestActiveListeners(t *testing.T) {
 		sets []string
 		want map[string]string // name → transport and address
 	}{
-		{"defaults", nil, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "ws": "ws 127.0.0.1:8083"}},
-		{"another address", []string{"listeners.mqtt.address=0.0.0.0:21883"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 0.0.0.0:21883", "ws": "ws 127.0.0.1:8083"}},
-		{"off", []string{"listeners.ws.address=off"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883"}},
-		{"empty", []string{"listeners.ws.address="}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883"}},
-		{"not enabled", []string{"listeners.ws.enabled=false"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883"}},
-		{"a certificate opens mqtts", append(cert, "listeners.ws.address=off"), map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "mqtts": "tls 127.0.0.1:8883"}},
-		{"a certificate with an address", append(cert, "listeners.mqtts.address=:8883", "listeners.ws.address=off"), map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "mqtts": "tls :8883"}},
-		{"a certificate, but off", append(cert, "listeners.mqtts.address=off", "listeners.ws.address=off"), map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883"}},
-		{"unix", []string{"listeners.unix.address=/run/x.sock", "listeners.ws.address=off"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "unix": "unix /run/x.sock"}},
-		{"mqttsn off", []string{"listeners.mqttsn.address=off"}, map[string]string{"mqtt": "tcp 127.0.0.1:1883", "ws": "ws 127.0.0.1:8083"}},
-		{"keys open mqttsns", []string{"listeners.mqttsns.dtls.psk_file=k", "listeners.ws.address=off"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "mqttsns": "dtls 127.0.0.1:8885"}},
-		{"a new name", []string{"listeners.lan.address=10.0.0.1:1883", "listeners.ws.address=off"}, map[string]string{"mqttsn": "udp 127.0.0.1:1884", "mqtt": "tcp 127.0.0.1:1883", "lan": "tcp 10.0.0.1:1883"}},
+		{"defaults", nil, map[string]string{"mqtt": "tcp 127.0.0.1:1883", "ws": "ws 127.0.0.1:8083"}},
+		{"another address", []string{"listeners.mqtt.address=0.0.0.0:21883"}, map[string]string{"mqtt": "tcp 0.0.0.0:21883", "ws": "ws 127.0.0.1:8083"}},
+		{"off", []string{"listeners.ws.address=off"}, map[string]string{"mqtt": "tcp 127.0.0.1:1883"}},
+		{"empty", []string{"listeners.ws.address="}, map[string]string{"mqtt": "tcp 127.0.0.1:1883"}},
+		{"not enabled", []string{"listeners.ws.enabled=false"}, map[string]string{"mqtt": "tcp 127.0.0.1:1883"}},
+		{"a certificate opens mqtts", append(cert, "listeners.ws.address=off"), map[string]string{"mqtt": "tcp 127.0.0.1:1883", "mqtts": "tls 127.0.0.1:8883"}},
+		{"a certificate with an address", append(cert, "listeners.mqtts.address=:8883", "listeners.ws.address=off"), map[string]string{"mqtt": "tcp 127.0.0.1:1883", "mqtts": "tls :8883"}},
+		{"a certificate, but off", append(cert, "listeners.mqtts.address=off", "listeners.ws.address=off"), map[string]string{"mqtt": "tcp 127.0.0.1:1883"}},
+		{"unix", []string{"listeners.unix.address=/run/x.sock", "listeners.ws.address=off"}, map[string]string{"mqtt": "tcp 127.0.0.1:1883", "unix": "unix /run/x.sock"}},
+		{"a new name", []string{"listeners.lan.address=10.0.0.1:1883", "listeners.ws.address=off"}, map[string]string{"mqtt": "tcp 127.0.0.1:1883", "lan": "tcp 10.0.0.1:1883"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,15 +59,45 @@ func TestActiveListeners(t *testing.T) {
 			}
 			got := map[string]string{}
 			for name, l := range c.edge().Listeners {
-				got[name] = l.Transport + " " + l.Address
-				if l.Protocol != "mqtt" && !(l.Protocol == "mqttsn" && l.Datagrams()) {
-					t.Errorf("%s speaks %q", name, l.Protocol)
+				if l.Protocol == "mqtt" { // the other protocols' have their own test
+					got[name] = l.Transport + " " + l.Address
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestProtocolsOfListeners: a listener's name tells what it speaks.
+func TestProtocolsOfListeners(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		sets       []string
+	}{
+		{"coap", "coap udp 127.0.0.1:5683", nil},
+		{"coap", "coap udp :5683", []string{"listeners.coap.address=:5683"}},
+		{"coap", "", []string{"listeners.coap.address=off"}},
+		{"coaps", "", nil},
+		{"coaps", "coap dtls 127.0.0.1:5684", []string{"listeners.coaps.dtls.psk_file=keys"}},
+		{"mqttsn", "mqttsn udp 127.0.0.1:1884", nil},
+		{"mqttsn", "", []string{"listeners.mqttsn.address=off"}},
+		{"mqttsns", "", nil},
+		{"mqttsns", "mqttsn dtls 127.0.0.1:8885", []string{"listeners.mqttsns.dtls.psk_file=keys"}},
+		{"sensors", "coap udp :1", []string{"listeners.sensors.address=:1", "listeners.sensors.protocol=coap", "listeners.sensors.transport=udp"}},
+	} {
+		c, err := load(tt.sets...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if l := c.edge().Listeners[tt.name]; l != nil {
+			got = l.Protocol + " " + l.Transport + " " + l.Address
+		}
+		if got != tt.want {
+			t.Errorf("%v: %s is %q, want %q", tt.sets, tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -83,7 +111,7 @@ func TestFaults(t *testing.T) {
 		{"no port", []string{"listeners.mqtt.address=localhost"}, []string{"--set listeners.mqtt.address: listeners.mqtt.address: ", "localhost", "host:port"}},
 		{"tls without certificate", []string{"listeners.mqtts.address=:8883"}, []string{"listeners.mqtts.tls", "cert_file and key_file"}},
 		{"unknown protocol", []string{"listeners.x.address=:1", "listeners.x.protocol=amqp"}, []string{"listeners.x.protocol", "amqp", "mqtt"}},
-		{"nothing active", []string{"listeners.mqtt.address=off", "listeners.ws.address=off", "listeners.mqttsn.address=off"}, []string{"listeners: none is active"}},
+		{"nothing active", []string{"listeners.mqtt.address=off", "listeners.ws.address=off", "listeners.mqttsn.address=off", "listeners.coap.address=off"}, []string{"listeners: none is active"}},
 		{"empty data directory", []string{"node.data_dir="}, []string{"--set node.data_dir", "is empty"}},
 		{"node name with a slash", []string{"node.name=a/b"}, []string{"--set node.name", "topic level"}},
 		{"anonymous policy", []string{"auth.allow_anonymous=sometimes"}, []string{"auth.allow_anonymous", "loopback, always, never"}},
@@ -196,7 +224,7 @@ func TestEveryKeyIsDescribed(t *testing.T) {
 
 func TestKnownNames(t *testing.T) {
 	got := slices.Sorted(maps.Keys(DefaultConfig().Listeners))
-	if diff := cmp.Diff([]string{"mqtt", "mqtts", "mqttsn", "mqttsns", "quic", "unix", "ws", "wss"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"coap", "coaps", "mqtt", "mqtts", "mqttsn", "mqttsns", "quic", "unix", "ws", "wss"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/mqttsn"
@@ -21,6 +22,7 @@ func adapters() []adapterOf {
 	return []adapterOf{
 		{"mqtt", func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) }},
 		{"mqttsn", func(c *Config, g *core.Gateway) protocols.Adapter { return mqttsn.New(c.MQTTSN, g) }},
+		{"coap", func(c *Config, g *core.Gateway) protocols.Adapter { return coap.New(c.CoAP, g) }},
 	}
 }
 
@@ -50,6 +52,8 @@ func knownListeners() []knownListener {
 		{"quic", "mqtt", protocols.QUIC, "127.0.0.1:14567", false},
 		{"mqttsn", "mqttsn", protocols.UDP, "127.0.0.1:1884", true},
 		{"mqttsns", "mqttsn", protocols.DTLS, "127.0.0.1:8885", false},
+		{"coap", "coap", protocols.UDP, "127.0.0.1:5683", true},
+		{"coaps", "coap", protocols.DTLS, "127.0.0.1:5684", false},
 	}
 }
 

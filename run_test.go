@@ -22,7 +22,7 @@ import (
 func testConfig(dir string) Config {
 	c := DefaultConfig()
 	c.Node.DataDir = dir
-	for _, name := range []string{"mqtt", "ws", "mqttsn"} {
+	for _, name := range []string{"mqtt", "ws", "mqttsn", "coap"} {
 		c.Listeners[name].Address = "127.0.0.1:0"
 	}
 	c.Admin.Address = "127.0.0.1:0"
@@ -95,8 +95,8 @@ func TestLife(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, adminFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%s: %v, %v", adminFile, info, err)
 	}
-	if n := len(g.Addresses()); n != 3 {
-		t.Errorf("%d addresses, want 3", n)
+	if n := len(g.Addresses()); n != 4 {
+		t.Errorf("%d addresses, want 4", n)
 	}
 	c := connect(t, g.Addresses()["mqtt"], 0)
 	checkAdmin(t, g.Gateway)

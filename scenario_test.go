@@ -76,7 +76,7 @@ func (s *edgeStage) Name() string { return "mqtt " + s.version.String() }
 
 func (s *edgeStage) Has(what string) bool {
 	switch what {
-	case "durable", "qos1", "qos2", "will", "retain", "dup", "window":
+	case "durable", "qos1", "qos2", "will", "window", "topic", "retain", "dup":
 		return true
 	case "resumed":
 		return s.version != packet.V31

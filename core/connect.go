@@ -122,7 +122,7 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 		res.ClientID, res.Assigned = "fairlead-"+rand.Text()[:20], true // [MQTT-3.1.3-6]
 	}
 	user := "" // a name that nobody vouched for is none
-	if grant != nil {
+	if res.Vouched = grant != nil; res.Vouched {
 		user = cmp.Or(grant.Username, c.Username)
 	}
 	who := placer{id: res.ClientID, user: user}
@@ -350,6 +350,9 @@ func (g *Gateway) resumeSession(t *Turn, s *Session, r *ConnectRequest, res *Con
 		g.detach(t, s, SessionTakenOver)
 	}
 	res.SessionPresent = true // [MQTT-3.2.2-3]
+	if r.KeepExpiry {
+		res.Expiry = max(res.Expiry, s.expiry)
+	}
 	from, peer, granted := s.origin, s.more.peer, s.more.grant
 	g.attach(t, s, r, res, grant)
 	if s.origin != from || s.more.peer != peer || !sameRights(granted, grant) {

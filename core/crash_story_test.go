@@ -28,6 +28,7 @@ type crashStory struct {
 
 	subscribed map[string]bool
 	numbered   bool // s was told that its topic has a number
+	leaving    bool // s has begun to unsubscribe
 	open       map[uint16]*sentStory
 	ids        []uint16 // of open, in order
 	acked      map[string]uint8
@@ -126,6 +127,9 @@ func (w *crashStory) connect(id string) {
 		w.t.Errorf("the number of a topic is forgotten: %v", c.Result.Registrations)
 	}
 	w.live[id] = c
+	if id == "s" && w.subscribed["x"] && !w.leaving && len(c.Attachments()) != 1 {
+		w.t.Errorf("what was attached is forgotten: %v", c.Attachments())
+	}
 	if id == "p" {
 		for _, n := range w.ids { // [MQTT-4.4.0-1]
 			if o := w.open[n]; !o.received {
@@ -140,6 +144,9 @@ func (w *crashStory) connect(id string) {
 
 func (w *crashStory) subscribe(filter string) {
 	if c := w.live["s"]; c != nil && !w.subscribed[filter] {
+		if filter == "x" {
+			c.Attach(core.Attachment{Key: "k", Value: []byte("v")}) // committed before the subscription
+		}
 		_, reasons := c.SubscribeWith(&core.SubscribeRequest{Token: 1, Filters: []core.FilterRequest{{Filter: filter, SubscribeOptions: core.SubscribeOptions{QoS: 2}}}})
 		w.subscribed[filter] = len(reasons) == 1 && reasons[0] == core.Success
 	}
@@ -155,6 +162,8 @@ func (w *crashStory) number() {
 
 func (w *crashStory) unsubscribe() {
 	if c := w.live["s"]; c != nil {
+		w.leaving = true
+		c.Attach(core.Attachment{Key: "k"})
 		reasons := c.Unsubscribe("x")
 		w.subscribed["x"] = len(reasons) != 1
 	}

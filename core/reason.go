@@ -81,6 +81,8 @@ const (
 	MatchWorkLimit
 	ReceiverRefused
 	WillNotAuthorized
+	NotObserved // the client asks for it by no observation now
+	Superseded  // a newer state took its place, as the client wished
 
 	// Further named outcomes.
 	UseAnotherServer
@@ -155,6 +157,8 @@ var reasonNames = [reasonCount]string{
 	MatchWorkLimit:              "match_work_limit",
 	ReceiverRefused:             "receiver_refused",
 	WillNotAuthorized:           "will_not_authorized",
+	NotObserved:                 "not_observed",
+	Superseded:                  "superseded",
 	UseAnotherServer:            "use_another_server",
 	UnspecifiedError:            "unspecified_error",
 }

@@ -53,6 +53,7 @@ func (l *restoring) Session(r SessionRecord) error {
 		m.left = l.now // it was connected when the gateway ended: the connection ends now
 	}
 	m.will, m.willAt, m.keptWill, m.registrations = r.Will, r.WillAt, r.KeptWill, r.Registrations
+	m.attachments = r.Attachments
 	m.sleep = sleep{seconds: r.Asleep, port: r.Port}
 	if r.Queued > 0 {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)

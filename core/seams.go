@@ -72,7 +72,10 @@ type ConnectRequest struct {
 	Credentials Credentials
 	CleanStart  bool   // [MQTT-3.1.2-4]
 	Expiry      uint32 // Session Expiry Interval in seconds; 0xFFFFFFFF never
-	KeepAlive   uint16 // seconds, 0 off
+	// KeepExpiry leaves a session that is resumed its own interval where that is longer:
+	// for protocols whose clients do not tell one with each connection.
+	KeepExpiry bool
+	KeepAlive  uint16 // seconds, 0 off
 	// ReceiveMaximum is how many QoS 1 and 2 messages the client takes
 	// unacknowledged; 0 means the protocol has none (65,535).
 	ReceiveMaximum uint16
@@ -116,6 +119,7 @@ type ConnectResult struct {
 	SessionPresent bool   // [MQTT-3.2.2-2..3]
 	ClientID       string
 	Assigned       bool   // core made the ClientID [MQTT-3.2.2-16]
+	Vouched        bool   // a source allowed the client: it proved who it is
 	Expiry         uint32 // granted Session Expiry Interval, seconds
 	KeepAlive      uint16 // the keep-alive to use, seconds [MQTT-3.2.2-21]
 	ReceiveMaximum uint16 // how many QoS 1 and 2 PUBLISH core takes unacknowledged
@@ -367,6 +371,7 @@ type SessionRecord struct {
 	Received  []uint16 // inbound QoS 2 packet identifiers not yet released
 
 	Registrations []Registration // in no order
+	Attachments   []Attachment   // in no order; filled by Load, too
 }
 
 // SubscriptionRecord is one durable subscription. A session may have two with one
@@ -418,6 +423,8 @@ const (
 	OpPutDelayed                       // Delayed, in place of one with its Msg.ID
 	OpDeleteDelayed                    // the delayed message MessageID; unknown is no fault
 	OpPutRegistration                  // the number PacketID stands for the topic Filter in Session
+	OpPutAttachment                    // Value under the key Filter of Session
+	OpDeleteAttachment                 // the key Filter of Session
 )
 
 // Op is one operation of a Batch; which fields count depends on Kind.
@@ -434,6 +441,7 @@ type Op struct {
 	Msg          *Message
 	Delayed      *DelayedRecord
 	MessageID    uint64
+	Value        []byte
 }
 
 // Batch is a list of operations that are applied together or not at all.

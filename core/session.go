@@ -60,19 +60,20 @@ const (
 
 // rare is the part of a session that few have at a time.
 type rare struct {
-	will     *Will
-	grant    *Grant
-	received []receivedID // inbound QoS 2 identifiers not yet released
-	acks     ackQueue
-	replays  replays
-	proxies  []string // filters of its proxy subscriptions
-	created  int64
-	left     int64 // when the last connection ended, Unix milliseconds; 0 while connected
-	willAt   int64
-	keptWill *Will // of the session: what a connection that brings none may go on with
-	sleep    sleep
-	endsAt   int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
-	peer     netip.Addr // of the last connection, while disconnected
+	will        *Will
+	grant       *Grant
+	received    []receivedID // inbound QoS 2 identifiers not yet released
+	acks        ackQueue
+	replays     replays
+	proxies     []string // filters of its proxy subscriptions
+	attachments []Attachment
+	created     int64
+	left        int64 // when the last connection ended, Unix milliseconds; 0 while connected
+	willAt      int64
+	keptWill    *Will // of the session: what a connection that brings none may go on with
+	sleep       sleep
+	endsAt      int64      // when the timer of the connection's identity is due, Unix milliseconds; 0 for none
+	peer        netip.Addr // of the last connection, while disconnected
 
 	registrations []Registration
 

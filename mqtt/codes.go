@@ -99,6 +99,8 @@ var answerTable = [core.ReasonCount]answers{
 	core.MatchWorkLimit:       {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.ReceiverRefused:      {connack: specificConnack, publish: specific},
 	core.WillNotAuthorized:    {connack: denied, publish: denied, disconnect: denied},
+	core.NotObserved:          {connack: specificConnack, publish: specific},
+	core.Superseded:           {connack: specificConnack, publish: specific},
 
 	core.UseAnotherServer: {connack: packet.ReasonUseAnotherServer, publish: specific, subscribe: specific, unsubscribe: specific, disconnect: packet.ReasonUseAnotherServer},
 	core.UnspecifiedError: {},

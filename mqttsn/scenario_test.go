@@ -43,7 +43,7 @@ func (s *fieldStage) Name() string { return "mqttsn" }
 
 func (s *fieldStage) Has(what string) bool {
 	switch what {
-	case "durable", "qos1", "qos2", "will", "retain", "dup", "sleep":
+	case "durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic":
 		return true
 	}
 	return false

@@ -209,6 +209,12 @@ func (w *builder) emit(b *core.Batch, i int) {
 		w.set()
 	case core.OpDeleteReceived:
 		w.remove(appendReceivedKey(w.key[:0], s.sid, op.PacketID))
+	case core.OpPutAttachment:
+		w.open(appendAttachmentKey(w.key[:0], s.sid, op.Filter))
+		w.value = append(w.value, op.Value...)
+		w.set()
+	case core.OpDeleteAttachment:
+		w.remove(appendAttachmentKey(w.key[:0], s.sid, op.Filter))
 	}
 }
 

@@ -113,7 +113,7 @@ func (c *committer) build(g *group) error {
 func grows(b *core.Batch) bool {
 	for i := range b.Ops {
 		switch op := &b.Ops[i]; op.Kind {
-		case core.OpEnqueue, core.OpPutSubscription, core.OpPutRetained, core.OpPutReceived, core.OpPutDelayed, core.OpPutRegistration:
+		case core.OpEnqueue, core.OpPutSubscription, core.OpPutRetained, core.OpPutReceived, core.OpPutDelayed, core.OpPutRegistration, core.OpPutAttachment:
 			return true
 		case core.OpPutSession:
 			if op.Expect == 0 {

@@ -25,6 +25,7 @@ const (
 	kindEntry        = 4 // ‖ sequence number (8)
 	kindProxy        = 5 // ‖ Topic Filter: a proxy subscription, since format 2
 	kindRegistration = 6 // ‖ number (2), since format 2
+	kindAttachment   = 7 // ‖ key, since format 2
 )
 
 const sessionPrefix = 9 // bytes of family and sid
@@ -61,6 +62,10 @@ func appendEntryKey(dst []byte, sid, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(appendSession(dst, sid), kindEntry), seq)
 }
 
+func appendAttachmentKey(dst []byte, sid uint64, key string) []byte {
+	return append(append(appendSession(dst, sid), kindAttachment), key...)
+}
+
 func appendBodyKey(dst []byte, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, familyBody), id)
 }
@@ -91,7 +96,7 @@ func parseSessionKey(key []byte) (k sessionKey, ok bool) {
 	}
 	k = sessionKey{sid: binary.BigEndian.Uint64(key[1:]), kind: key[sessionPrefix], rest: key[sessionPrefix+1:]}
 	switch k.kind {
-	case kindRecord, kindSubscription, kindProxy:
+	case kindRecord, kindSubscription, kindProxy, kindAttachment:
 		return k, true
 	case kindReserved:
 		return k, len(k.rest) == 0
@@ -121,6 +126,8 @@ func describeKey(key []byte) string {
 			return fmt.Sprintf("packet identifier %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
 		case kindRegistration:
 			return fmt.Sprintf("registration %d of session #%d", binary.BigEndian.Uint16(k.rest), k.sid)
+		case kindAttachment:
+			return fmt.Sprintf("attachment %q of session #%d", k.rest, k.sid)
 		default:
 			return fmt.Sprintf("queue entry %d of session #%d", k.seq(), k.sid)
 		}

@@ -109,7 +109,7 @@ func TestEveryField(t *testing.T) {
 	}
 	var s core.SessionRecord
 	fill(t, reflect.ValueOf(&s).Elem())
-	s.QueueHead, s.QueueEnd, s.Queued, s.Received, s.Registrations = 0, 0, 0, nil, nil // Load's
+	s.QueueHead, s.QueueEnd, s.Queued, s.Received, s.Registrations, s.Attachments = 0, 0, 0, nil, nil, nil // Load's
 	gotSession, err := readSessionRecord(&reader{rest: appendSessionRecord(nil, &s)}, s.ClientID)
 	if diff := cmp.Diff(s, gotSession, messageOptions()); diff != "" || err != nil {
 		t.Errorf("session: %s%v", diff, err)

@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -172,6 +173,11 @@ func (sc *scan) take(k sessionKey, r *reader) error {
 			sc.record.Registrations = append(sc.record.Registrations, core.Registration{ID: binary.BigEndian.Uint16(k.rest), Topic: topic})
 		}
 		return r.end()
+	case kindAttachment:
+		if sc.to != nil {
+			sc.record.Attachments = append(sc.record.Attachments, core.Attachment{Key: string(k.rest), Value: bytes.Clone(r.rest)})
+		}
+		return nil
 	default:
 		e, body, err := readEntry(r, k.seq(), true)
 		if err != nil {

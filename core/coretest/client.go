@@ -285,6 +285,12 @@ func (c *Client) Register(id uint16, topic string) core.Reason {
 	return r
 }
 
+// Attach puts an attachment into the session; it is not committed before what follows.
+func (c *Client) Attach(a core.Attachment) core.Reason { return c.g.Gateway.Attach(c.g.T, c.link, a) }
+
+// Attachments are those of the session.
+func (c *Client) Attachments() []core.Attachment { return c.g.Gateway.Attachments(c.link) }
+
 // SetWill replaces the Will; nil deletes it.
 func (c *Client) SetWill(w *core.Will) core.Reason {
 	c.g.T.Begin(time.Now())

@@ -30,6 +30,7 @@ type memSession struct {
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
 	numbers  map[uint16]string
+	attached map[string][]byte
 	end      uint64
 }
 
@@ -197,7 +198,7 @@ func (m *MemStore) do(o *core.Op) {
 	s := m.sessions[o.Session]
 	if o.Kind == core.OpPutSession {
 		if s == nil {
-			s = &memSession{subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}, numbers: map[uint16]string{}}
+			s = &memSession{subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{}, numbers: map[uint16]string{}, attached: map[string][]byte{}}
 			m.sessions[o.Session] = s
 		}
 		s.record = *o.Record
@@ -230,6 +231,10 @@ func (s *memSession) do(o *core.Op) {
 		delete(s.received, o.PacketID)
 	case core.OpPutRegistration:
 		s.numbers[o.PacketID] = o.Filter
+	case core.OpPutAttachment:
+		s.attached[o.Filter] = o.Value
+	case core.OpDeleteAttachment:
+		delete(s.attached, o.Filter)
 	}
 }
 
@@ -313,6 +318,9 @@ func (s *memSession) load() core.SessionRecord {
 	}
 	for id, topic := range s.numbers {
 		r.Registrations = append(r.Registrations, core.Registration{ID: id, Topic: topic})
+	}
+	for key, value := range s.attached {
+		r.Attachments = append(r.Attachments, core.Attachment{Key: key, Value: value})
 	}
 	return r
 }

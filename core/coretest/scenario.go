@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,8 +45,9 @@ type Stage interface {
 	Name() string
 	// Has says whether the protocol has something: durable, qos1, qos2, will, expiry,
 	// sleep, window (more than one message unacknowledged at a time), and "via
-	// PROTOCOL" for further protocols. Of the marks of messages,
-	// retain and dup, those that it has not are left out of the traces; without
+	// PROTOCOL" for further protocols. Of the marks of messages, retain and dup, those
+	// that it has not are left out of the traces; without "topic" its messages say
+	// neither topic nor QoS, and an event is the quoted text; without
 	// "resumed" its clients are not told whether a session was there.
 	Has(what string) bool
 	// Device makes a client, not yet connected; protocol is "" for the stage's own.
@@ -163,6 +165,9 @@ func byDevice(trace []string) []string {
 	return trace
 }
 
+// messageLine is the event of a message in a trace: device, topic, text, QoS and marks.
+var messageLine = regexp.MustCompile(`^(\S+:) \S+ (".*") \d( retain)?( dup)?$`)
+
 // spoken leaves out of a trace what the protocol has no words for.
 func (p *telling) spoken(trace []string) []string {
 	said := slices.Clone(trace)
@@ -171,6 +176,11 @@ func (p *telling) spoken(trace []string) []string {
 			for i := range said {
 				said[i] = strings.TrimSuffix(said[i], " "+mark)
 			}
+		}
+	}
+	if !p.stage.Has("topic") {
+		for i := range said {
+			said[i] = messageLine.ReplaceAllString(said[i], "$1 $2")
 		}
 	}
 	if !p.stage.Has("resumed") {

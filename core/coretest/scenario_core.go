@@ -23,7 +23,7 @@ func (s *coreStage) Name() string { return "core" }
 
 func (s *coreStage) Has(what string) bool {
 	switch what {
-	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed", "sleep", "window":
+	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed", "sleep", "window", "topic":
 		return true
 	}
 	return false

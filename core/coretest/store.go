@@ -54,6 +54,7 @@ func storeCases() []storeCase {
 		{"release markers", caseReleased},
 		{"QoS 2 identifiers", caseReceived},
 		{"registrations", caseRegistrations},
+		{"attachments", caseAttachments},
 		{"sequence numbers never return", caseSequence},
 		{"retained", caseRetained},
 		{"delayed", caseDelayed},
@@ -172,6 +173,14 @@ func putSession(id string, expect, epoch uint64) core.Op {
 	return core.Op{Kind: core.OpPutSession, Session: id, Expect: expect, Record: &core.SessionRecord{
 		ClientID: id, Username: "user of " + id, Epoch: epoch, Expiry: 3600, Created: 1_700_000_000_000, Disconnected: int64(epoch),
 	}}
+}
+
+// attach puts a value under a key of a session, or without one takes it away.
+func attach(id, key, value string) core.Op {
+	if value == "" {
+		return core.Op{Kind: core.OpDeleteAttachment, Session: id, Filter: key}
+	}
+	return core.Op{Kind: core.OpPutAttachment, Session: id, Filter: key, Value: []byte(value)}
 }
 
 func deleteSession(id string) core.Op { return core.Op{Kind: core.OpDeleteSession, Session: id} }

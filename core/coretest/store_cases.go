@@ -272,3 +272,14 @@ func (l stopLoader) Session(core.SessionRecord) error                   { return
 func (l stopLoader) Subscription(string, core.SubscriptionRecord) error { return l.err }
 func (l stopLoader) Retained(*core.Message) error                       { return l.err }
 func (l stopLoader) Delayed(core.DelayedRecord) error                   { return l.err }
+
+func caseAttachments(b *bench) {
+	b.session("c")
+	b.session("c2")
+	b.do(attach("c", "a", "1"), attach("c", "b", "\x00"), attach("c2", "a", "other"), attach("gone", "a", "x"))
+	b.reopen()
+	b.do(attach("c", "a", "2"), attach("c", "b", ""), attach("c", "never", ""), enqueue("c", 0, message(1, 10)))
+	b.reopen()
+	b.do(deleteSession("c"), putSession("c", 0, 9))
+	b.reopen()
+}

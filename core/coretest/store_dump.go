@@ -170,6 +170,13 @@ func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 	if len(numbers) != len(g.Registrations) || !maps.Equal(numbers, want.numbers) {
 		fmt.Fprintf(out, "session %q: registrations %v, want %v\n", id, g.Registrations, want.numbers)
 	}
+	attached := map[string]string{}
+	for _, a := range g.Attachments {
+		attached[a.Key] = string(a.Value)
+	}
+	if len(attached) != len(g.Attachments) || !maps.Equal(attached, want.attached) {
+		fmt.Fprintf(out, "session %q: attachments %v, want %v\n", id, g.Attachments, want.attached)
+	}
 	if !maps.Equal(got.subs, want.subs) {
 		fmt.Fprintf(out, "session %q: subscriptions %v, want %v\n", id, got.subs, want.subs)
 	}
@@ -194,6 +201,7 @@ func diffSession(out *strings.Builder, got *dumpSession, want *modelSession) {
 func lasting(r core.SessionRecord) core.SessionRecord {
 	r.KeptWill, r.Registrations = nil, nil
 	r.Will, r.QueueHead, r.QueueEnd, r.Queued, r.Received = nil, 0, 0, 0, nil
+	r.Attachments = nil
 	return r
 }
 

@@ -38,7 +38,7 @@ func (g *generator) batch() *core.Batch {
 
 func (g *generator) op() core.Op {
 	id := fmt.Sprintf("client-%d", g.roll(5, "client"))
-	switch g.roll(19, "kind") {
+	switch g.roll(21, "kind") {
 	case 0, 1, 2:
 		return g.putSession(id)
 	case 3:
@@ -74,6 +74,10 @@ func (g *generator) op() core.Op {
 		return undelay(uint64(g.roll(6, "delayed message")))
 	case 17:
 		return number(id, uint16(1+g.roll(4, "number")), g.filter())
+	case 18:
+		return attach(id, g.filter(), fmt.Sprint("value ", g.roll(3, "value")))
+	case 19:
+		return attach(id, g.filter(), "")
 	default:
 		return unretain(g.filter())
 	}

@@ -23,6 +23,7 @@ type modelSession struct {
 	queue    map[uint64]core.QueuedMessage
 	received map[uint16]bool
 	numbers  map[uint16]string
+	attached map[string]string
 	end      uint64 // above every Seq ever enqueued
 }
 
@@ -36,7 +37,7 @@ func (m *model) clone() *model {
 	for id, s := range m.sessions {
 		c.sessions[id] = &modelSession{
 			record: s.record, subs: maps.Clone(s.subs), queue: maps.Clone(s.queue),
-			received: maps.Clone(s.received), numbers: maps.Clone(s.numbers), end: s.end,
+			received: maps.Clone(s.received), numbers: maps.Clone(s.numbers), attached: maps.Clone(s.attached), end: s.end,
 		}
 	}
 	return c
@@ -97,6 +98,10 @@ func (m *model) op(op *core.Op) error {
 		delete(s.received, op.PacketID)
 	case core.OpPutRegistration:
 		s.numbers[op.PacketID] = op.Filter
+	case core.OpPutAttachment:
+		s.attached[op.Filter] = string(op.Value)
+	case core.OpDeleteAttachment:
+		delete(s.attached, op.Filter)
 	}
 	return nil
 }
@@ -113,7 +118,7 @@ func (m *model) putSession(op *core.Op) error {
 	if s == nil {
 		s = &modelSession{
 			subs: map[subKey]core.SubscriptionRecord{}, queue: map[uint64]core.QueuedMessage{}, received: map[uint16]bool{},
-			numbers: map[uint16]string{},
+			numbers: map[uint16]string{}, attached: map[string]string{},
 		}
 		m.sessions[op.Session] = s
 	}

@@ -1,0 +1,170 @@
+package coap
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+
+	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// place is what a request's path names.
+type place struct {
+	surface surface
+	topic   string // of topicSurface and bridgeSurface: a Topic Name or Filter
+	name    string // of the collection's topics
+}
+
+type surface uint8
+
+const (
+	nowhere surface = iota
+	discovery
+	topicSurface  // /ps/{topic}
+	bridgeSurface // /mqtt/{topic}
+	connection    // /mqtt/connection
+	collection    // /pubsub
+	topicConfig   // /pubsub/{name}
+	topicData     // /pubsub/{name}/data
+)
+
+// locate finds what path names. Segments are levels of the topic; one that holds a '/'
+// is several.
+func (c *Config) locate(path []string) place {
+	if len(path) == 0 {
+		return place{}
+	}
+	rest := strings.Join(path[1:], "/")
+	switch {
+	case path[0] == ".well-known" && rest == "core":
+		return place{surface: discovery}
+	case path[0] == c.Bridge && rest == "connection":
+		return place{surface: connection}
+	case path[0] == c.Bridge && len(path) > 1:
+		return place{surface: bridgeSurface, topic: rest}
+	case path[0] == c.Topics && len(path) > 1:
+		return place{surface: topicSurface, topic: rest}
+	case c.Collection != "" && path[0] == c.Collection:
+		return c.locateInCollection(path[1:])
+	}
+	return place{}
+}
+
+func (c *Config) locateInCollection(rest []string) place {
+	switch {
+	case len(rest) == 0:
+		return place{surface: collection}
+	case len(rest) == 1 && rest[0] != "":
+		return place{surface: topicConfig, name: rest[0]}
+	case len(rest) == 2 && rest[1] == "data":
+		return place{surface: topicData, name: rest[0]}
+	}
+	return place{}
+}
+
+// serve deals with a new request; raw is its datagram.
+func (m *Machine) serve(t *core.Turn, s *scratch, a *protocols.Actions, q *request, raw []byte) {
+	s.raw = raw
+	if m.adapter.echoes(t.Now(), m.info.Peer, q.echo) { // [Echo-2.3-2]
+		m.prove(a)
+	}
+	x := q.asking()
+	at := m.adapter.cfg.locate(q.path)
+	if r, bad := m.admissible(q, at); bad {
+		m.reply(t, a, x, r)
+		return
+	}
+	if at.surface == discovery {
+		m.discover(t, a, q, x)
+		return
+	}
+	if !m.identified(t, s, a, q, x, at, raw) {
+		return
+	}
+	if q.block1.there && !m.gather(t, a, q, &x) {
+		return
+	}
+	m.perform(t, s, a, q, x, at)
+}
+
+// admissible checks what needs no identity.
+func (m *Machine) admissible(q *request, at place) (r response, bad bool) {
+	switch {
+	case q.proxied: // [CoAP-5.7-1]
+		return failure(codes.ProxyingNotSupported, "this is no proxy"), true
+	case m.group() && at.surface != discovery: // [CoAP-8.2-1]
+		return failure(codes.MethodNotAllowed, "only discovery is for groups"), true
+	case at.surface == nowhere:
+		return failure(codes.NotFound, "there is nothing at this path; GET /.well-known/core tells what is"), true
+	case !allowed(at.surface, q.code): // [CoAP-5.8-1]
+		return failure(codes.MethodNotAllowed, "this method is not for this resource"), true
+	case q.block1.bad || q.block2.bad: // [Block-2.2-2]
+		return failure(codes.BadRequest, "block size exponent 7"), true
+	case q.block1.there && q.safe() && q.code == codes.GET:
+		return failure(codes.BadOption, "Block1 in a GET"), true
+	}
+	return response{}, false
+}
+
+// allowed says which methods a surface has.
+func allowed(s surface, method codes.Code) bool {
+	switch s {
+	case discovery:
+		return method == codes.GET
+	case topicSurface:
+		return method == codes.GET || method == codes.PUT || method == codes.POST || method == codes.DELETE
+	case bridgeSurface:
+		return method == codes.GET || method == codes.PUT
+	case connection:
+		return method == codes.POST || method == codes.PUT || method == codes.DELETE
+	case collection:
+		return method == codes.GET || method == codes.FETCH || method == codes.POST
+	case topicConfig:
+		return method == codes.GET || method == codes.FETCH || method == codes.POST || method == codes.IPATCH || method == codes.DELETE
+	case topicData:
+		return method == codes.GET || method == codes.PUT || method == codes.DELETE
+	}
+	return false
+}
+
+// perform does what an admitted and complete request asks for.
+func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
+	switch at.surface {
+	case connection:
+		m.connection(t, a, q, x)
+	case collection, topicConfig, topicData:
+		m.pubsub(t, s, a, q, x, at)
+	default:
+		switch {
+		case q.code == codes.GET && q.observe == observeOn:
+			m.register(t, s, a, q, x, at)
+		case q.code == codes.GET && q.observe == observeOff:
+			m.deregister(t, s, a, q, x, at)
+		case q.code == codes.GET:
+			m.get(t, a, q, x, at)
+		case q.code == codes.DELETE:
+			m.publish(t, a, q, x, publication{topic: at.topic, retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
+		default:
+			m.put(t, s, a, q, x, at)
+		}
+	}
+}
+
+// hold keeps the request's datagram until core has answered, then it is served anew.
+func (m *Machine) hold(raw []byte, w waiting) {
+	m.held = bytes.Clone(raw)
+	m.waiting = w
+}
+
+// resume serves the request that waited.
+func (m *Machine) resume(t *core.Turn, s *scratch, a *protocols.Actions) {
+	raw := m.held
+	m.held = nil
+	if raw == nil || m.decode(raw, &s.message) != nil {
+		return
+	}
+	s.request.read(&s.message, len(raw))
+	m.serve(t, s, a, &s.request, raw)
+}
