@@ -149,6 +149,47 @@ func (m repeatMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 	return m.quietMachine.Input(t, b, a)
 }
 
+// BenchmarkDatagramsToOne sends 64 datagrams to one peer at a time, as to a device that
+// wakes, with the kernel dividing messages and without.
+func BenchmarkDatagramsToOne(b *testing.B) {
+	for name, single := range map[string]bool{"divided": false, "single": true} {
+		b.Run(name, func(b *testing.B) {
+			ln := newListener("l", &ListenerConfig{Protocol: "line", Transport: UDP, Address: "127.0.0.1:0"}, &repeatAdapter{})
+			sockets, err := openSockets(ln, netip.MustParseAddrPort("127.0.0.1:0"), 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := sockets[0].(*udpSocket)
+			defer s.close()
+			s.single.Store(single)
+			c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close() // what it does not read is lost, as it should
+			box, p := &outbox{}, &port{socket: s}
+			to := netAddrPort(c.LocalAddr())
+			message := make([]byte, 100)
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			begin := threadTime()
+			for b.Loop() {
+				for range 64 {
+					box.add(p, to, nil, message)
+				}
+				if _, _, failed := s.send(box, box.items); failed > 0 {
+					b.Fatal(failed)
+				}
+				box.items, box.out.Buf = box.items[:0], box.out.Buf[:0]
+			}
+			b.ReportMetric(float64(threadTime()-begin)/float64(b.N)/64, "ns/datagram")
+			if s.single.Load() != single {
+				b.Fatal("the kernel does not divide")
+			}
+		})
+	}
+}
+
 // TestMeasureDatagrams reports the memory of 100,000 idle peers, of so many
 // handshakes under way, and of spoofed hellos; only when asked for.
 func TestMeasureDatagrams(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -43,6 +44,8 @@ type udpSocket struct {
 	v6    bool
 	wild  bool // bound to all addresses: datagrams say where they were sent to
 	limit int
+	// single: the system does not divide messages (UDP_SEGMENT).
+	single atomic.Bool
 
 	memory  []byte // of buf, outside Go's heap: most of it is never touched
 	items   []inItem

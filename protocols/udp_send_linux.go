@@ -17,7 +17,9 @@ type sender struct {
 	msgs   []mmsghdr
 	iovecs []unix.Iovec
 	names  []unix.RawSockaddrInet6
-	n      int // messages that are ready
+	marks  [][segmentControl]byte
+	counts []int // datagrams of each message
+	n      int   // messages that are ready
 	sent   int
 	err    error
 	call   func(fd uintptr)
@@ -27,6 +29,8 @@ func (k *sender) init() {
 	k.msgs = make([]mmsghdr, sendBatch)
 	k.iovecs = make([]unix.Iovec, sendBatch)
 	k.names = make([]unix.RawSockaddrInet6, sendBatch)
+	k.marks = make([][segmentControl]byte, sendBatch)
+	k.counts = make([]int, sendBatch)
 	for i := range k.msgs {
 		h := &k.msgs[i].hdr
 		h.Name = (*byte)(unsafe.Pointer(&k.names[i]))
@@ -44,20 +48,26 @@ func (s *udpSocket) send(b *outbox, items []outItem) (calls, sent, failed int) {
 		k.init()
 	}
 	for len(items) > 0 {
-		k.n = min(len(items), sendBatch)
-		for i := range items[:k.n] {
-			k.fill(i, s.v6, b.out.Buf, &items[i])
+		k.n = 0
+		for left := items; len(left) > 0 && k.n < sendBatch; k.n++ {
+			k.counts[k.n] = alike(left, !s.single.Load())
+			k.fill(k.n, s.v6, b.out.Buf, left)
+			left = left[k.counts[k.n]:]
 		}
 		err := s.raw.Control(k.call)
 		calls++
 		if err != nil {
 			return calls, sent, failed + len(items)
 		}
-		for i := range items[:k.sent] {
-			sent += items[i].end - items[i].low
+		for _, n := range k.counts[:k.sent] {
+			sent += items[n-1].end - items[0].low
+			items = items[n:]
 		}
-		items = items[k.sent:]
-		if k.err != nil && k.err != unix.EINTR {
+		switch {
+		case k.err == nil || k.err == unix.EINTR:
+		case k.counts[0] > 1:
+			s.single.Store(true) // nor will it divide the next ones
+		default:
 			failed++ // the first one that is left; others may fare better
 			items = items[1:]
 		}
@@ -65,11 +75,41 @@ func (s *udpSocket) send(b *outbox, items []outItem) (calls, sent, failed int) {
 	return calls, sent, failed
 }
 
-// fill makes the i-th message.
-func (k *sender) fill(i int, v6 bool, buf []byte, it *outItem) {
+const (
+	// mostSegments is how many datagrams the kernel makes of one message at most.
+	mostSegments = 64
+	// segmentSize is the largest datagram that is sent so: it must fit into a packet of
+	// whatever link.
+	segmentSize = 1200
+	// segmentControl has room for IPV6_PKTINFO and UDP_SEGMENT.
+	segmentControl = 64
+)
+
+// alike tells how many of the first items can be one message: of one size, but for the
+// last, to one peer, behind each other in the outbox.
+func alike(items []outItem, divides bool) int {
+	first := &items[0]
+	size := first.end - first.low
+	if !divides || size == 0 || size > segmentSize {
+		return 1
+	}
+	n := 1
+	for n < len(items) && n < mostSegments {
+		it, before := &items[n], &items[n-1]
+		if it.to != first.to || it.from != first.from || it.low != before.end || it.end-it.low > size || it.end == it.low || before.end-before.low < size {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// fill makes the i-th message of the first counts[i] items.
+func (k *sender) fill(i int, v6 bool, buf []byte, items []outItem) {
+	it, end := &items[0], items[k.counts[i]-1].end
 	h := &k.msgs[i].hdr
-	k.iovecs[i].Base = unsafe.SliceData(buf[it.low:it.end])
-	k.iovecs[i].SetLen(it.end - it.low)
+	k.iovecs[i].Base = unsafe.SliceData(buf[it.low:end])
+	k.iovecs[i].SetLen(end - it.low)
 	h.Namelen = putAddress(&k.names[i], v6, it.to)
 	h.Control = nil
 	h.SetControllen(0)
@@ -77,6 +117,25 @@ func (k *sender) fill(i int, v6 bool, buf []byte, it *outItem) {
 		h.Control = &it.from.control[0]
 		h.SetControllen(len(it.from.control))
 	}
+	if k.counts[i] > 1 {
+		k.divide(i, it)
+	}
+}
+
+// divide has the kernel make datagrams of the size of it of the i-th message.
+func (k *sender) divide(i int, it *outItem) {
+	b := k.marks[i][:]
+	at := 0
+	if it.from != nil {
+		at = copy(b, it.from.control)
+	}
+	c := (*unix.Cmsghdr)(unsafe.Pointer(&b[at]))
+	c.Level, c.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	c.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[at+unix.CmsgLen(0):], uint16(it.end-it.low))
+	h := &k.msgs[i].hdr
+	h.Control = &b[0]
+	h.SetControllen(at + unix.CmsgSpace(2))
 }
 
 // sendNow hands the messages to the kernel.
