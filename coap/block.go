@@ -9,10 +9,6 @@ type block struct {
 	num   uint32
 }
 
-// defaultSZX is the size exponent of the blocks that we choose: 1024 bytes.
-// [CoAP-4.6-1]
-const defaultSZX = 6
-
 func readBlock(n int64) block {
 	b := block{there: true, more: n&8 != 0, szx: uint8(n & 7), num: uint32(n >> 4)}
 	if b.szx == 7 { // [Block-2.2-2]

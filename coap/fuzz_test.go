@@ -15,7 +15,6 @@ import (
 // published is retained and comes back to whoever subscribed to anything.
 type recorder struct {
 	later    byte // 1: Connect, 2: Subscribe, 4: Unsubscribe
-	conn     core.Conn
 	request  *core.ConnectRequest
 	token    uint32
 	subs     []uint32
@@ -148,16 +147,15 @@ func (fakeConn) Peer() netip.AddrPort     { return port(1) }
 
 // feeder drives one machine with what the fuzzer says.
 type feeder struct {
-	t         *testing.T
-	gw        *recorder
-	adapter   *Adapter
-	turn      *core.Turn
-	m         *Machine
-	now       int64
-	in, out   int // bytes while the address is not proven
-	proven    bool
-	lastSent  uint16
-	lastToken []byte
+	t        *testing.T
+	gw       *recorder
+	adapter  *Adapter
+	turn     *core.Turn
+	m        *Machine
+	now      int64
+	in, out  int // bytes while the address is not proven
+	proven   bool
+	lastSent uint16
 }
 
 // FuzzMachine feeds any datagrams, with time and answers of the gateway between them: the

@@ -38,7 +38,6 @@ type moody struct {
 	s       *script
 	late    []core.Completion
 	queue   []core.Delivery
-	link    core.Link
 	ends    int
 	granted int
 	next    uint16

@@ -119,7 +119,6 @@ type stage struct {
 	marks  map[string]string
 	ports  uint16
 	at     string
-	number uint16
 }
 
 // actor is one client.

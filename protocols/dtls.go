@@ -36,7 +36,6 @@ type dtlsSession struct {
 	established atomic.Bool
 
 	// The port's.
-	info    ConnInfo
 	conns   map[string]*dgramConn // by node
 	counted bool                  // by itself, as it has no connection yet
 	lost    bool

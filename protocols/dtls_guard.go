@@ -27,10 +27,6 @@ type dtlsShared struct {
 	ports   []*port // set before they run, but for given ones; see find
 }
 
-// mostGuards is how many ports a listener of DTLS may have: a connection id names one
-// in a byte.
-const mostGuards = 256
-
 // guardPorts makes the ports of one listener DTLS's.
 func guardPorts(ln *Listener, ports []*port) {
 	shared := &dtlsShared{cookies: newCookies(), gate: newGate(ln), boxes: &outboxes{}, ports: ports}

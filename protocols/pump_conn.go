@@ -311,10 +311,10 @@ func (c *pumpConn) read() {
 		over := c.phase != phaseOpen
 		c.mu.Unlock()
 		switch {
+		case errors.Is(err, errPaused): // another reader may be at work already
+			return
 		case over:
 			c.linger()
-			return
-		case errors.Is(err, errPaused):
 			return
 		case err != nil:
 			c.enter()
@@ -344,18 +344,18 @@ func (c *pumpConn) feedAll(b []byte) error {
 	return c.feedHere(b)
 }
 
-// feedHere gives b to the machine in the turn that is under way.
+// feedHere gives b to the machine in the turn that is under way. With errPaused the
+// reader has ended; of a connection that is over it goes on, for it closes it.
 func (c *pumpConn) feedHere(b []byte) error {
 	if c.accepted {
 		c.engine.touch(c)
 	}
 	if c.paused || c.throttled { // by what came on another stream
 		c.in = c.engine.pools.helds.replace(c.in, b)
-		c.reading = false
-		return errPaused
+	} else {
+		c.feed(b)
 	}
-	c.feed(b)
-	if c.paused || c.stalled || c.throttled {
+	if (c.paused || c.stalled || c.throttled) && !c.over() {
 		c.reading = false
 		return errPaused
 	}
