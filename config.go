@@ -32,6 +32,10 @@ type Config struct {
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
 	Admin     admin.Config                         `toml:"admin" doc:"health, metrics and the REST API"`
+
+	// Protocols are those that the embedding program adds; a listener speaks one that
+	// names it. See docs/adapters.md.
+	Protocols []Protocol `toml:"-"`
 }
 
 // NodeConfig is the section [node].
@@ -144,11 +148,14 @@ func DefaultConfig() Config {
 // Validate reports what is wrong with the listeners. What belongs to one
 // section is reported by the section's own Validate.
 func (c *Config) Validate() error {
+	if err := c.validateProtocols(); err != nil {
+		return err // which protocols the listeners may name is not known
+	}
 	edge := c.edge()
 	if len(edge.Listeners) == 0 {
 		return errors.New("listeners: none is active; give one an address, such as listeners.mqtt.address = \"127.0.0.1:1883\"")
 	}
-	if err := edge.Validate(protocolNames()...); err != nil {
+	if err := edge.Validate(c.protocolNames()...); err != nil {
 		return keyed(err)
 	}
 	return nil

@@ -2,6 +2,8 @@ package fairlead
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-iot/fairlead/coap"
@@ -11,14 +13,24 @@ import (
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
+// Protocol is a protocol that the embedding program adds: Config.Protocols.
+type Protocol struct {
+	// Name is what listeners write as protocol, and what the Adapter calls itself.
+	// It must be none of Fairlead's own.
+	Name string
+	// New makes the adapter. It is called once, by Gateway.Run, before listeners
+	// open; sessions are restored then. It must not block.
+	New func(g *core.Gateway) protocols.Adapter
+}
+
 // adapterOf is one row of the table of protocols.
 type adapterOf struct {
 	name string
 	make func(c *Config, g *core.Gateway) protocols.Adapter
 }
 
-// adapters is the table: a protocol that is added is a row here.
-func adapters() []adapterOf {
+// ownProtocols is the table: a protocol that Fairlead adds is a row here.
+func ownProtocols() []adapterOf {
 	return []adapterOf{
 		{"mqtt", func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) }},
 		{"mqttsn", func(c *Config, g *core.Gateway) protocols.Adapter { return mqttsn.New(c.MQTTSN, g) }},
@@ -26,12 +38,42 @@ func adapters() []adapterOf {
 	}
 }
 
-func protocolNames() []string {
+// adapters are Fairlead's own protocols and those of the embedding program.
+func (c *Config) adapters() []adapterOf {
+	all := ownProtocols()
+	for _, p := range c.Protocols {
+		all = append(all, adapterOf{p.Name, func(_ *Config, g *core.Gateway) protocols.Adapter { return p.New(g) }})
+	}
+	return all
+}
+
+func (c *Config) protocolNames() []string {
 	var names []string
-	for _, a := range adapters() {
+	for _, a := range c.adapters() {
 		names = append(names, a.name)
 	}
 	return names
+}
+
+// validateProtocols reports what is wrong with the protocols of the embedding
+// program.
+func (c *Config) validateProtocols() error {
+	var errs []error
+	fault := func(i int, why string) { errs = append(errs, fmt.Errorf("Config.Protocols[%d]: %s", i, why)) }
+	names := c.protocolNames()
+	own := len(names) - len(c.Protocols)
+	for i, p := range c.Protocols {
+		switch {
+		case p.Name == "":
+			fault(i, "has no Name; give it the one that listeners write as protocol")
+		case slices.Contains(names[:own+i], p.Name):
+			fault(i, fmt.Sprintf("%q is taken already; choose another Name", p.Name))
+		}
+		if p.New == nil {
+			fault(i, "has no New; give it the function that makes the adapter")
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // knownListener is one row of the table of listeners that have a name from the

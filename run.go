@@ -169,8 +169,12 @@ func (p *parts) openAdmin(ctx context.Context) error {
 func (p *parts) openListeners(ctx context.Context) error {
 	g := p.g
 	var speak []protocols.Adapter
-	for _, a := range adapters() {
-		speak = append(speak, a.make(&g.cfg, p.core))
+	for _, a := range g.cfg.adapters() {
+		made := a.make(&g.cfg, p.core)
+		if made == nil || made.Name() != a.name {
+			return fmt.Errorf("fairlead: protocol %q: its New must give an adapter of that Name", a.name)
+		}
+		speak = append(speak, made)
 	}
 	edge, err := protocols.NewServer(g.cfg.edge(), p.core, speak, g.log)
 	if err != nil {
