@@ -32,12 +32,12 @@ func TestAdapterOfProgram(t *testing.T) {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() { // after the clients have left
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 
 	one, two := dialLines(t, g, "lines"), dialLines(t, g, "lines")
 	one.say("hello one", "welcome one")
