@@ -1,7 +1,9 @@
 package fairlead
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 	"github.com/fairlead-iot/fairlead/internal/simnet"
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
+	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -21,22 +24,28 @@ import (
 func TestScenarios(t *testing.T) {
 	for _, version := range []packet.Version{packet.V31, packet.V311, packet.V5} {
 		t.Run("mqtt "+version.String(), func(t *testing.T) {
-			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, version) })
+			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, "mqtt", version) })
+		})
+	}
+	for _, protocol := range []string{"mqttsn"} {
+		t.Run(protocol, func(t *testing.T) {
+			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, protocol, packet.V5) })
 		})
 	}
 }
 
 // edgeStage is a gateway's core and edge on a network in memory.
 type edgeStage struct {
-	t       *testing.T
-	version packet.Version // of MQTT
-	net     *simnet.Network
-	core    *coretest.Gateway
-	stop    func()
+	t        *testing.T
+	protocol string         // of devices that do not say another
+	version  packet.Version // of MQTT
+	net      *simnet.Network
+	core     *coretest.Gateway
+	stop     func()
 }
 
-func newEdgeStage(t *testing.T, version packet.Version) *edgeStage {
-	s := &edgeStage{t: t, version: version, net: simnet.New(1)}
+func newEdgeStage(t *testing.T, protocol string, version packet.Version) *edgeStage {
+	s := &edgeStage{t: t, protocol: protocol, version: version, net: simnet.New(1)}
 	s.start(nil)
 	return s
 }
@@ -45,36 +54,59 @@ func newEdgeStage(t *testing.T, version packet.Version) *edgeStage {
 func (s *edgeStage) start(store *coretest.MemStore) {
 	s.core = coretest.Start(s.t, store, nil)
 	cfg := protocols.DefaultConfig()
-	cfg.Listeners["mqtt"] = &protocols.ListenerConfig{Protocol: "mqtt", Transport: protocols.TCP, Given: true}
-	server, err := protocols.NewServer(cfg, s.core.Gateway, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), s.core.Gateway)}, nil)
+	for _, protocol := range []string{"mqtt", "mqttsn"} {
+		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
+	}
+	cfg.Listeners["mqtt"].Transport = protocols.TCP
+	gw := s.core.Gateway
+	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(mqttsn.DefaultConfig(), gw)}, nil)
 	if err == nil {
 		err = server.Open()
 	}
-	ln, err2 := s.net.Listen("gateway:1883")
-	if err != nil || err2 != nil {
-		s.t.Fatal(err, err2)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- server.Run(ctx) }()
-	go func() { ended <- server.Serve(ln, "mqtt") }()
+	go func() { ended <- server.Serve(must(s.net.Listen("gateway:1883")), "mqtt") }()
+	go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:1884")), "mqttsn") }()
 	s.stop = sync.OnceFunc(func() {
 		s.core.Stopping()
 		if err := server.Drain(ctx, nil); err != nil {
 			s.t.Error(err)
 		}
 		cancel()
-		<-ended
-		<-ended
+		for range cap(ended) {
+			if err := <-ended; err != nil {
+				s.t.Error(err)
+			}
+		}
 		s.core.Stop()
 	})
 	s.t.Cleanup(s.stop)
 	synctest.Wait() // until it runs
 }
 
-func (s *edgeStage) Name() string { return "mqtt " + s.version.String() }
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func (s *edgeStage) Name() string {
+	if s.protocol == "mqtt" {
+		return "mqtt " + s.version.String()
+	}
+	return s.protocol
+}
 
 func (s *edgeStage) Has(what string) bool {
+	switch s.protocol {
+	case "mqttsn":
+		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic"}, what)
+	}
 	switch what {
 	case "durable", "qos1", "qos2", "will", "window", "topic", "retain", "dup":
 		return true
@@ -91,7 +123,11 @@ func (s *edgeStage) Restart() {
 	s.start(s.core.Store)
 }
 
-func (s *edgeStage) Device(name, _ string) coretest.Device {
+func (s *edgeStage) Device(name, protocol string) coretest.Device {
+	switch cmp.Or(protocol, s.protocol) {
+	case "mqttsn":
+		return newSensorDevice(s, name, "mqttsn://gateway:1884")
+	}
 	return &mqttDevice{stage: s, name: name}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // address is a parsed URL.
 type address struct {
-	scheme  string // mqtt, mqtts, ws, wss, unix, quic
+	scheme  string // mqtt, mqtts, ws, wss, unix, quic, mqttsn, mqttsns, coap, coaps
 	host    string // without port
 	port    string
 	path    string // of the socket or the WebSocket resource
@@ -36,6 +36,14 @@ func defaultPort(scheme string) string {
 		return "8084"
 	case "quic":
 		return "14567"
+	case "mqttsn":
+		return "1884"
+	case "mqttsns":
+		return "8884"
+	case "coap":
+		return "5683"
+	case "coaps":
+		return "5684"
 	}
 	return ""
 }
@@ -43,7 +51,7 @@ func defaultPort(scheme string) string {
 // parseURL reads the URLs that Dial takes.
 func parseURL(raw string) (*address, error) {
 	if !strings.Contains(raw, "://") {
-		return nil, fmt.Errorf("%q is no URL: write mqtt://HOST:PORT, mqtts://, ws://, wss://, quic:// or unix:///PATH", raw)
+		return nil, fmt.Errorf("%q is no URL: write mqtt://HOST:PORT, mqtts://, ws://, wss://, quic://, mqttsn://, mqttsns://, coap://, coaps:// or unix:///PATH", raw)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -70,7 +78,7 @@ func (a *address) check(u *url.URL) error {
 		return nil
 	}
 	if defaultPort(a.scheme) == "" {
-		return fmt.Errorf("%s: unknown scheme %q: use mqtt, mqtts, ws, wss, quic or unix", a.shown, a.scheme)
+		return fmt.Errorf("%s: unknown scheme %q: use mqtt, mqtts, ws, wss, quic, mqttsn, mqttsns, coap, coaps or unix", a.shown, a.scheme)
 	}
 	if a.host == "" {
 		return fmt.Errorf("%s: the host is missing: write %s://HOST:PORT", a.shown, a.scheme)
@@ -92,8 +100,14 @@ func (a *address) check(u *url.URL) error {
 }
 
 func (a *address) secure() bool {
-	return a.scheme == "mqtts" || a.scheme == "wss" || a.scheme == "quic"
+	return a.scheme == "mqtts" || a.scheme == "wss" || a.scheme == "quic" || a.scheme == "mqttsns" || a.scheme == "coaps"
 }
+
+// datagrams says that the protocol is one of sensors, which Dial does not speak.
+func (a *address) datagrams() bool {
+	return strings.HasPrefix(a.scheme, "mqttsn") || strings.HasPrefix(a.scheme, "coap")
+}
+
 func (a *address) websocket() bool { return a.scheme == "ws" || a.scheme == "wss" }
 
 // hostPort is what to dial.
@@ -104,6 +118,13 @@ func (a *address) hostPort() string { return net.JoinHostPort(a.host, a.port) }
 func (a *address) connect(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, error) {
 	if a.scheme == "unix" {
 		return dial(ctx, "unix", a.path)
+	}
+	if a.datagrams() { // whether somebody listens shows later, if at all
+		host := a.host
+		if strings.EqualFold(host, "localhost") {
+			host = "127.0.0.1"
+		}
+		return dial(ctx, "udp", net.JoinHostPort(host, a.port))
 	}
 	if !strings.EqualFold(a.host, "localhost") {
 		return dial(ctx, "tcp", a.hostPort())

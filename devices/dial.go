@@ -3,6 +3,7 @@ package devices
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"time"
@@ -24,6 +25,9 @@ func Dial(ctx context.Context, rawURL string, o Options) (*Client, error) {
 	a, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
+	}
+	if a.datagrams() {
+		return nil, fmt.Errorf("%s: Dial speaks MQTT; DialSensor speaks %s", a.shown, a.scheme)
 	}
 	a.credentials(&o)
 	c := newClient(a, o)

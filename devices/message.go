@@ -27,9 +27,13 @@ type Message struct {
 	Dup             bool
 	SubscriptionIDs []uint32
 
-	client   *Client
+	client   acknowledger // nil once there is nothing to acknowledge
 	packetID uint16
+	topicID  uint16 // of MQTT-SN
 }
+
+// acknowledger is the client that a message came by.
+type acknowledger interface{ ack(m *Message) error }
 
 // UserProperty is one name-value pair.
 type UserProperty struct{ Name, Value string }
@@ -38,12 +42,20 @@ type UserProperty struct{ Name, Value string }
 // to the caller; for others it does nothing. Messages are to be acknowledged in the
 // order in which they came. [MQTT-4.6.0-2] [MQTT-4.6.0-3]
 func (m *Message) Ack() error {
-	if m.client == nil || !m.client.opt.ManualAck || m.packetID == 0 {
+	if m.client == nil {
 		return nil
 	}
-	id := m.packetID
-	m.packetID = 0
-	return m.client.acknowledge(m.QoS, id)
+	c := m.client
+	m.client = nil
+	return c.ack(m)
+}
+
+// ack does what Message.Ack says.
+func (c *Client) ack(m *Message) error {
+	if !c.opt.ManualAck || m.packetID == 0 {
+		return nil
+	}
+	return c.acknowledge(m.QoS, m.packetID)
 }
 
 // publish gives the packet that carries m.

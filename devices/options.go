@@ -49,7 +49,12 @@ type Options struct {
 	// acknowledged when the caller's channel has it.
 	ManualAck bool
 
+	// Retry is the time after which a sensor's datagram is sent again that was not
+	// answered; 0: what the protocol advises.
+	Retry time.Duration
+
 	TLS     TLS
+	PSK     *PSK          // shared key of DTLS, instead of certificates; nil: none
 	Timeout time.Duration // of Dial, and of a packet's write; 0: 10 s
 	// DialContext replaces the network, for tests and simulated fleets; nil: net.Dialer.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
@@ -62,6 +67,12 @@ type TLS struct {
 	KeyFile    string
 	ServerName string // the name to expect in the certificate; "": the URL's host
 	Insecure   bool   // do not check the server's certificate
+}
+
+// PSK is a key that client and server share.
+type PSK struct {
+	Identity string
+	Key      []byte
 }
 
 // Will is the message the server publishes when the connection ends without a

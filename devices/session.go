@@ -16,6 +16,7 @@ import (
 type Session struct {
 	mu      sync.Mutex
 	user    *Client // the last that was given the session; its machine holds the state
+	sensor  *Sensor // the same for sensors, whose speaker holds it
 	pending map[uint64]*Pending
 	last    uint64        // token of pending that was given out last
 	idle    chan struct{} // closed while pending is empty
@@ -73,7 +74,7 @@ func (s *Session) finish(p *Pending, code packet.ReasonCode, err error) {
 func (s *Session) withdraw(p *Pending, why error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u := s.user; u.machine.Withdraw(&u.turn, p.token) {
+	if u := s.user; u != nil && u.machine.Withdraw(&u.turn, p.token) {
 		s.finish(p, packet.ReasonUnspecifiedError, why)
 	}
 }

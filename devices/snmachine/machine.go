@@ -57,6 +57,9 @@ func (m *Machine) Init(cfg *Config, id string) {
 	*m = Machine{cfg: cfg, id: id, asked: asked{what: nothing}}
 }
 
+// Configure gives a client that is not connected another configuration.
+func (m *Machine) Configure(cfg *Config) { m.cfg = cfg }
+
 // State tells what the client is doing.
 func (m *Machine) State() State { return m.state }
 

@@ -94,11 +94,17 @@ func portOf(from string) string {
 }
 
 // Dialer gives a DialContext function, as many clients take one, that dials from this
-// source ("" for any). It knows the networks tcp, tcp4 and tcp6.
+// source ("" for any). It knows the networks tcp and udp, also with 4 and 6.
 func (n *Network) Dialer(from string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		switch network {
 		case "tcp", "tcp4", "tcp6":
+		case "udp", "udp4", "udp6":
+			c, err := n.DialPacket(from, address)
+			if err != nil {
+				return nil, err
+			}
+			return c, nil
 		default:
 			return nil, &net.OpError{Op: "dial", Net: network, Err: net.UnknownNetworkError(network)}
 		}
