@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -43,6 +42,9 @@ type connection struct {
 	ca, cert, key  string
 	serverName     string
 	insecure       bool
+	psk            string
+	pskIdentity    string
+	pskFile        string
 	connectTimeout time.Duration
 	properties     []string
 	quiet, verbose bool
@@ -51,7 +53,7 @@ type connection struct {
 func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.Bool("help", false, "help for "+cmd.Name()) // -h is the host here
-	f.StringVarP(&c.url, "url", "L", "", "server: mqtt://, mqtts://, ws://, wss://, quic:// or unix:///PATH, user and password may stand in it (default "+defaultURL+")")
+	f.StringVarP(&c.url, "url", "L", "", "server: mqtt://, mqtts://, ws://, wss://, quic://, unix:///PATH, mqttsn://, mqttsns://, coap:// or coaps://, user and password may stand in it (default "+defaultURL+")")
 	f.StringVarP(&c.host, "host", "h", "", "server's host, instead of --url")
 	f.Uint16VarP(&c.port, "port", "p", 0, "server's port, with --host (default 1883, with TLS 8883)")
 	f.StringVarP(&c.id, "id", "i", "", "client identifier; none: the server assigns one")
@@ -74,6 +76,9 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f.StringVar(&c.key, "key", "", "own private key, PEM")
 	f.StringVar(&c.serverName, "servername", "", "name to expect in the server's certificate")
 	f.BoolVar(&c.insecure, "insecure", false, "do not check the server's certificate")
+	f.StringVar(&c.pskFile, "psk-file", "", "file whose first line is IDENTITY:KEY, the shared key of DTLS in hexadecimal")
+	f.StringVar(&c.pskIdentity, "psk-identity", "", "identity of the shared key, with --psk")
+	f.StringVar(&c.psk, "psk", "", "shared key of DTLS in hexadecimal; others on this machine may see it, so rather --psk-file")
 	f.DurationVar(&c.connectTimeout, "connect-timeout", 10*time.Second, "time for the connection to come about")
 	f.StringArrayVarP(&c.properties, "property", "D", nil, "MQTT 5 property: user=NAME=VALUE, content-type=…, response-topic=…, correlation=…, expiry=SECONDS, utf8=true; for the CONNECT or the Will with connect. or will. before it")
 	f.BoolVar(&c.quiet, "quiet", false, "say nothing but errors")
@@ -82,17 +87,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 
 // contradictions refuses what the shared flags say twice.
 func contradictions(f *pflag.FlagSet) error {
-	return errors.Join(onlyOne(f, "url", "host"), onlyOne(f, "password", "password-file"))
-}
-
-// dial connects. What is no DialError is a URL that cannot be read.
-func dial(ctx context.Context, url string, o devices.Options) (*devices.Client, error) {
-	c, err := devices.Dial(ctx, url, o)
-	var failed *devices.DialError
-	if err != nil && !errors.As(err, &failed) && ctx.Err() == nil {
-		err = usageError{err}
-	}
-	return c, err
+	return errors.Join(onlyOne(f, "url", "host"), onlyOne(f, "password", "password-file"), onlyOne(f, "psk", "psk-file"))
 }
 
 // onlyOne refuses flags that say the same in different ways.
@@ -164,6 +159,11 @@ func (c *connection) options(t *terminal) (devices.Options, error) {
 	// The session must outlive this command, or -c would mean nothing with MQTT 5.
 	if o.Resume && c.sessionExpiry == "" && o.Version == packet.V5 {
 		o.SessionExpiry = math.MaxUint32
+	}
+	if scheme := sensorScheme(c.url); scheme != "" {
+		if err := c.sensor(scheme, &o); err != nil {
+			return o, err
+		}
 	}
 	return o, c.will(&o)
 }

@@ -35,7 +35,7 @@ it waits until the server has acknowledged everything, and fails where the serve
 refuses. At QoS 0 MQTT has no answer: a refusal shows in fairlead's explain
 records only.
 
-` + exitHelp(),
+` + sensorHelp() + "\n" + exitHelp(),
 		Example: `  fairlead pub -t hello/world -m 'good morning'
   fairlead pub -L mqtts://gw.example -u alice --password-file pw -t cmd -q 1 -f image.bin
   tail -f log | fairlead pub -t log/lines -q 1 -l`,
@@ -43,7 +43,7 @@ records only.
 		RunE: func(c *cobra.Command, _ []string) error {
 			f := c.Flags()
 			o.hasMessage = f.Changed("message")
-			if err := errors.Join(onlyOne(f, "message", "file", "stdin-file", "stdin-line", "null-message"), contradictions(f)); err != nil {
+			if err := errors.Join(onlyOne(f, "message", "file", "stdin-file", "stdin-line", "null-message"), contradictions(f), sayable(f, o.url)); err != nil {
 				return err
 			}
 			return t.pub(o)
@@ -146,7 +146,7 @@ func timedOut(ctx context.Context, err error) error {
 type publisher struct {
 	*terminal
 	options *pubOptions
-	client  *devices.Client
+	client  client
 	like    devices.Message // topic, flags and properties of each message
 }
 

@@ -34,7 +34,7 @@ func (t *terminal) subCommand() *cobra.Command {
 came, --timeout is over, or a signal ends it. A message is acknowledged after it
 was printed. A connection that is lost is made anew.
 
-` + exitHelp(),
+` + sensorHelp() + "\n" + exitHelp(),
 		Example: `  fairlead sub -t 'hello/#' -v
   fairlead sub -t sensors/+/temperature -F json
   fairlead sub -t reply/1 -C 1 -W 5            one message, within five seconds
@@ -42,7 +42,7 @@ was printed. A connection that is lost is made anew.
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f := c.Flags()
-			if err := errors.Join(onlyOne(f, "retained-only", "no-retained"), contradictions(f)); err != nil {
+			if err := errors.Join(onlyOne(f, "retained-only", "no-retained"), contradictions(f), sayable(f, o.url)); err != nil {
 				return err
 			}
 			return t.sub(o)
@@ -149,7 +149,7 @@ func (s *subscriber) run(ctx context.Context) error {
 // lost tells whether another connection may help.
 func lost(err error) bool { return exitCode(err) == exitConnect }
 
-func (s *subscriber) connect(ctx context.Context) (*devices.Client, error) {
+func (s *subscriber) connect(ctx context.Context) (client, error) {
 	c, err := dial(ctx, s.address, s.dial)
 	if err == nil && s.options.verbose {
 		s.say(&s.options.connection, "connected to %s as %q", s.address, c.Accepted().ClientID)
@@ -160,11 +160,11 @@ func (s *subscriber) connect(ctx context.Context) (*devices.Client, error) {
 // subscribe asks for the filters beside the printing: the messages of a session
 // that was kept come before the server's answer, and must be taken for the answer
 // to be read.
-func (s *subscriber) subscribe(ctx context.Context, c *devices.Client) <-chan error {
+func (s *subscriber) subscribe(ctx context.Context, c client) <-chan error {
 	var subs []devices.Subscription
 	for _, filter := range s.options.topics {
 		sub := devices.Subscription{Filter: filter, QoS: s.options.qos}
-		if s.options.noRetained {
+		if s.options.noRetained && sensorScheme(s.address) == "" {
 			sub.RetainHandling = 2
 		}
 		subs = append(subs, sub)
@@ -178,7 +178,7 @@ func (s *subscriber) subscribe(ctx context.Context, c *devices.Client) <-chan er
 }
 
 // receive prints until the end. Leaving in order discards the Will.
-func (s *subscriber) receive(ctx context.Context, c *devices.Client) error {
+func (s *subscriber) receive(ctx context.Context, c client) error {
 	err := s.printAll(ctx, c)
 	if lost(err) {
 		c.Close()
@@ -195,7 +195,7 @@ func (s *subscriber) receive(ctx context.Context, c *devices.Client) error {
 // quiet is how long no retained message may come until --retained-only ends.
 const quiet = 500 * time.Millisecond
 
-func (s *subscriber) printAll(ctx context.Context, c *devices.Client) error {
+func (s *subscriber) printAll(ctx context.Context, c client) error {
 	subscribed := s.subscribe(ctx, c)
 	var silence <-chan time.Time
 	for {
