@@ -55,7 +55,7 @@ func (m *Machine) delivered(t *core.Turn, a *protocols.Actions, d *core.Delivery
 	switch d.Kind {
 	case core.DeliverMessage:
 		if !m.answered(t, a, d) {
-			m.distribute(t, *d)
+			m.distribute(t, *d, false)
 		}
 	case core.DeliverAck, core.DeliverReceived:
 		m.settled(t, a, d)
@@ -65,15 +65,16 @@ func (m *Machine) delivered(t *core.Turn, a *protocols.Actions, d *core.Delivery
 }
 
 // distribute gives a message to the observations that it is for. One that is for none is
-// kept where the session is durable: its observer may come back.
-func (m *Machine) distribute(t *core.Turn, d core.Delivery) {
+// kept where the session is durable: its observer may come back. older puts it before what
+// waits already.
+func (m *Machine) distribute(t *core.Turn, d core.Delivery, older bool) {
 	f := &flight{d: d}
 	taken := false
 	for _, any := range []bool{false, true} { // subscribed by another protocol, or long ago
 		for _, o := range m.observations {
 			if o.interest.takes(&d, any) {
 				taken = true
-				m.enqueue(t, o, f)
+				m.enqueue(t, o, f, older)
 			}
 		}
 		if taken {
@@ -103,17 +104,25 @@ func (m *Machine) park(t *core.Turn, d core.Delivery) {
 	m.parked = append(m.parked, d)
 }
 
-// unpark offers what waits to the observations that there are now.
+// unpark offers what waits to the observations that there are now. All of it is older than
+// what they were told: that went to them as well.
 func (m *Machine) unpark(t *core.Turn) {
 	waiting := m.parked
 	m.parked = nil
-	for _, d := range waiting {
-		m.distribute(t, d)
+	for _, d := range slices.Backward(waiting) {
+		m.distribute(t, d, true)
 	}
+	slices.Reverse(m.parked) // those that are still for none
 }
 
-// enqueue puts f behind what waits for o, or in its place.
-func (m *Machine) enqueue(t *core.Turn, o *observation, f *flight) {
+// enqueue puts f behind what waits for o or, if it is older, before that; or it takes its
+// place.
+func (m *Machine) enqueue(t *core.Turn, o *observation, f *flight, older bool) {
+	if o.latest && older && len(o.queue) > 0 {
+		f.left++
+		m.finish(t, f, core.Superseded)
+		return
+	}
 	if o.latest && len(o.queue) > 0 { // [Observe-4.5-4]
 		old := o.queue[0]
 		o.queue = o.queue[:0]
@@ -127,6 +136,10 @@ func (m *Machine) enqueue(t *core.Turn, o *observation, f *flight) {
 			return
 		}
 		m.backlog++
+	}
+	if older {
+		o.queue = slices.Insert(o.queue, 0, f)
+		return
 	}
 	o.queue = append(o.queue, f)
 }

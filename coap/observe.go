@@ -281,6 +281,9 @@ func (m *Machine) cancel(t *core.Turn, o *observation) {
 		m.dropInterest(in)
 		m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
 	}
+	if len(m.parked) > 0 && len(m.observations) > 0 { // another one may be for it already
+		m.unpark(t)
+	}
 }
 
 func (m *Machine) dropInterest(in *interest) {

@@ -27,6 +27,22 @@ func lastingScenes() []scene {
 			mqtt p publish t 1 after
 			a < CON 2.05 $e tok=a1 etag=* obs=* ct=42 'after'
 			a > ACK EMPTY $e`},
+		{name: "what waits for a forgotten observation goes to the new one, whose token came before the reset", script: `
+			a > CON POST 1 /mqtt/connection?c=dev&expiry=3600
+			a < ACK 2.01 1 '$token'
+			a > CON GET 2 /ps/t?c=dev&t=$token tok=a1 obs=0
+			a < ACK 2.05 2 tok=a1 obs=*
+			mqtt p publish t 1 one
+			a < CON 2.05 $a tok=a1 etag=* obs=* ct=42 'one'
+			a > CON GET 3 /ps/t?c=dev&t=$token tok=a2 obs=0
+			a < ACK 2.05 3 tok=a2 obs=*
+			mqtt p publish t 1 two
+			a > RST EMPTY $a
+			a < CON 2.05 $b tok=a2 etag=* obs=* ct=42 'one'
+			a > ACK EMPTY $b
+			a < CON 2.05 $c tok=a2 etag=* obs=* ct=42 'two'
+			a > ACK EMPTY $c
+			a nothing`},
 		{name: "an observation that was ended stays so", script: `
 			a > CON POST 1 /mqtt/connection?c=dev&expiry=3600
 			a < ACK 2.01 1 '$token'
