@@ -1,10 +1,14 @@
 package fairlead
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
 	"github.com/fairlead-iot/fairlead/devices"
 )
@@ -18,6 +22,7 @@ type sensorDevice struct {
 	session *devices.Session
 	held    []*devices.Message
 	hold    bool
+	last    *devices.Message
 }
 
 func newSensorDevice(s *edgeStage, name, url string) *sensorDevice {
@@ -37,11 +42,14 @@ const noticed = time.Second
 func (d *sensorDevice) Connect(o coretest.Connecting) string {
 	d.held, d.hold = nil, false
 	opt := devices.Options{ClientID: d.name, Resume: o.Durable, Session: d.session, KeepAlive: o.KeepAlive, ManualAck: true, DialContext: d.stage.net.Dialer("")}
-	if o.KeepAlive == 0 {
+	if o.KeepAlive == 0 || !d.sn() {
 		opt.KeepAlive = noticed
 	}
 	if o.Expiry > 0 {
 		opt.SessionExpiry = uint32(o.Expiry / time.Second)
+	}
+	if o.Durable && o.Expiry == 0 && !d.sn() {
+		opt.SessionExpiry = core.NeverExpires
 	}
 	if o.WillTopic != "" {
 		opt.Will = &devices.Will{Message: devices.Message{Topic: o.WillTopic, Payload: []byte(o.WillText)}}
@@ -68,6 +76,9 @@ func (d *sensorDevice) refused(err error) string {
 }
 
 func (d *sensorDevice) Subscribe(filter string, qos uint8) string {
+	if !d.sn() {
+		qos = 1 // or the next notification waits for the time of a round trip [Observe-4.5-1]
+	}
 	_, err := d.c.Subscribe(d.stage.t.Context(), 0, devices.Subscription{Filter: filter, QoS: qos})
 	return d.refused(err)
 }
@@ -135,7 +146,7 @@ func (d *sensorDevice) Events() (events []string) {
 				d.c = nil
 				return append(events, "closed")
 			}
-			events = append(events, coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup))
+			events = append(events, d.arrival(m)...)
 			if d.hold {
 				d.held = append(d.held, m)
 			} else {
@@ -146,4 +157,19 @@ func (d *sensorDevice) Events() (events []string) {
 		}
 	}
 	return events
+}
+
+func (d *sensorDevice) sn() bool { return strings.HasPrefix(d.url, "mqttsn") }
+
+// arrival is the event of a message. CoAP tells neither topic nor QoS, and a message that
+// several observations are for to each of them.
+func (d *sensorDevice) arrival(m *devices.Message) []string {
+	if d.sn() {
+		return []string{coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup)}
+	}
+	again := d.last != nil && d.last.Topic != m.Topic && bytes.Equal(d.last.Payload, m.Payload)
+	if d.last = m; again {
+		return nil
+	}
+	return []string{fmt.Sprintf("%q", m.Payload)}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
 	"github.com/fairlead-iot/fairlead/devices"
@@ -27,7 +28,7 @@ func TestScenarios(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, "mqtt", version) })
 		})
 	}
-	for _, protocol := range []string{"mqttsn"} {
+	for _, protocol := range []string{"mqttsn", "coap"} {
 		t.Run(protocol, func(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, protocol, packet.V5) })
 		})
@@ -54,12 +55,14 @@ func newEdgeStage(t *testing.T, protocol string, version packet.Version) *edgeSt
 func (s *edgeStage) start(store *coretest.MemStore) {
 	s.core = coretest.Start(s.t, store, nil)
 	cfg := protocols.DefaultConfig()
-	for _, protocol := range []string{"mqtt", "mqttsn"} {
+	for _, protocol := range []string{"mqtt", "mqttsn", "coap"} {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
 	}
 	cfg.Listeners["mqtt"].Transport = protocols.TCP
 	gw := s.core.Gateway
-	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(mqttsn.DefaultConfig(), gw)}, nil)
+	heartbeat := coap.DefaultConfig()
+	heartbeat.KeepAlive = noticed
+	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(mqttsn.DefaultConfig(), gw), coap.New(heartbeat, gw)}, nil)
 	if err == nil {
 		err = server.Open()
 	}
@@ -67,10 +70,11 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 3)
+	ended := make(chan error, 4)
 	go func() { ended <- server.Run(ctx) }()
 	go func() { ended <- server.Serve(must(s.net.Listen("gateway:1883")), "mqtt") }()
 	go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:1884")), "mqttsn") }()
+	go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:5683")), "coap") }()
 	s.stop = sync.OnceFunc(func() {
 		s.core.Stopping()
 		if err := server.Drain(ctx, nil); err != nil {
@@ -106,6 +110,8 @@ func (s *edgeStage) Has(what string) bool {
 	switch s.protocol {
 	case "mqttsn":
 		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic"}, what)
+	case "coap":
+		return slices.Contains([]string{"durable", "qos1", "expiry"}, what)
 	}
 	switch what {
 	case "durable", "qos1", "qos2", "will", "window", "topic", "retain", "dup":
@@ -127,6 +133,8 @@ func (s *edgeStage) Device(name, protocol string) coretest.Device {
 	switch cmp.Or(protocol, s.protocol) {
 	case "mqttsn":
 		return newSensorDevice(s, name, "mqttsn://gateway:1884")
+	case "coap":
+		return newSensorDevice(s, name, "coap://gateway:5683")
 	}
 	return &mqttDevice{stage: s, name: name}
 }

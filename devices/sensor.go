@@ -111,7 +111,7 @@ func (s *Sensor) choose(a *address) error {
 	if a.scheme == "mqttsn" || a.scheme == "mqttsns" {
 		s.speaker, err = newSNSpeaker(&s.opt, old)
 	} else {
-		err = fmt.Errorf("%s is not spoken yet", a.scheme)
+		s.speaker, err = newCoAPSpeaker(&s.opt, a, old)
 	}
 	return err
 }
@@ -308,18 +308,19 @@ func (s *Sensor) received(m *Message) {
 	s.got = append(s.got, m)
 }
 
-// answer ends the message or request of the token.
-func (s *Sensor) answer(token uint64, code packet.ReasonCode, err error) {
+// answer ends the message or request of the token; text says more of a refusal.
+func (s *Sensor) answer(token uint64, code packet.ReasonCode, text string) {
 	if p := s.session.pending[token]; p != nil {
-		if err == nil && code.Failed() {
-			err = &ReasonError{Op: fmt.Sprintf("publish to %q", p.topic), Code: code, Version: packet.V5}
+		var err error
+		if code.Failed() {
+			err = &ReasonError{Op: fmt.Sprintf("publish to %q", p.topic), Code: code, Version: packet.V5, Text: text}
 		}
 		s.session.finish(p, code, err)
 		return
 	}
 	if w := s.answers[token]; w != nil {
 		delete(s.answers, token)
-		w.codes = []packet.ReasonCode{code}
+		w.codes, w.text = []packet.ReasonCode{code}, text
 		close(w.done)
 	}
 }

@@ -99,7 +99,7 @@ func (s *Sensor) ask(ctx context.Context, op, name string, send func(token uint6
 		return packet.ReasonUnspecifiedError, fmt.Errorf("%s %q: %w", op, name, err)
 	}
 	if code := w.codes[0]; code.Failed() {
-		return code, &ReasonError{Op: fmt.Sprintf("%s %q", op, name), Code: code, Version: packet.V5}
+		return code, &ReasonError{Op: fmt.Sprintf("%s %q", op, name), Code: code, Version: packet.V5, Text: w.text}
 	}
 	return w.codes[0], nil
 }

@@ -114,7 +114,7 @@ func (e *snEvents) Done(token uint64, r snmachine.Result) {
 	if r.Code != sn.Accepted {
 		code = snReason(r.Code)
 	}
-	e.s.answer(token, code, nil)
+	e.s.answer(token, code, "")
 }
 
 func (e *snEvents) Ended(err error) {
