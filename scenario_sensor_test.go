@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -41,7 +40,7 @@ const noticed = time.Second
 
 func (d *sensorDevice) Connect(o coretest.Connecting) string {
 	d.held, d.hold = nil, false
-	opt := devices.Options{ClientID: d.name, Resume: o.Durable, Session: d.session, KeepAlive: o.KeepAlive, ManualAck: true, DialContext: d.stage.net.Dialer("")}
+	opt := devices.Options{ClientID: d.name, Resume: o.Durable, Session: d.session, KeepAlive: o.KeepAlive, ManualAck: true, Predefined: map[uint16]string{1: "plant/temperature"}, DialContext: d.stage.net.Dialer("")}
 	if o.KeepAlive == 0 || !d.sn() {
 		opt.KeepAlive = noticed
 	}
@@ -135,7 +134,7 @@ func (d *sensorDevice) Disconnect() {
 func (d *sensorDevice) Cut() {
 	d.c.Close()
 	d.c = nil
-	time.Sleep(2 * noticed) // with its tolerance
+	<-time.After(2 * noticed) // with its tolerance; the time is the bubble's
 }
 
 func (d *sensorDevice) Events() (events []string) {
@@ -165,11 +164,11 @@ func (d *sensorDevice) sn() bool { return strings.HasPrefix(d.url, "mqttsn") }
 // several observations are for to each of them.
 func (d *sensorDevice) arrival(m *devices.Message) []string {
 	if d.sn() {
-		return []string{coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup)}
+		return []string{d.stage.arrival(m)}
 	}
 	again := d.last != nil && d.last.Topic != m.Topic && bytes.Equal(d.last.Payload, m.Payload)
 	if d.last = m; again {
 		return nil
 	}
-	return []string{fmt.Sprintf("%q", m.Payload)}
+	return []string{d.stage.arrival(m)}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -28,7 +29,7 @@ func TestScenarios(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, "mqtt", version) })
 		})
 	}
-	for _, protocol := range []string{"mqttsn", "coap"} {
+	for _, protocol := range []string{"mqttsn", "coap", "mixed"} {
 		t.Run(protocol, func(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, protocol, packet.V5) })
 		})
@@ -62,7 +63,9 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 	gw := s.core.Gateway
 	heartbeat := coap.DefaultConfig()
 	heartbeat.KeepAlive = noticed
-	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(mqttsn.DefaultConfig(), gw), coap.New(heartbeat, gw)}, nil)
+	sensors := mqttsn.DefaultConfig()
+	sensors.Predefined = map[string]string{"1": "plant/temperature"}
+	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(sensors, gw), coap.New(heartbeat, gw)}, nil)
 	if err == nil {
 		err = server.Open()
 	}
@@ -112,6 +115,8 @@ func (s *edgeStage) Has(what string) bool {
 		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic"}, what)
 	case "coap":
 		return slices.Contains([]string{"durable", "qos1", "expiry"}, what)
+	case "mixed": // what all of them have; each tells messages as CoAP does
+		return slices.Contains([]string{"durable", "qos1", "via mqtt", "via mqttsn", "via coap"}, what)
 	}
 	switch what {
 	case "durable", "qos1", "qos2", "will", "window", "topic", "retain", "dup":
@@ -122,6 +127,14 @@ func (s *edgeStage) Has(what string) bool {
 		return s.version == packet.V5
 	}
 	return false
+}
+
+// arrival is the event of a message, in the words that the stage has.
+func (s *edgeStage) arrival(m *devices.Message) string {
+	if s.Has("topic") {
+		return coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup)
+	}
+	return strconv.Quote(string(m.Payload))
 }
 
 func (s *edgeStage) Restart() {
@@ -167,7 +180,7 @@ func (d *mqttDevice) Connect(o coretest.Connecting) string {
 		return "refused"
 	}
 	d.c, d.old = c, c.Session()
-	if c.Accepted().SessionPresent {
+	if c.Accepted().SessionPresent && d.stage.protocol == "mqtt" {
 		return "resumed"
 	}
 	return "new"
@@ -232,7 +245,7 @@ func (d *mqttDevice) Events() (events []string) {
 				d.c = nil
 				return append(events, "closed")
 			}
-			events = append(events, coretest.Arrival(m.Topic, string(m.Payload), m.QoS, m.Retain, m.Dup))
+			events = append(events, d.stage.arrival(m))
 			if d.hold {
 				d.held = append(d.held, m)
 			} else if err := m.Ack(); err != nil {

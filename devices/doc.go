@@ -9,6 +9,10 @@
 // reads and one that writes; both end with the connection, and [Client.Done] and
 // [Client.Err] say when and why.
 //
+// [DialSensor] does the same for MQTT-SN and CoAP: a [Sensor] is made of
+// [github.com/fairlead-iot/fairlead/devices/snmachine] or
+// [github.com/fairlead-iot/fairlead/devices/coapmachine], and sends again what gets lost.
+//
 // # Who owns the state
 //
 // A [Client] is one connection. What outlives a connection (messages that wait for

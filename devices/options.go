@@ -53,6 +53,9 @@ type Options struct {
 	// answered; 0: what the protocol advises.
 	Retry time.Duration
 
+	// Predefined are the topic ids of MQTT-SN that gateway and client know beforehand.
+	Predefined map[uint16]string
+
 	TLS     TLS
 	PSK     *PSK          // shared key of DTLS, instead of certificates; nil: none
 	Timeout time.Duration // of Dial, and of a packet's write; 0: 10 s

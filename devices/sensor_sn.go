@@ -25,7 +25,7 @@ func newSNSpeaker(o *Options, old speaker) (*snSpeaker, error) {
 	if err := snOptions(o); err != nil {
 		return nil, err
 	}
-	cfg := &snmachine.Config{Clean: !o.Resume, KeepAlive: o.keepAliveSeconds(), Retry: o.Retry, ManualAck: true}
+	cfg := &snmachine.Config{Clean: !o.Resume, KeepAlive: o.keepAliveSeconds(), Retry: o.Retry, Predefined: o.Predefined, ManualAck: true}
 	p, ok := old.(*snSpeaker)
 	if !ok {
 		p = &snSpeaker{}

@@ -112,22 +112,25 @@ func RunScenarios(t *testing.T, open func(*testing.T) Stage) {
 	if err != nil || len(names) == 0 {
 		t.Fatal("no scenarios: ", err)
 	}
-	played := 0
+	var played, not []string
 	for _, name := range names {
 		s := loadScenario(t, name)
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				stage := open(t)
 				if lacks := s.lacks(stage); lacks != "" {
-					t.Logf("%s has no %s", stage.Name(), lacks)
+					not = append(not, fmt.Sprintf("%s (no %s)", s.name, lacks))
 					return
 				}
-				played++
+				played = append(played, s.name)
 				s.play(t, stage)
 			})
 		})
 	}
-	t.Logf("%d of %d scenarios played", played, len(names))
+	t.Logf("%d of %d scenarios played: %s", len(played), len(names), strings.Join(played, ", "))
+	if len(not) > 0 {
+		t.Logf("not played: %s", strings.Join(not, ", "))
+	}
 }
 
 // lacks names what the stage has not, of what the scenario needs.
@@ -142,7 +145,7 @@ func (s *scenario) lacks(stage Stage) string {
 
 // play runs the story and compares its trace line by line.
 func (s *scenario) play(t *testing.T, stage Stage) {
-	p := &telling{stage: stage, devices: map[string]Device{}}
+	p := &telling{stage: stage, devices: map[string]Device{}, all: map[string]Device{}}
 	for _, step := range s.steps {
 		got := byDevice(append(p.do(t, step), p.settle()...))
 		want := byDevice(p.spoken(step.want))
@@ -155,7 +158,8 @@ func (s *scenario) play(t *testing.T, stage Stage) {
 // telling is a scenario under way.
 type telling struct {
 	stage   Stage
-	devices map[string]Device
+	devices map[string]Device // as they are now
+	all     map[string]Device // by name and protocol
 }
 
 // byDevice sorts a trace by device; what one device tells keeps its order.
@@ -221,9 +225,7 @@ func (p *telling) do(t *testing.T, s step) []string {
 		return nil
 	}
 	if s.verb == "connect" {
-		if _, known := p.devices[s.device]; !known || s.via != "" {
-			p.devices[s.device] = p.stage.Device(s.device, s.via)
-		}
+		p.take(s.device, s.via)
 	}
 	d, known := p.devices[s.device]
 	if !known {
@@ -233,6 +235,19 @@ func (p *telling) do(t *testing.T, s step) []string {
 		return []string{s.device + ": " + said}
 	}
 	return nil
+}
+
+// take finds the device by which a client connects: the one it has, or that of another
+// protocol, which remembers what it knew when it was last used.
+func (p *telling) take(name, via string) {
+	if _, known := p.devices[name]; known && via == "" {
+		return
+	}
+	key := name + " via " + via
+	if p.all[key] == nil {
+		p.all[key] = p.stage.Device(name, via)
+	}
+	p.devices[name] = p.all[key]
 }
 
 func act(d Device, s step) string {

@@ -1,6 +1,7 @@
 package coretest
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ func (s *coreStage) Has(what string) bool {
 	case "durable", "qos1", "qos2", "will", "expiry", "retain", "dup", "resumed", "sleep", "window", "topic":
 		return true
 	}
-	return false
+	return strings.HasPrefix(what, "via ") // all the same to it
 }
 
 func (s *coreStage) Device(name, _ string) Device {
