@@ -34,12 +34,10 @@ type Sensor struct {
 	out     [][]byte   // datagrams that wait for the writer
 	got     []*Message // what came with the last datagram
 	answers map[uint64]*answer
-	asks    uint64
 	dozed   chan struct{} // closed when the gateway knows that it sleeps
 	err     error
 	ended   bool
 	leaving bool
-	refused bool // nothing listens there
 }
 
 // speaker is a machine that speaks the protocol for one client. It is called with the
