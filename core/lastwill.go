@@ -1,5 +1,7 @@
 package core
 
+import "strings"
+
 // In MQTT a Will belongs to a connection. Elsewhere (MQTT-SN) it belongs to the session:
 // it may be changed while the connection lasts, and a connection that brings none goes on
 // with the one that the session kept, whether or not it was published meanwhile.
@@ -16,7 +18,8 @@ func (m *rare) beginWill(r *ConnectRequest) {
 	}
 }
 
-// Will gives the Will that l's connection has at present, nil for none. It is immutable.
+// Will gives the Will that l's connection has at present, with the topic as the client
+// sees it; nil for none. It is immutable.
 func (g *Gateway) Will(l Link) *Will {
 	s := l.Session
 	s.mu.Lock()
@@ -24,7 +27,13 @@ func (g *Gateway) Will(l Link) *Will {
 	if !l.live() || s.more == nil {
 		return nil
 	}
-	return s.more.will
+	if s.more.will == nil || s.mount == 0 {
+		return s.more.will
+	}
+	who := s.placer()
+	seen := *s.more.will
+	seen.Topic = strings.Replace(seen.Topic, g.mounts.prefix(&who), "", 1)
+	return &seen
 }
 
 // SetWill replaces the Will of l's connection, which lasts with the session; nil deletes
@@ -33,12 +42,15 @@ func (g *Gateway) Will(l Link) *Will {
 func (g *Gateway) SetWill(t *Turn, l Link, w *Will) (r Reason, pending bool) {
 	s := l.Session
 	if w != nil {
+		who := s.placer()
+		placed, name, err := g.placeWill(&who, w)
 		switch {
-		case g.beyondLimits(w.Topic):
-			return TopicNameInvalid, false
-		case !g.authorize(t, s, l.Epoch, ActionPublish, w.Topic):
+		case err != nil:
+			return err.Reason, false
+		case !g.authorize(t, s, l.Epoch, ActionPublish, name):
 			return NotAuthorized, false
 		}
+		w = placed
 	}
 	s.mu.Lock()
 	if !l.live() {

@@ -38,7 +38,7 @@ func (g *Gateway) asked(s *Session, text string) (string, Reason) {
 		return text, Success
 	}
 	who := s.placer()
-	p, reason, _ := g.placeFilter(&who, topic.Subscription{Filter: filter})
+	p, reason, _ := g.placeFilter(&who, topic.Subscription{Raw: text, Filter: filter})
 	return string(p.Filter), reason
 }
 

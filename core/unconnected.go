@@ -6,25 +6,43 @@ package core
 func (g *Gateway) PublishUnconnected(t *Turn, id *Identity, p *Publish) Reason {
 	t.Count(MessagesReceived, 1)
 	t.Count(MessagesQoS0, 1)
-	r := Success
-	switch {
-	case g.stopping.Load():
-		r = ServerShuttingDown
-	case g.beyondLimits(p.Topic):
-		r = TopicNameInvalid
-	case !g.chain.decide(id, ActionPublish, p.Topic):
-		r = NotAuthorized
-	case p.Retain && len(p.Payload) > 0 && !g.retained.fits(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)):
-		r = RetainedLimit
+	who := placer{id: id.ClientID, user: id.Username}
+	name, w := p.Topic, way{}
+	if err := g.mounts.check(id.Listener, &who); err != nil {
+		w.reason = err.Reason
+	} else {
+		name, w = g.placeName(&who, p.Topic)
+	}
+	r := g.mayPublishUnconnected(id, p, name, &w)
+	if r == Success {
+		m := newMessage(p.Payload)
+		m.Topic, m.Retain, m.Publisher, m.Username = name, p.Retain, id.ClientID, id.Username
+		m.ID, m.Published, m.Properties = g.newMessageID(), t.now, p.Properties
+		if w.delay == 0 {
+			g.dispatch(t, m)
+			return Success
+		}
+		r, _ = g.delayAs(t, id, m, w.delay)
 	}
 	if r != Success {
 		t.Count(MessagesRefused, 1)
 		g.Refuse(t, Refusal{Reason: r, Listener: id.Listener, Peer: id.Peer.String(), ClientID: id.ClientID, Detail: "publish to " + p.Topic + " without a connection"})
-		return r
 	}
-	m := newMessage(p.Payload)
-	m.Topic, m.Retain, m.Publisher, m.Username = p.Topic, p.Retain, id.ClientID, id.Username
-	m.ID, m.Published, m.Properties = g.newMessageID(), t.now, p.Properties
-	g.dispatch(t, m)
+	return r
+}
+
+func (g *Gateway) mayPublishUnconnected(id *Identity, p *Publish, name string, w *way) Reason {
+	switch {
+	case g.stopping.Load():
+		return ServerShuttingDown
+	case w.reason != Success:
+		return w.reason
+	case g.beyondLimits(name):
+		return TopicNameInvalid
+	case !g.chain.decide(id, ActionPublish, name):
+		return NotAuthorized
+	case p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.retained.fits(name, retainedSize(name, p.Payload, p.Properties)):
+		return RetainedLimit
+	}
 	return Success
 }
