@@ -131,8 +131,8 @@ func (g *Gateway) authorize(t *Turn, s *Session, epoch uint64, act Action, topic
 	if e.session == s && e.epoch == epoch && e.action == act && e.topic == topic {
 		return e.allowed
 	}
-	id := g.identity(s)
-	ok := g.chain.decide(&id, act, topic)
+	id, permitted := g.identityFor(s, act, topic)
+	ok := permitted || g.chain.decide(&id, act, topic)
 	*e = decision{session: s, epoch: epoch, topic: topic, action: act, allowed: ok}
 	return ok
 }
@@ -142,6 +142,14 @@ func (g *Gateway) identity(s *Session) Identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return g.identityLocked(s)
+}
+
+// identityFor is identity, and whether one of the session's proxy subscriptions permits
+// act, whatever the rules say.
+func (g *Gateway) identityFor(s *Session, act Action, topic string) (id Identity, permitted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.identityLocked(s), act == ActionDeliver && s.permits(topic)
 }
 
 func (g *Gateway) identityLocked(s *Session) Identity {

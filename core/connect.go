@@ -141,6 +141,14 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	if err := g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)); err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
+	if len(g.sources) > 0 && !r.Awakes {
+		return g.lookUp(t, r, res, user, grant)
+	}
+	return g.enterFound(t, r, res, user, grant)
+}
+
+// enterFound gives the client its session once its subscriptions are known.
+func (g *Gateway) enterFound(t *Turn, r *ConnectRequest, res *ConnectResult, user string, grant *Grant) (*ConnectResult, bool) {
 	if g.peers != nil {
 		g.own(r, res, user, grant)
 		return nil, true
@@ -175,7 +183,7 @@ func (g *Gateway) enterOwned(t *Turn, r *ConnectRequest, res *ConnectResult, use
 	if g.checkBan(t, res.ClientID, user, peerAddr(r.Conn)) != nil {
 		t.closeLater(r.Conn, Banned)
 	}
-	proxies, more := g.subscribeProxies(t, res.Link, r.Listener)
+	proxies, more := g.subscribeProxies(t, res.Link, r)
 	if ops = append(ops, more...); len(ops) == 0 {
 		g.entered(t, r, res, proxies)
 		return res, false
@@ -212,8 +220,11 @@ func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult, proxie
 		r.auth.enter(r, res)
 	}
 	t.Count(Connects, 1)
-	g.event(t, EventConnected, res.Link.Session, nil)
+	if e := g.note(t, EventConnected, res.Link.Session, nil); e != nil {
+		e.Peer = peerAddr(r.Conn)
+	}
 	if proxies != nil {
+		proxies.tellSubscribed(t)
 		proxies.startRetained(t)
 	}
 }
@@ -321,6 +332,7 @@ func (g *Gateway) discard(t *Turn, s *Session) {
 // begin attaches r to a new session, before anyone can find it.
 func (g *Gateway) begin(t *Turn, s *Session, r *ConnectRequest, res *ConnectResult, grant *Grant) (ops []Op) {
 	t.Count(SessionsCreated, 1)
+	g.event(t, EventSessionCreated, s, nil)
 	g.subs.enter(g.routes, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,9 @@ func (g *Gateway) Disconnect(t *Turn, l Link, r Reason, expiry *uint32) {
 		s.mu.Unlock()
 		return // taken over: the new connection has the session
 	}
-	g.event(t, EventDisconnected, s, nil)
+	if e := g.note(t, EventDisconnected, s, nil); e != nil {
+		e.Peer, e.Reason = peerAddr(s.conn), r
+	}
 	g.noteEnd(t, s.id, s.conn, r)
 	if expiry != nil && s.expiry != 0 {
 		s.expiry = g.expiry(*expiry)
@@ -161,6 +163,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	s.mu.Unlock()
 
 	t.Count(SessionsEnded, 1)
+	g.event(t, EventSessionEnded, s, nil)
 	g.dropMany(t, s.id, SessionEnded, uint64(left))
 	if !replaced {
 		g.clients.swap(s.id, s, nil)

@@ -24,6 +24,9 @@ type Options struct {
 	// means never. It is asked when no Authenticator answered.
 	Anonymous func(c *Credentials) bool
 	Sinks     []Sink
+	// Subscriptions are asked at each connect, in order.
+	Subscriptions []SubscriptionSource
+	Retained      RetainedOwner // nil: core keeps all retained messages
 	// Mounts are the mount points of listeners, by their names; ValidateMount says
 	// what they may be.
 	Mounts  map[string]string
@@ -48,23 +51,25 @@ type Gateway struct {
 	seed   maphash.Seed
 	ranks  ranks
 
-	routes   *route.Table
-	subs     subscriptions // changed inside routes.Update only
-	clients  directory
-	origins  originTable
-	retained retainedStore
-	delayed  delayedMessages
-	rewrites []rewrite // the last rule first
-	mounts   mounts
-	proxies  []proxyRule
-	proxied  bool // there are proxy subscriptions: by the configuration, or restored ones
-	timers   timerQueue
-	bans     bans
-	flaps    flapping
-	done     completer
-	fans     fans
-	fanCount atomic.Int32
-	complain complaints
+	routes    *route.Table
+	subs      subscriptions // changed inside routes.Update only
+	clients   directory
+	origins   originTable
+	retained  retainedStore
+	delayed   delayedMessages
+	rewrites  []rewrite // the last rule first
+	mounts    mounts
+	proxies   []proxyRule
+	sources   []SubscriptionSource
+	elsewhere RetainedOwner
+	proxied   atomic.Bool // there may be proxy subscriptions: by configuration or sources, or restored ones
+	timers    timerQueue
+	bans      bans
+	flaps     flapping
+	done      completer
+	fans      fans
+	fanCount  atomic.Int32
+	complain  complaints
 
 	nextMessage atomic.Uint64
 	nextRecord  atomic.Uint64
@@ -101,7 +106,8 @@ func New(o Options) *Gateway {
 	g.delayed.init(&g.cfg)
 	g.mounts.init(o.Mounts)
 	g.proxies = compileProxies(o.Config.Subscriptions)
-	g.proxied = len(g.proxies) > 0
+	g.sources, g.elsewhere = o.Subscriptions, o.Retained
+	g.proxied.Store(len(g.proxies)+len(g.sources) > 0)
 	g.rewrites = compileRewrites(o.Config.Rewrite)
 	g.timers.init()
 	g.bans.init(o.Config.Bans)

@@ -87,49 +87,116 @@ func (r *proxyRule) fits(who *Session, listener string) bool {
 		(r.username == nil || r.username.MatchString(who.user))
 }
 
+// proxied is one proxy subscription that a session has.
+type proxied struct {
+	raw       string // as the table has it, prefixes included
+	filter    string // prefixes stripped
+	origin    string // the source, "" for the configuration
+	permitted bool   // whatever the rules say
+}
+
+// permits says that a proxy subscription of the session allows deliveries of name. With
+// the session's lock held.
+func (s *Session) permits(name string) bool {
+	return s.more != nil && slices.ContainsFunc(s.more.proxies, func(p proxied) bool {
+		return p.permitted && topic.Match(p.filter, name)
+	})
+}
+
+// permitted says that the request's filter of index needs no rule.
+func (w *subscribing) permitted(index int) bool { return w.proxy && w.from[index].permitted }
+
 // subscribeProxies gives the client that l has just connected its proxy subscriptions,
 // and takes back those that it has no more. ops is what the store must keep; w, unless
 // nil, is to go on once it has.
-func (g *Gateway) subscribeProxies(t *Turn, l Link, listener string) (w *subscribing, ops []Op) {
+func (g *Gateway) subscribeProxies(t *Turn, l Link, r *ConnectRequest) (w *subscribing, ops []Op) {
 	s := l.Session
 	had := s.proxies()
-	if len(g.proxies) == 0 && len(had) == 0 {
+	if len(g.proxies) == 0 && len(had) == 0 && len(r.sourced) == 0 {
 		return nil, nil
 	}
-	w = &subscribing{g: g, link: l, r: &SubscribeRequest{}, proxy: true}
+	w = g.proxying(l)
 	for i := range g.proxies {
-		w.want(t, &g.proxies[i], listener)
+		if p := &g.proxies[i]; p.fits(s, r.Listener) {
+			w.want(t, "", &ProxyRequest{FilterRequest: FilterRequest{Filter: p.Filter, SubscribeOptions: SubscribeOptions{
+				QoS: p.QoS, NoLocal: p.NoLocal, RetainAsPublished: p.RetainAsPublished, RetainHandling: p.RetainHandling}}})
+		}
 	}
+	for i := range r.sourced {
+		for j := range r.sourced[i].found {
+			w.want(t, r.sourced[i].origin, &r.sourced[i].found[j])
+		}
+	}
+	if !w.subscribe(t) {
+		return nil, nil // taken over meanwhile
+	}
+	stale := slices.DeleteFunc(had, func(p proxied) bool { return w.has(p.raw) || r.unanswered(p.origin) })
+	return w, append(w.ops(), w.settleProxies(t, stale)...)
+}
+
+// proxying begins a change of the proxy subscriptions of l's session.
+func (g *Gateway) proxying(l Link) *subscribing {
+	return &subscribing{g: g, link: l, r: &SubscribeRequest{}, proxy: true}
+}
+
+// want adds what origin asks for.
+func (w *subscribing) want(t *Turn, origin string, p *ProxyRequest) {
+	s := w.link.Session
+	f := p.FilterRequest
+	var ok bool
+	if f.Filter, ok = topic.Expand(p.Filter, s.id, s.user); !ok {
+		t.Count(Subscribes, 1)
+		w.refuse(t, TopicFilterInvalid, p.Filter+": the client id or user name is empty or holds / + #")
+		return
+	}
+	w.r.Filters = append(w.r.Filters, f)
+	w.from = append(w.from, proxied{origin: origin, permitted: p.Permitted})
+}
+
+// subscribe checks what is wanted, puts it into the table and notes it. false: the
+// session ended meanwhile.
+func (w *subscribing) subscribe(t *Turn) (alive bool) {
 	for i := range w.r.Filters {
 		t.Count(Subscribes, 1)
 		if _, reason, detail := w.check(t, i); reason != Success {
 			w.refuse(t, reason, w.r.Filters[i].Filter+detail)
 		}
 	}
+	w.noteProxies() // before a message can come that needs them
 	if !w.add(t) {
-		return nil, nil // taken over meanwhile
+		return false
 	}
 	w.refuseLate(t)
-	if len(w.accept) > 0 {
-		g.event(t, EventSubscribed, s, nil)
-	}
-	return w, append(w.ops(), w.settleProxies(had)...)
+	return true
 }
 
-// want adds the rule's filter, if it is for this client.
-func (w *subscribing) want(t *Turn, p *proxyRule, listener string) {
+// has says that raw is among what the table took.
+func (w *subscribing) has(raw string) bool {
+	return slices.ContainsFunc(w.accept, func(a accepted) bool { return a.parsed.Raw == raw })
+}
+
+// noteProxies notes what was accepted among the session's proxy subscriptions; the
+// latest word about one counts.
+func (w *subscribing) noteProxies() {
 	s := w.link.Session
-	if !p.fits(s, listener) {
+	if len(w.accept) == 0 {
 		return
 	}
-	filter, ok := topic.Expand(p.Filter, s.id, s.user)
-	if !ok {
-		t.Count(Subscribes, 1)
-		w.refuse(t, TopicFilterInvalid, p.Filter+": the client id or user name is empty or holds / + #")
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.rarely()
+	list := slices.Clone(m.proxies)
+	for i := range w.accept {
+		a := &w.accept[i]
+		p := w.from[a.index]
+		p.raw, p.filter = a.parsed.Raw, string(a.parsed.Filter)
+		if at := slices.IndexFunc(list, func(o proxied) bool { return o.raw == p.raw }); at >= 0 {
+			list[at] = p
+		} else {
+			list = append(list, p)
+		}
 	}
-	w.r.Filters = append(w.r.Filters, FilterRequest{Filter: filter, SubscribeOptions: SubscribeOptions{
-		QoS: p.QoS, NoLocal: p.NoLocal, RetainAsPublished: p.RetainAsPublished, RetainHandling: p.RetainHandling}})
+	m.proxies = list
 }
 
 func (w *subscribing) refuse(t *Turn, r Reason, detail string) {
@@ -137,26 +204,22 @@ func (w *subscribing) refuse(t *Turn, r Reason, detail string) {
 	w.g.Refuse(t, Refusal{Reason: r, ClientID: w.link.Session.id, Detail: "proxy subscribe " + detail})
 }
 
-// settleProxies notes what the session has now, and ends what it had before.
-func (w *subscribing) settleProxies(had []string) (ops []Op) {
-	s, has := w.link.Session, []string(nil)
-	for i := range w.accept {
-		if raw := w.accept[i].parsed.Raw; !slices.Contains(has, raw) {
-			has = append(has, raw)
-		}
-	}
-	s.mu.Lock()
-	durable := s.durable
-	s.rarely().proxies = has
-	s.mu.Unlock()
-	for _, raw := range had {
-		p, err := topic.ParseSubscription(raw, unlimited())
-		if err != nil || slices.Contains(has, raw) {
+// settleProxies ends the stale ones.
+func (w *subscribing) settleProxies(t *Turn, stale []proxied) (ops []Op) {
+	s := w.link.Session
+	for _, old := range stale {
+		s.forgetProxy(old.raw)
+		p, err := topic.ParseSubscription(old.raw, unlimited())
+		if err != nil {
 			continue
 		}
-		w.g.routes.Update(func(tx *route.Tx) { w.g.subs.unsubscribe(tx, s, &p, true, w.g.peers) })
-		if durable {
-			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: raw, Proxy: true})
+		found := false
+		w.g.routes.Update(func(tx *route.Tx) { found = w.g.subs.unsubscribe(tx, s, &p, true, w.g.peers) })
+		if found {
+			w.g.tellUnsubscribed(t, s, &p, true)
+		}
+		if s.isDurable() {
+			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: old.raw, Proxy: true})
 		}
 	}
 	return ops
@@ -165,14 +228,14 @@ func (w *subscribing) settleProxies(had []string) (ops []Op) {
 // unlimited is for filters that were accepted once.
 func unlimited() topic.Limits { return topic.Limits{Levels: 1 << 16, Length: 1 << 16} }
 
-// proxies are the filters of the session's proxy subscriptions.
-func (s *Session) proxies() []string {
+// proxies are the session's proxy subscriptions; the caller's to change.
+func (s *Session) proxies() []proxied {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.more == nil {
 		return nil
 	}
-	return s.more.proxies
+	return slices.Clone(s.more.proxies)
 }
 
 // forgetProxy notes that the client has ended one of them itself.
@@ -180,7 +243,7 @@ func (s *Session) forgetProxy(raw string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.more != nil {
-		s.more.proxies = slices.DeleteFunc(slices.Clone(s.more.proxies), func(p string) bool { return p == raw })
+		s.more.proxies = slices.DeleteFunc(slices.Clone(s.more.proxies), func(p proxied) bool { return p.raw == raw })
 	}
 }
 
@@ -223,7 +286,8 @@ type SubscriptionInfo struct {
 	NoLocal           bool
 	RetainAsPublished bool
 	SubID             uint32 // 0 for none
-	Proxy             bool   // the configuration subscribed it
+	Proxy             bool   // the client did not ask for it
+	Origin            string // the source of a proxy subscription, "" for the configuration
 }
 
 // Subscriptions gives at most max subscriptions of a client; ok is false when it has no
@@ -249,6 +313,13 @@ func (g *Gateway) Subscriptions(clientID string, max int) (list []SubscriptionIn
 			}
 			at, more = n, n != 0
 		})
+	}
+	for _, p := range s.proxies() {
+		for i := range list {
+			if list[i].Proxy && list[i].Filter == p.raw {
+				list[i].Origin = p.origin
+			}
+		}
 	}
 	return list, true
 }

@@ -127,7 +127,7 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
 	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
 		return NotAuthorized
 	}
-	if p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.retained.fits(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
+	if p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.fitsRetained(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
 		return RetainedLimit
 	}
 	return Success

@@ -190,7 +190,9 @@ func (g *Gateway) acknowledged(t *Turn, s *Session, c *cell, seq uint64, r Reaso
 		g.drop(t, c.msg, s.id, r)
 	} else {
 		t.Count(Delivered, 1)
-		g.event(t, EventAcked, s, c.msg)
+		if c.msg != nil { // else PUBREC told of it
+			g.event(t, EventAcked, s, c.msg)
+		}
 	}
 	g.finish(t, s, c, seq)
 }

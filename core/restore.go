@@ -104,9 +104,9 @@ func (l *restoring) Subscription(clientID string, r SubscriptionRecord) error {
 	req := FilterRequest{Filter: r.Filter, SubscribeOptions: r.SubscribeOptions}
 	a := accepted{request: &req, parsed: p, qos: r.QoS, durable: true, proxy: r.Proxy}
 	if r.Proxy {
-		l.g.proxied = true
+		l.g.proxied.Store(true)
 		more := s.rarely()
-		more.proxies = append(more.proxies, r.Filter)
+		more.proxies = append(more.proxies, proxied{raw: r.Filter, filter: string(p.Filter), origin: r.Origin, permitted: r.Permitted})
 	}
 	l.g.routes.Update(func(tx *route.Tx) { l.g.subs.subscribe(tx, s, &a, r.SubID, l.g) })
 	if a.refused == ExclusiveTaken {
@@ -120,7 +120,7 @@ func (l *restoring) Retained(m *Message) error {
 	if name, ok := documentName(m); ok {
 		return l.g.restoreDocument(name, m.Payload)
 	}
-	if !l.g.retained.lapsed(m, l.now) {
+	if !l.g.retained.lapsed(m, l.now) && !l.g.retainsElsewhere(m.Topic) {
 		l.g.retained.put(m)
 	}
 	return nil

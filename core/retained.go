@@ -88,6 +88,9 @@ func (r *retainedStore) scan(filter string, cur *route.Cursor, max int, dst []*M
 
 // retain keeps m as the retained message of its topic. [MQTT-3.3.1-5]
 func (g *Gateway) retain(t *Turn, m *Message) {
+	if g.retainsElsewhere(m.Topic) {
+		return
+	}
 	changed, fits := g.retained.offer(m)
 	if !fits { // a Will, or others took the room since mayPublish looked
 		t.counters.reason(RetainedLimit)
@@ -107,6 +110,11 @@ func (g *Gateway) retain(t *Turn, m *Message) {
 	}
 }
 
+// retainsElsewhere says that the retained message of name is not core's to keep.
+func (g *Gateway) retainsElsewhere(name string) bool {
+	return g.elsewhere != nil && g.elsewhere.OwnsRetained(name)
+}
+
 // retainedSlice and retainedSliceBytes are how much is fed of retained messages at
 // once, and below how much that waits feeding goes on.
 const (
@@ -123,11 +131,7 @@ func (w *subscribing) startRetained(t *Turn) {
 	var cursors []retainedCursor
 	for i := range w.accept {
 		a := &w.accept[i]
-		if a.parsed.Shared() { // [MQTT 4.8.2]: none for shared subscriptions
-			continue
-		}
-		switch h := a.request.RetainHandling; {
-		case h == 2, h == 1 && !a.fresh: // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+		if !a.wantsRetained() {
 			continue
 		}
 		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | g.mountFlags(s, string(a.parsed.Filter)) | subRetainAsPublished | subPaced, checked: uint32(a.version)}
@@ -147,6 +151,15 @@ func (w *subscribing) startRetained(t *Turn) {
 	}
 	s.mu.Unlock()
 	g.feedRetained(t, s)
+}
+
+// wantsRetained says whether retained messages are to be sent.
+func (a *accepted) wantsRetained() bool {
+	if a.parsed.Shared() { // [MQTT 4.8.2]: none for shared subscriptions
+		return false
+	}
+	h := a.request.RetainHandling // [MQTT-3.3.1-10] [MQTT-3.3.1-11]
+	return h == 0 || h == 1 && a.fresh
 }
 
 // feedSlices is how many slices are looked through before others are served: many
@@ -188,11 +201,7 @@ func (s *Session) hungry() bool { return s.more != nil && s.more.replays.any() }
 func (s *Session) nextCursor() (retainedCursor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.feeding || s.away() || !s.hungry() {
-		return retainedCursor{}, false
-	}
-	if s.waiting() >= retainedSlice || s.ring != nil && s.ring.bytes >= retainedSliceBytes ||
-		s.box != nil && (s.box.len() >= retainedSlice || s.box.bytes >= retainedSliceBytes) {
+	if s.feeding || !s.hungry() || !s.hasRoom() {
 		return retainedCursor{}, false
 	}
 	s.feeding = true

@@ -15,6 +15,12 @@ func (r *retainedStore) fits(topic string, size int) bool {
 	return r.fitsLocked(topic, size)
 }
 
+// fitsRetained says whether the message of p may be retained for name, and does not ask
+// where others keep it.
+func (g *Gateway) fitsRetained(name string, size int) bool {
+	return g.retainsElsewhere(name) || g.retained.fits(name, size)
+}
+
 func (r *retainedStore) fitsLocked(topic string, size int) bool {
 	old := 0
 	if i, known := r.index.Get(topic); known {

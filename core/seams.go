@@ -92,6 +92,7 @@ type ConnectRequest struct {
 	Awakes, AnyAddress bool
 
 	auth      *Authentication // the exchange that let the client in, nil without a method
+	sourced   []sourced       // what the sources of subscriptions answered
 	abandoned atomic.Bool     // see Abandon
 }
 
@@ -380,7 +381,11 @@ type SubscriptionRecord struct {
 	Filter string // prefixes included, mount point and rewrites applied
 	SubscribeOptions
 	SubID uint32
-	Proxy bool // the configuration subscribed it, not the client
+	Proxy bool // the client did not ask for it
+	// Of proxy subscriptions: the SubscriptionSource, "" for the configuration, and
+	// its word that access rules need not be asked.
+	Origin    string
+	Permitted bool
 }
 
 // DelayedRecord is a message that waits for its time, and the rights with which it
@@ -472,8 +477,10 @@ const (
 	EventDropped
 	EventConnected
 	EventDisconnected
-	EventSubscribed
-	EventUnsubscribed
+	EventSubscribed     // one for each filter, once it holds
+	EventUnsubscribed   // one for each filter
+	EventSessionCreated // a session begins
+	EventSessionEnded   // a session is over
 )
 
 // Event is one thing that happened. Which fields are set depends on Kind.
@@ -483,10 +490,52 @@ type Event struct {
 	ClientID string
 	Username string
 	Protocol string
-	Topic    string // or Topic Filter
-	QoS      uint8
+	Peer     netip.Addr // of EventConnected and EventDisconnected
+	Topic    string     // or the Topic Filter, prefixes stripped
+	QoS      uint8      // of the message, as it was sent, or granted
 	Reason   Reason
 	Msg      *Message
+
+	// Of EventSubscribed and EventUnsubscribed:
+	Filter string // as the session has it, prefixes included: for Gateway.Offer
+	Fresh  bool   // the session had no such subscription before
+	Proxy  bool   // the client did not ask for it
+	// Retained says that retained messages are asked for: not by shared
+	// subscriptions, and as Retain Handling has it. [MQTT-3.3.1-9..11]
+	Retained bool
+	// Before tells messages that others have kept from those that come by the
+	// subscription itself: these have a greater Message.ID.
+	Before uint64
+}
+
+// SubscriptionSource knows subscriptions that clients have without asking for them,
+// beside those of the configuration: a table of a database.
+type SubscriptionSource interface {
+	// Name is the source's name in listings, logs and explain records.
+	Name() string
+	// Subscriptions gives what id, who has been let in, is subscribed to. It may
+	// block up to ctx; core calls it from a bounded pool. After an error the client
+	// keeps what it had of this source, see Required.
+	Subscriptions(ctx context.Context, id *Identity) ([]ProxyRequest, error)
+	// Required says that a client is refused (ServerUnavailable) while the source
+	// cannot answer.
+	Required() bool
+}
+
+// ProxyRequest is one subscription that a client is to have without asking.
+type ProxyRequest struct {
+	// Filter, prefixes included; %c is the client id, %u the user name.
+	FilterRequest
+	// Permitted says that whoever wrote it had the right to give it: access rules
+	// are asked neither for the filter nor for what it delivers.
+	Permitted bool
+}
+
+// RetainedOwner says which topics have their retained messages elsewhere: core keeps
+// none there and sends none; see Event.Retained and Gateway.Offer.
+type RetainedOwner interface {
+	// OwnsRetained must not block; its answer about a topic never changes.
+	OwnsRetained(topic string) bool
 }
 
 // Sink takes events out of Fairlead.

@@ -38,4 +38,4 @@ func (s *seldom) log(log *slog.Logger, level slog.Level, now int64, text string,
 }
 
 // complaints are the lines that clients can cause.
-type complaints struct{ connects, renewals, commits, fetches seldom }
+type complaints struct{ connects, renewals, commits, fetches, sources seldom }

@@ -65,7 +65,7 @@ type rare struct {
 	received    []receivedID // inbound QoS 2 identifiers not yet released
 	acks        ackQueue
 	replays     replays
-	proxies     []string // filters of its proxy subscriptions
+	proxies     []proxied
 	attachments []Attachment
 	created     int64
 	left        int64 // when the last connection ended, Unix milliseconds; 0 while connected
@@ -194,15 +194,16 @@ func (g *Gateway) Take(t *Turn, l Link, dst []Delivery, max int) (out []Delivery
 	g.pump(t, s)
 	hungry := s.hungry()
 	s.mu.Unlock()
-	countTaken(t, dst[from:])
+	g.countTaken(t, s, dst[from:])
 	if hungry {
 		g.feedRetained(t, s)
 	}
 	return dst, more
 }
 
-func countTaken(t *Turn, ds []Delivery) {
+func (g *Gateway) countTaken(t *Turn, s *Session, ds []Delivery) {
 	sent, done := uint64(0), uint64(0)
+	told := g.sinks.kinds&EventDelivered != 0
 	for i := range ds {
 		if ds[i].Kind != DeliverMessage {
 			continue
@@ -210,6 +211,9 @@ func countTaken(t *Turn, ds []Delivery) {
 		sent++
 		if ds[i].QoS == 0 {
 			done++
+		}
+		if told {
+			g.note(t, EventDelivered, s, ds[i].Msg).QoS = ds[i].QoS
 		}
 	}
 	t.Count(DeliveriesSent, sent)

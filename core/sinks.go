@@ -47,7 +47,7 @@ func (s *sink) wants(e *Event) bool {
 	return false
 }
 
-// event notes that k happened; free where no sink wants it.
+// event notes that k happened to s or m; free where no sink wants it.
 func (g *Gateway) event(t *Turn, k EventKind, s *Session, m *Message) {
 	if g.sinks.kinds&k == 0 {
 		return
@@ -74,6 +74,27 @@ func (g *Gateway) note(t *Turn, k EventKind, s *Session, m *Message) *Event {
 	}
 	t.events = append(t.events, e)
 	return &t.events[len(t.events)-1]
+}
+
+// tellSubscribed notes the subscriptions that hold from now on.
+func (w *subscribing) tellSubscribed(t *Turn) {
+	for i := range w.accept {
+		a := &w.accept[i]
+		e := w.g.note(t, EventSubscribed, w.link.Session, nil)
+		if e == nil {
+			return // nobody wants to know
+		}
+		e.Topic, e.Filter, e.QoS = string(a.parsed.Filter), a.parsed.Raw, a.qos
+		e.Fresh, e.Proxy, e.Retained = a.fresh, a.proxy, a.wantsRetained()
+		e.Before = w.g.nextMessage.Load()
+	}
+}
+
+// tellUnsubscribed notes a subscription that is no more.
+func (g *Gateway) tellUnsubscribed(t *Turn, s *Session, p *topic.Subscription, proxy bool) {
+	if e := g.note(t, EventUnsubscribed, s, nil); e != nil {
+		e.Topic, e.Filter, e.Proxy = string(p.Filter), p.Raw, proxy
+	}
 }
 
 // awaitSinks makes the publisher's answer wait for the sinks that confirm e.

@@ -33,13 +33,13 @@ func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uin
 		return t.granted, t.answers, false
 	}
 	w.refuseLate(t)
-	g.event(t, EventSubscribed, s, nil)
 	if ops := w.ops(); len(ops) > 0 {
 		w.reasons = append([]Reason(nil), t.answers...)
 		w.granted = append([]uint8(nil), t.granted...)
 		t.commitAlone(ops, &w)
 		return nil, nil, true
 	}
+	w.tellSubscribed(t)
 	w.startRetained(t)
 	return t.granted, t.answers, false
 }
@@ -52,7 +52,10 @@ type subscribing struct {
 	accept  []accepted
 	granted []uint8
 	reasons []Reason
-	proxy   bool // the configuration asks, nobody waits for an answer
+	// proxy says that the client does not ask and does not wait for an answer; from is
+	// who asks then, for each filter.
+	proxy bool
+	from  []proxied
 }
 
 type accepted struct {
@@ -104,15 +107,17 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		qos = 0
 	}
 	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable, proxy: w.proxy}
-	if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
-		return 0, NotAuthorized
-	}
-	id := g.identity(s)
-	switch g.chain.covers(&id, string(p.Filter)) {
-	case Deny:
-		return 0, NotAuthorized
-	case Allow:
-		a.covered = true
+	if !w.permitted(index) {
+		if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
+			return 0, NotAuthorized
+		}
+		id := g.identity(s)
+		switch g.chain.covers(&id, string(p.Filter)) {
+		case Deny:
+			return 0, NotAuthorized
+		case Allow:
+			a.covered = true
+		}
 	}
 	w.accept = append(w.accept, a)
 	return qos, Success
@@ -147,6 +152,7 @@ func (w *subscribing) refuseLate(t *Turn) {
 			continue
 		}
 		if w.proxy {
+			w.link.Session.forgetProxy(a.parsed.Raw)
 			w.refuse(t, a.refused, a.request.Filter)
 			continue
 		}
@@ -192,7 +198,7 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	rec.entry = entry
 	*ss.at(n) = rec
 	ss.link(s, n)
-	if g.proxied {
+	if g.proxied.Load() {
 		ss.pair(n)
 	}
 	if rec.group != 0 {
@@ -246,6 +252,10 @@ func (w *subscribing) ops() []Op {
 		a := &w.accept[i]
 		ops = append(ops, Op{Kind: OpPutSubscription, Session: s.id, Subscription: &SubscriptionRecord{
 			Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID, Proxy: w.proxy}})
+		if w.proxy {
+			r := ops[len(ops)-1].Subscription
+			r.Origin, r.Permitted = w.from[a.index].origin, w.from[a.index].permitted
+		}
 	}
 	return ops
 }
@@ -260,6 +270,9 @@ func (w *subscribing) committed(t *Turn, err error) {
 			}
 		}
 		w.undo()
+	}
+	if reason == Success {
+		w.tellSubscribed(t)
 	}
 	conn := w.link.conn()
 	if conn == nil {
@@ -281,6 +294,11 @@ func (w *subscribing) undo() {
 			}
 		}
 	})
+	for i := range w.accept {
+		if w.proxy && w.accept[i].fresh {
+			w.link.Session.forgetProxy(w.accept[i].parsed.Raw)
+		}
+	}
 }
 
 // Unsubscribe removes subscriptions, named as they were subscribed. reasons holds
@@ -309,7 +327,7 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 		}
 		found, proxy := false, false
 		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, false, g.peers) })
-		if !found && g.proxied { // the client's own goes first
+		if !found && g.proxied.Load() { // the client's own goes first
 			g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, true, g.peers) })
 			if proxy = found; found {
 				s.forgetProxy(p.Raw)
@@ -320,9 +338,9 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 			continue
 		}
 		t.answers = append(t.answers, Success)
+		g.tellUnsubscribed(t, s, &p, proxy)
 		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw, Proxy: proxy})
 	}
-	g.event(t, EventUnsubscribed, s, nil)
 	if !s.isDurable() || len(ops) == 0 {
 		return t.answers, false
 	}

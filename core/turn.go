@@ -207,7 +207,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	}
 	t.publish()
 	// What a Wake left to commit or to hand over is work as well.
-	return more || rest > 0 || t.commit != nil || len(t.late) > 0
+	return more || rest > 0 || t.commit != nil || len(t.late) > 0 || len(t.events) > 0
 }
 
 // End flushes everything.

@@ -41,7 +41,7 @@ func (g *Gateway) mayPublishUnconnected(id *Identity, p *Publish, name string, w
 		return TopicNameInvalid
 	case !g.chain.decide(id, ActionPublish, name):
 		return NotAuthorized
-	case p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.retained.fits(name, retainedSize(name, p.Payload, p.Properties)):
+	case p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.fitsRetained(name, retainedSize(name, p.Payload, p.Properties)):
 		return RetainedLimit
 	}
 	return Success

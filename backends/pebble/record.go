@@ -133,7 +133,8 @@ const (
 	subRetainAsPub   = 0x08
 	subHandling      = 0x30
 	subHandlingShift = 4
-	subUnknown       = 0xC0
+	subPermitted     = 0x40
+	subOrigin        = 0x80 // the origin follows
 )
 
 // The largest values that the specification knows.
@@ -150,7 +151,13 @@ func appendSubscriptionRecord(dst []byte, s *core.SubscriptionRecord) []byte {
 	if s.RetainAsPublished {
 		flags |= subRetainAsPub
 	}
-	return appendUvarint(append(dst, flags), uint64(s.SubID))
+	if s.Permitted {
+		flags |= subPermitted
+	}
+	if s.Origin == "" {
+		return appendUvarint(append(dst, flags), uint64(s.SubID))
+	}
+	return appendString(appendUvarint(append(dst, flags|subOrigin), uint64(s.SubID)), s.Origin)
 }
 
 func readSubscriptionRecord(r *reader, filter string, proxy bool) (core.SubscriptionRecord, error) {
@@ -160,7 +167,11 @@ func readSubscriptionRecord(r *reader, filter string, proxy bool) (core.Subscrip
 	s.NoLocal = flags&subNoLocal != 0
 	s.RetainAsPublished = flags&subRetainAsPub != 0
 	s.RetainHandling = flags & subHandling >> subHandlingShift
-	if flags&subUnknown != 0 || s.QoS > largestQoS || s.RetainHandling > largestRetainHandling {
+	s.Permitted = flags&subPermitted != 0
+	if flags&subOrigin != 0 {
+		s.Origin = r.string()
+	}
+	if s.QoS > largestQoS || s.RetainHandling > largestRetainHandling {
 		r.fail()
 	}
 	return s, r.end()

@@ -164,6 +164,8 @@ func caseSubscriptions(b *bench) {
 		QoS: 2, NoLocal: true, RetainAsPublished: true, RetainHandling: 2,
 	}}
 	b.do(core.Op{Kind: core.OpPutSubscription, Session: "c", Subscription: &full})
+	given := core.SubscriptionRecord{Filter: "a/+/b", Proxy: true, Origin: "a database", Permitted: true}
+	b.do(core.Op{Kind: core.OpPutSubscription, Session: "c", Subscription: &given})
 	b.reopen()
 	b.do(core.Op{Kind: core.OpDeleteSubscription, Session: "c", Filter: "#"}, core.Op{Kind: core.OpDeleteSubscription, Session: "c", Filter: "never/there"})
 	for i := range 300 {
