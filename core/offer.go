@@ -14,8 +14,8 @@ import (
 // present; offer the rest later. open is false when there is no such subscription (any
 // more): nothing need be offered.
 //
-// The messages are the caller's no more; each needs an ID of its own, for example
-// [Gateway.NewMessageID].
+// The settled messages are the caller's no more; each needs an ID of its own, for example
+// of [Gateway.NewMessageID].
 func (g *Gateway) Offer(t *Turn, e *Event, ms []*Message, retained bool) (taken int, open bool) {
 	s := g.clients.get(e.ClientID)
 	if s == nil {
@@ -37,6 +37,7 @@ func (g *Gateway) Offer(t *Turn, e *Event, ms []*Message, retained bool) (taken 
 			return taken, true
 		}
 		taken++
+		m.Retain = retained
 		g.offerOne(t, &tg, m)
 	}
 	return taken, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/fairlead-iot/fairlead/core/route"
 	"github.com/fairlead-iot/fairlead/core/topic"
@@ -19,8 +20,8 @@ type sourced struct {
 // unanswered says that nobody knows what origin has for the client: its source is away,
 // or nobody asked it. Only what was answered is taken back.
 func (r *ConnectRequest) unanswered(origin string) bool {
-	if r.Awakes {
-		return origin != "" // the client does not begin anew: nobody was asked
+	if strings.HasPrefix(origin, commanded) || r.Awakes && origin != "" {
+		return true // by command, or the client does not begin anew
 	}
 	for i := range r.sourced {
 		if r.sourced[i].origin == origin {
@@ -87,10 +88,14 @@ func (g *Gateway) sourceFails(s SubscriptionSource, id *Identity, err error) {
 	})
 }
 
-// ChangeProxies gives a client further proxy subscriptions of origin and takes others,
-// named as they were given, at once: for commands of administrators and databases. What
-// the client is refused is explained. It is told of nothing; retained messages follow as
-// the options have it. false: the client has no session here.
+// commanded begins the origin of subscriptions that ChangeProxies made.
+const commanded = "command of "
+
+// ChangeProxies gives a client further proxy subscriptions and takes others, named as
+// they were given, at once: for commands of administrators and databases, such as origin
+// tells. They last as long as the session does. What the client is refused is explained.
+// It is told of nothing; retained messages follow as the options have it. false: the
+// client has no session here.
 func (g *Gateway) ChangeProxies(t *Turn, clientID, origin string, add []ProxyRequest, remove []string) bool {
 	s := g.clients.get(clientID)
 	if s == nil {
@@ -102,7 +107,7 @@ func (g *Gateway) ChangeProxies(t *Turn, clientID, origin string, add []ProxyReq
 	g.seeProxies()
 	w := g.proxying(l)
 	for i := range add {
-		w.want(t, origin, &add[i])
+		w.want(t, commanded+origin, &add[i])
 	}
 	if !w.subscribe(t) {
 		return false

@@ -467,7 +467,7 @@ type StoreStats struct {
 }
 
 // EventKind is what happened.
-type EventKind uint8
+type EventKind uint16
 
 // The events that sinks (bridges, data backends, webhooks) may ask for.
 const (
