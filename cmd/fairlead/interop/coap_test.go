@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,32 +25,29 @@ type coapGateway struct {
 // is one client.
 const pskKey = "not-a-secret"
 
-var pskIdentities = []string{"publish", "read", "blocks", "observe", "connection"}
+// writeKeys gives a file of keys for identities.
+func writeKeys(t *testing.T, folder string, identities ...string) string {
+	t.Helper()
+	file := filepath.Join(folder, "keys")
+	var lines string
+	for _, identity := range identities {
+		lines += identity + ":" + hex.EncodeToString([]byte(pskKey)) + "\n"
+	}
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
 
 func startCoAP(t *testing.T) coapGateway {
 	t.Helper()
 	folder := shortDir(t)
-	keys := filepath.Join(folder, "keys")
-	var lines string
-	for _, identity := range pskIdentities {
-		lines += identity + ":" + hex.EncodeToString([]byte(pskKey)) + "\n"
-	}
-	if err := os.WriteFile(keys, []byte(lines), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keys := writeKeys(t, folder, "publish", "read", "blocks", "observe", "connection")
 	g := runGateway(t, folder, "", "--ephemeral", "--set", "listeners.ws.address=off",
 		"--set", "listeners.ctcp.protocol=coap", "--set", "listeners.ctcp.transport=tcp", "--set", "listeners.ctcp.address=127.0.0.1:0",
 		"--set", "listeners.coaps.address=127.0.0.1:0", "--set", "listeners.coaps.dtls.psk_file="+keys)
 	t.Cleanup(func() { g.stop(t) })
-	text, err := os.ReadFile(readyFile(folder))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r ready
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatal(err)
-	}
-	return coapGateway{gateway: g, plain: r.Listeners["coap"], secure: r.Listeners["coaps"], tcp: r.Listeners["ctcp"]}
+	return coapGateway{gateway: g, plain: g.listeners["coap"], secure: g.listeners["coaps"], tcp: g.listeners["ctcp"]}
 }
 
 // device is an MQTT client beside CoAP's.
@@ -114,11 +109,17 @@ func (l libcoap) run(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func TestForeignLibcoap(t *testing.T) {
+func findLibcoap(t *testing.T) string {
+	t.Helper()
 	path, err := exec.LookPath("coap-client-openssl")
 	if err != nil {
 		lack(t, "coap-client", err.Error())
 	}
+	return path
+}
+
+func TestForeignLibcoap(t *testing.T) {
+	path := findLibcoap(t)
 	g := startCoAP(t)
 	for _, l := range []struct {
 		name string
@@ -237,51 +238,10 @@ func libcoapConnection(t *testing.T, g coapGateway, l libcoap) {
 	}
 }
 
-// aiocoap is a Python program that does what it is told line by line.
-type aiocoap struct {
-	in  io.Writer
-	out *bufio.Scanner
-}
-
-func (a aiocoap) ask(t *testing.T, want, format string, args ...any) {
+// startAiocoap runs a client of aiocoap against the gateway at address.
+func startAiocoap(t *testing.T, address string) puppet {
 	t.Helper()
-	line := fmt.Sprintf(format, args...)
-	fmt.Fprintln(a.in, line)
-	if !a.out.Scan() {
-		t.Fatalf("%s: it ended: %v", line, a.out.Err())
-	}
-	if got := strings.TrimSpace(a.out.Text()); got != want {
-		t.Fatalf("%s: %q, want %q", line, got, want)
-	}
-}
-
-// startAiocoap runs the program against the gateway at address.
-func startAiocoap(t *testing.T, address string) aiocoap {
-	t.Helper()
-	python := os.Getenv("FAIRLEAD_TEST_PYTHON")
-	if python == "" {
-		lack(t, "aiocoap", "set FAIRLEAD_TEST_PYTHON to a python that has aiocoap, or run scripts/test")
-	}
-	if err := exec.Command(python, "-c", "import aiocoap").Run(); err != nil {
-		lack(t, "aiocoap", "the python of FAIRLEAD_TEST_PYTHON has no aiocoap")
-	}
-	cmd := exec.CommandContext(t.Context(), python, filepath.Join("testdata", "aiocoap_client.py"), "coap://"+address)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Wait()
-	})
-	return aiocoap{in, bufio.NewScanner(out)}
+	return startPuppet(t, pythonWith(t, "aiocoap", "aiocoap"), filepath.Join("testdata", "aiocoap_client.py"), "coap://"+address)
 }
 
 func TestForeignAiocoap(t *testing.T) {

@@ -3,6 +3,7 @@ package interop
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,26 +22,43 @@ func lack(t *testing.T, tool, why string) {
 	t.Skipf("without %s: %s", tool, why)
 }
 
+// pythonWith gives the python of the tests if it has the module of a tool.
+func pythonWith(t *testing.T, tool, module string) string {
+	t.Helper()
+	python := os.Getenv("FAIRLEAD_TEST_PYTHON")
+	if python == "" {
+		lack(t, tool, "set FAIRLEAD_TEST_PYTHON to a python that has "+module+", or run scripts/test")
+	}
+	if out, err := exec.Command(python, "-c", "import "+module).CombinedOutput(); err != nil {
+		lack(t, tool, string(out))
+	}
+	return python
+}
+
+func startPahoPython(t *testing.T) *remote {
+	t.Helper()
+	return startRemote(t, nil, pythonWith(t, "paho-python", "paho.mqtt"), filepath.Join("testdata", "paho_client.py"))
+}
+
+func startMQTTjs(t *testing.T) *remote {
+	t.Helper()
+	modules := os.Getenv("FAIRLEAD_TEST_NODE_PATH")
+	if modules == "" {
+		lack(t, "mqttjs", "set FAIRLEAD_TEST_NODE_PATH to a node_modules that has mqtt, or run scripts/test")
+	}
+	return startRemote(t, []string{"NODE_PATH=" + modules}, "node", filepath.Join("testdata", "mqttjs_client.js"))
+}
+
 func TestForeignPahoGo(t *testing.T) {
 	playAll(t, pahoGo{}, []int{3, 4}, "tcp", "tls", "ws", "wss", "unix")
 }
 
 func TestForeignPahoPython(t *testing.T) {
-	python := os.Getenv("FAIRLEAD_TEST_PYTHON")
-	if python == "" {
-		lack(t, "paho-python", "set FAIRLEAD_TEST_PYTHON to a python that has paho-mqtt, or run scripts/test")
-	}
-	r := startRemote(t, nil, python, filepath.Join("testdata", "paho_client.py"))
-	playAll(t, r, []int{3, 4, 5}, "tcp", "tls", "ws", "wss", "unix")
+	playAll(t, startPahoPython(t), []int{3, 4, 5}, "tcp", "tls", "ws", "wss", "unix")
 }
 
 func TestForeignMQTTjs(t *testing.T) {
-	modules := os.Getenv("FAIRLEAD_TEST_NODE_PATH")
-	if modules == "" {
-		lack(t, "mqttjs", "set FAIRLEAD_TEST_NODE_PATH to a node_modules that has mqtt, or run scripts/test")
-	}
-	r := startRemote(t, []string{"NODE_PATH=" + modules}, "node", filepath.Join("testdata", "mqttjs_client.js"))
-	playAll(t, r, []int{3, 4, 5}, "tcp", "tls", "ws", "wss")
+	playAll(t, startMQTTjs(t), []int{3, 4, 5}, "tcp", "tls", "ws", "wss")
 }
 
 // playAll plays every scenario over each transport in each version.

@@ -57,7 +57,8 @@ type gateway struct {
 	log       *bytes.Buffer // what it wrote; read only after exited
 	exited    chan struct{}
 	endpoints map[transport]endpoint
-	admin     string // address of /metrics
+	listeners map[string]string // addresses by name
+	admin     string            // address of /metrics
 }
 
 // startGateway runs a gateway with a listener for each transport until the test
@@ -128,7 +129,7 @@ func runGateway(t *testing.T, folder, ca string, args ...string) *gateway {
 	if r.PID != g.cmd.Process.Pid {
 		t.Errorf("ready file names process %d, started was %d", r.PID, g.cmd.Process.Pid)
 	}
-	g.admin = r.Admin
+	g.admin, g.listeners = r.Admin, r.Listeners
 	for name, address := range r.Listeners {
 		if tr, ok := listenerNames()[name]; ok {
 			e := endpoint{transport: tr, address: address}

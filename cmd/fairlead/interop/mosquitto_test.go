@@ -11,14 +11,19 @@ import (
 	"time"
 )
 
-// TestForeignMosquitto plays with mosquitto_pub and mosquitto_sub, each a
-// process of its own for every step, as in a shell.
-func TestForeignMosquitto(t *testing.T) {
+func findMosquitto(t *testing.T) {
+	t.Helper()
 	for _, program := range []string{"mosquitto_pub", "mosquitto_sub", "stdbuf"} {
 		if _, err := exec.LookPath(program); err != nil {
 			lack(t, "mosquitto", err.Error())
 		}
 	}
+}
+
+// TestForeignMosquitto plays with mosquitto_pub and mosquitto_sub, each a
+// process of its own for every step, as in a shell.
+func TestForeignMosquitto(t *testing.T) {
+	findMosquitto(t)
 	help, _ := exec.Command("mosquitto_sub", "--help").CombinedOutput() // its exit code is never 0
 	transports := []transport{"tcp", "tls"}
 	for flag, tr := range map[string]transport{"--unix": "unix", "--ws": "ws"} {

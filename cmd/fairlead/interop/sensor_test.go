@@ -1,12 +1,10 @@
 package interop
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -69,15 +67,8 @@ func (s *sleeping) start(t *testing.T) {
 	t.Helper()
 	s.gateway = runGateway(t, s.folder, "", "--ephemeral", "--set", "node.data_dir="+filepath.Join(s.folder, "data"),
 		"--set", fmt.Sprintf("listeners.mqttsn.address_change=%t", s.change), "--set", "mqttsn.retry_interval=2s")
-	text, err := os.ReadFile(readyFile(s.folder))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r ready
-	if err := json.Unmarshal(text, &r); err != nil {
-		t.Fatal(err)
-	}
-	if s.address, err = net.ResolveUDPAddr("udp", r.Listeners["mqttsn"]); err != nil {
+	var err error
+	if s.address, err = net.ResolveUDPAddr("udp", s.gateway.listeners["mqttsn"]); err != nil {
 		t.Fatal(err)
 	}
 }

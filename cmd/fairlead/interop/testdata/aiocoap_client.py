@@ -1,5 +1,5 @@
 # Does what the lines on its input say, with aiocoap, and answers each with one line:
-#   put PATH TEXT | big PATH BYTES | get PATH | length PATH | observe PATH | next | quit
+#   put PATH TEXT | big PATH BYTES | get PATH | length PATH | observe PATH | next | typed | quit
 import asyncio
 import sys
 
@@ -36,6 +36,9 @@ async def main(base):
             return f"{first.code} {first.payload.decode()}"
         if verb == "next":
             return (await asyncio.wait_for(notes.get(), 20)).payload.decode()
+        if verb == "typed":  # the next one, with its message's type
+            note = await asyncio.wait_for(notes.get(), 20)
+            return f"{note.mtype.name} {note.payload.decode()}"
         return "what?"
 
     while True:
