@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -230,8 +231,28 @@ func openLibcoapOnDTLS(t *testing.T, s *matrixStage) (voice, []ear) {
 	return openLibcoapAs(t, as("coap-pub"), as("coap-sub"))
 }
 
-// notification finds a notification in what libcoap tells of its packets.
-var notification = regexp.MustCompile(`t:(CON|NON|ACK) c:2\.05 .*Observe:\d+.*\](?: :: '(.*)')?`)
+// What libcoap tells of a notification: its type, and in a line of its own the payload.
+var (
+	notification = regexp.MustCompile(`t:(CON|NON|ACK) c:2\.05 .*Observe:\d+.*\]( ::)?`)
+	hexadecimal  = regexp.MustCompile(`^<<([0-9a-f]+)>>$`)
+)
+
+// nextNotification reads on to the next one.
+func nextNotification(lines *bufio.Scanner) (heard, bool) {
+	kind := ""
+	for lines.Scan() {
+		if m := notification.FindStringSubmatch(lines.Text()); m != nil {
+			kind = m[1]
+			if m[2] == "" {
+				return heard{"", confirmed(kind)}, true
+			}
+		} else if m := hexadecimal.FindStringSubmatch(lines.Text()); m != nil && kind != "" {
+			payload, err := hex.DecodeString(m[1])
+			return heard{string(payload), confirmed(kind)}, err == nil
+		}
+	}
+	return heard{}, false
+}
 
 func openLibcoapAs(t *testing.T, pub, sub libcoap) (voice, []ear) {
 	args := append(append([]string{"-oL", "-eL", sub.path}, sub.more...), "-v", "7", "-s", "120", "-m", "get", sub.base+"/ps/%23")
@@ -247,14 +268,7 @@ func openLibcoapAs(t *testing.T, pub, sub libcoap) (voice, []ear) {
 	}
 	t.Cleanup(func() { cmd.Wait() })
 	lines := bufio.NewScanner(out)
-	next := func() (heard, bool) {
-		for lines.Scan() {
-			if m := notification.FindStringSubmatch(lines.Text()); m != nil {
-				return heard{m[2], confirmed(m[1])}, true
-			}
-		}
-		return heard{}, false
-	}
+	next := func() (heard, bool) { return nextNotification(lines) }
 	if h, ok := next(); !ok || h.payload != "" {
 		t.Fatalf("%s does not observe: %q, %v", sub.path, h.payload, lines.Err())
 	}
