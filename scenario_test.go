@@ -43,6 +43,7 @@ type edgeStage struct {
 	version  packet.Version // of MQTT
 	net      *simnet.Network
 	core     *coretest.Gateway
+	change   func(*protocols.Config) // nil, or what is special about the edge
 	stop     func()
 }
 
@@ -60,6 +61,9 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
 	}
 	cfg.Listeners["mqtt"].Transport = protocols.TCP
+	if s.change != nil {
+		s.change(&cfg)
+	}
 	gw := s.core.Gateway
 	heartbeat := coap.DefaultConfig()
 	heartbeat.KeepAlive = noticed
@@ -73,11 +77,14 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 4)
+	ended := make(chan error, 1+len(cfg.Listeners))
 	go func() { ended <- server.Run(ctx) }()
 	go func() { ended <- server.Serve(must(s.net.Listen("gateway:1883")), "mqtt") }()
-	go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:1884")), "mqttsn") }()
-	go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:5683")), "coap") }()
+	for name, port := range map[string]string{"mqttsn": "1884", "coap": "5683", "mqttsns": "8884", "coaps": "5684"} {
+		if cfg.Listeners[name] != nil {
+			go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:"+port)), name) }()
+		}
+	}
 	s.stop = sync.OnceFunc(func() {
 		s.core.Stopping()
 		if err := server.Drain(ctx, nil); err != nil {

@@ -241,7 +241,7 @@ func libcoapConnection(t *testing.T, g coapGateway, l libcoap) {
 // startAiocoap runs a client of aiocoap against the gateway at address.
 func startAiocoap(t *testing.T, address string) puppet {
 	t.Helper()
-	return startPuppet(t, pythonWith(t, "aiocoap", "aiocoap"), filepath.Join("testdata", "aiocoap_client.py"), "coap://"+address)
+	return startPuppet(t, pythonWith(t, "aiocoap", "aiocoap"), "-W", "ignore", filepath.Join("testdata", "aiocoap_client.py"), "coap://"+address)
 }
 
 func TestForeignAiocoap(t *testing.T) {

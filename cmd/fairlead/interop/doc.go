@@ -5,7 +5,8 @@
 // each over every transport it speaks, play the same scenarios. A driver makes
 // a library obey; a scenario says what must happen and judges the messages
 // that arrive. Libraries of other languages run in one child process each,
-// which takes orders and reports events as lines of JSON (testdata).
+// which takes orders and reports events as lines of JSON (testdata). TestForeignMatrix
+// lets every protocol hear every other, and prints what arrived as a table.
 //
 // The kill test (TestKill): the gateway dies by SIGKILL again and again under
 // load, and nothing that it has acknowledged may be lost or doubled. TestRestart
