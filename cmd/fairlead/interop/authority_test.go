@@ -20,35 +20,46 @@ import (
 type authority struct {
 	path      string // the authority's own certificate, for clients
 	cert, key string // the gateway's
+	root      *x509.Certificate
+	rootKey   *ecdsa.PrivateKey
 }
 
 func newAuthority(t *testing.T, folder string) authority {
 	t.Helper()
-	rootKey, leafKey := newKey(t), newKey(t)
+	rootKey := newKey(t)
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Fairlead test authority"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: root.NotBefore, NotAfter: root.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
-	a := authority{
-		path: filepath.Join(folder, "ca.pem"),
-		cert: filepath.Join(folder, "cert.pem"),
-		key:  filepath.Join(folder, "key.pem"),
-	}
+	a := authority{path: filepath.Join(folder, "ca.pem"), root: root, rootKey: rootKey}
 	writePEM(t, a.path, "CERTIFICATE", sign(t, root, root, rootKey, rootKey))
-	writePEM(t, a.cert, "CERTIFICATE", sign(t, leaf, root, leafKey, rootKey))
+	a.cert, a.key = a.issue(t, folder, "localhost")
+	return a
+}
+
+// issue gives files with a certificate for name and its key. That of localhost is for
+// servers, others are for clients.
+func (a authority) issue(t *testing.T, folder, name string) (cert, key string) {
+	t.Helper()
+	leafKey := newKey(t)
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: a.root.NotBefore, NotAfter: a.root.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	if name == "localhost" {
+		leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		leaf.DNSNames, leaf.IPAddresses = []string{name}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	}
+	cert, key = filepath.Join(folder, name+"-cert.pem"), filepath.Join(folder, name+"-key.pem")
+	writePEM(t, cert, "CERTIFICATE", sign(t, leaf, a.root, leafKey, a.rootKey))
 	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writePEM(t, a.key, "PRIVATE KEY", der)
-	return a
+	writePEM(t, key, "PRIVATE KEY", der)
+	return cert, key
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
