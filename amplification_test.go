@@ -2,11 +2,13 @@ package fairlead
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +23,7 @@ import (
 // spoof is what somebody sends in the name of a victim, who answers nothing.
 type spoof struct {
 	name   string
-	to     string // address of the listener
+	port   int // of the listener
 	send   [][]byte
 	queue  string         // client for which messages wait
 	then   func(*victims) // what happens meanwhile; nil: nothing
@@ -32,57 +34,110 @@ type spoof struct {
 // name, over all the time until the gateway has given up: three times as many at most,
 // whatever is asked. [CoAP-11.3-1] [SN-0-2]
 func TestAmplification(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(keys, []byte("meter-1:000102030405060708090a0b0c0d0e0f\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keys := pskFile(t)
 	synctest.Test(t, func(t *testing.T) {
-		v := newVictims(t, keys)
-		table := fmt.Sprintf("| %-66s | %8s | %9s | %6s |\n|%s|%s|%s|%s|\n", "request in somebody's name", "bytes in", "bytes out", "factor",
-			strings.Repeat("-", 68), strings.Repeat("-", 9)+":", strings.Repeat("-", 10)+":", strings.Repeat("-", 7)+":")
-		for _, s := range append(append(snSpoofs(), coapSpoofs()...), dtlsSpoofs()...) {
-			in, out := v.suffer(s)
-			table += fmt.Sprintf("| %-66s | %8d | %9d | %6.2f |\n", s.name, in, out, float64(out)/float64(in))
-			switch {
-			case out > protocols.AmplificationFactor*in:
-				t.Errorf("%s: %d bytes for %d", s.name, out, in)
-			case s.silent != (out == 0):
-				t.Errorf("%s: %d bytes, and silent is %t", s.name, out, s.silent)
-			}
+		s := &edgeStage{t: t, protocol: "mqtt", version: packet.V5, net: simnet.New(1), change: func(cfg *protocols.Config) { spoofable(cfg, keys) }}
+		s.start(nil)
+		v := &victims{
+			t: t, host: "10.128.0.1", dial: s.net.Dialer(""), alive: time.Minute, doze: 18 * time.Hour,
+			listen: func(n int) (net.PacketConn, error) { return s.net.ListenPacket(fmt.Sprintf("192.0.2.%d:0", n)) },
+			settle: func() { <-time.After(3 * time.Hour) }, // the bubble's
 		}
-		t.Logf("what victims get\n%s", table)
-		v.end()
+		v.suffer()
+		s.stop()
+		synctest.Wait()
 	})
 }
 
-// victims are a gateway and those who are attacked through it.
-type victims struct {
-	t    *testing.T
-	edge *edgeStage
-	mqtt *devices.Client
-	n    int
-}
-
-// newVictims makes a gateway that has something to tell: retained messages, large and many.
-func newVictims(t *testing.T, keys string) *victims {
-	s := &edgeStage{t: t, protocol: "mqtt", version: packet.V5, net: simnet.New(1), change: func(cfg *protocols.Config) {
-		cfg.Listeners["mqttsn"].AddressChange = true
-		for listener, protocol := range map[string]string{"mqttsns": "mqttsn", "coaps": "coap"} {
-			cfg.Listeners[listener] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.DTLS, Given: true, DTLS: protocols.DTLSConfig{PSKFile: keys}}
-		}
-	}}
-	s.start(nil)
-	c, err := devices.Dial(t.Context(), "mqtt://gateway:1883", devices.Options{ClientID: "mqtt", Version: packet.V5, KeepAlive: time.Hour, DialContext: s.net.Dialer("")})
-	if err != nil {
+func pskFile(t *testing.T) string {
+	file := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(file, []byte("meter-1:000102030405060708090a0b0c0d0e0f\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := &victims{t: t, edge: s, mqtt: c}
+	return file
+}
+
+// spoofable adds what can be attacked.
+func spoofable(cfg *protocols.Config, keys string) {
+	cfg.Listeners["mqttsn"].AddressChange = true
+	for listener, protocol := range map[string]string{"mqttsns": "mqttsn", "coaps": "coap"} {
+		cfg.Listeners[listener] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.DTLS, Given: true, DTLS: protocols.DTLSConfig{PSKFile: keys}}
+	}
+}
+
+// victims are those who are attacked through a gateway.
+type victims struct {
+	t      *testing.T
+	host   string // of the gateway
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	listen func(n int) (net.PacketConn, error) // at the nth address, from 2 on
+	settle func()                              // returns when the gateway has given up everything
+	alive  time.Duration                       // keep alive of MQTT-SN
+	doze   time.Duration                       // how long a sensor sleeps
+	mqtt   *devices.Client
+}
+
+// victim counts what one of them gets.
+type victim struct {
+	socket net.PacketConn
+	in     int
+	out    atomic.Int64
+	closed chan struct{}
+}
+
+func (v *victim) read() {
+	defer close(v.closed)
+	b := make([]byte, 1<<16)
+	for {
+		n, _, err := v.socket.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		v.out.Add(int64(n))
+	}
+}
+
+// suffer plays every attack, and prints what it cost whom.
+func (v *victims) suffer() {
+	v.t.Helper()
+	v.prepare()
+	all := append(append(v.snSpoofs(), coapSpoofs()...), dtlsSpoofs()...)
+	each := make([]*victim, len(all))
+	for i, s := range all {
+		each[i] = v.attack(i, s)
+	}
+	v.settle()
+	table := fmt.Sprintf("| %-66s | %8s | %9s | %6s |\n|%s|%s|%s|%s|\n", "request in somebody's name", "bytes in", "bytes out", "factor",
+		strings.Repeat("-", 68), strings.Repeat("-", 9)+":", strings.Repeat("-", 10)+":", strings.Repeat("-", 7)+":")
+	for i, s := range all {
+		each[i].socket.Close()
+		<-each[i].closed
+		in, out := each[i].in, int(each[i].out.Load())
+		table += fmt.Sprintf("| %-66s | %8d | %9d | %6.2f |\n", s.name, in, out, float64(out)/float64(in))
+		switch {
+		case out > protocols.AmplificationFactor*in:
+			v.t.Errorf("%s: %d bytes for %d", s.name, out, in)
+		case s.silent != (out == 0):
+			v.t.Errorf("%s: %d bytes, and silent is %t", s.name, out, s.silent)
+		}
+	}
+	v.t.Logf("what victims get\n%s", table)
+	v.mqtt.Close()
+}
+
+// prepare gives the gateway something to tell: retained messages, large and many.
+func (v *victims) prepare() {
+	v.t.Helper()
+	c, err := devices.Dial(v.t.Context(), fmt.Sprintf("mqtt://%s:1883", v.host), devices.Options{ClientID: "mqtt", Version: packet.V5, KeepAlive: time.Hour, DialContext: v.dial})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.mqtt = c
 	v.publish("large", 3000, true)
 	v.publish("lg", 1200, true)
 	for i := range 20 {
 		v.publish(fmt.Sprint("many/", i), 100, true)
 	}
-	return v
 }
 
 func (v *victims) publish(topic string, size int, retain bool) {
@@ -105,14 +160,15 @@ func (v *victims) come() {
 // wait lets messages gather for a sensor.
 func (v *victims) wait(name string) {
 	v.t.Helper()
-	c, err := devices.DialSensor(v.t.Context(), "mqttsn://gateway:1884", devices.Options{ClientID: name, Resume: true, DialContext: v.edge.net.Dialer("")})
+	o := devices.Options{ClientID: name, Resume: true, DialContext: v.dial}
+	c, err := devices.DialSensor(v.t.Context(), fmt.Sprintf("mqttsn://%s:1884", v.host), o)
 	if err == nil {
 		_, err = c.Subscribe(v.t.Context(), 0, devices.Subscription{Filter: name + "/#", QoS: 1})
 	}
-	if err == nil && name == "asleep" {
-		err = c.Sleep(v.t.Context(), 18*time.Hour)
+	if err == nil && strings.HasPrefix(name, "asleep") {
+		err = c.Sleep(v.t.Context(), v.doze)
 	}
-	if err == nil && name == "away" {
+	if err == nil && strings.HasPrefix(name, "away") {
 		err = c.Disconnect(v.t.Context())
 	}
 	if err != nil {
@@ -124,87 +180,67 @@ func (v *victims) wait(name string) {
 	}
 }
 
-// suffer plays s and counts, until nothing has come for as long as anything could.
-func (v *victims) suffer(s spoof) (in, out int) {
+// attack sends what s says, one datagram after the other.
+func (v *victims) attack(i int, s spoof) *victim {
 	v.t.Helper()
-	v.n++
 	if s.queue != "" {
 		v.wait(s.queue)
 	}
-	c, err := v.edge.net.ListenPacket(fmt.Sprintf("192.0.2.%d:0", v.n))
+	c, err := v.listen(2 + i)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	defer c.Close()
-	to, err := net.ResolveUDPAddr("udp", s.to)
-	if err != nil {
-		v.t.Fatal(err)
-	}
+	one := &victim{socket: c, closed: make(chan struct{})}
+	go one.read()
 	for _, b := range s.send {
-		in += len(b)
-		if _, err := c.WriteTo(b, to); err != nil {
+		one.in += len(b)
+		if _, err := c.WriteTo(b, &net.UDPAddr{IP: net.ParseIP(v.host), Port: s.port}); err != nil {
 			v.t.Fatal(err)
 		}
-		synctest.Wait()
+		v.publish("pause", 1, false) // time enough to take it
 	}
 	if s.then != nil {
 		s.then(v)
 	}
-	<-time.After(3 * time.Hour) // the bubble's
-	b := make([]byte, 1<<16)
-	for {
-		n, _, err := c.TryReadFrom(b)
-		if err != nil {
-			return in, out
-		}
-		out += n
-	}
+	return one
 }
 
-func (v *victims) end() {
-	v.mqtt.Close()
-	v.edge.stop()
-	synctest.Wait()
-}
-
-// gatewayAt is where the network in memory has the gateway: the first name that it learnt.
-func gatewayAt(port int) string { return fmt.Sprintf("10.128.0.1:%d", port) }
-
-func snSpoofs() (all []spoof) {
+func (v *victims) snSpoofs() (all []spoof) {
 	connect := func(id string, clean, will bool) []byte {
-		return (&sn.Connect{ClientID: []byte(id), CleanSession: clean, Will: will, Duration: 60}).Append(nil)
+		return (&sn.Connect{ClientID: []byte(id), CleanSession: clean, Will: will, Duration: uint16(v.alive / time.Second)}).Append(nil)
 	}
 	subscribe := func(filter string, qos uint8) []byte {
 		return (&sn.Subscribe{Type: sn.TypeSubscribe, QoS: qos, MessageID: 1, Topic: []byte(filter)}).Append(nil)
 	}
 	add := func(name string, silent bool, then func(*victims), send ...[]byte) {
-		all = append(all, spoof{name: "MQTT-SN: " + name, to: gatewayAt(1884), send: send, then: then, silent: silent})
+		all = append(all, spoof{name: "MQTT-SN: " + name, port: 1884, send: send, then: then, silent: silent})
 	}
 	capsule := (&sn.Forwarded{Node: []byte{1}}).Append(nil)
 	search := (&sn.SearchGW{}).Append(nil)
 	add("SEARCHGW", false, nil, search)
 	add("SEARCHGW, forwarded", false, nil, append(capsule, search...))
 	add("CONNECT", false, nil, connect("a", true, false))
-	add("CONNECT, forwarded", false, nil, append(capsule, connect("a", true, false)...))
+	add("CONNECT, forwarded", false, nil, append(capsule, connect("A", true, false)...))
 	add("CONNECT with a Will", false, nil, connect("b", true, true))
-	add("CONNECT with a Will, WILLTOPIC", false, nil, connect("b", true, true), (&sn.WillTopic{Topic: []byte("w")}).Append(nil))
+	add("CONNECT with a Will, WILLTOPIC", false, nil, connect("B", true, true), (&sn.WillTopic{Topic: []byte("w")}).Append(nil))
 	add("CONNECT, protocol id unknown", false, nil, []byte{7, 4, 4, 9, 0, 60, 'c'})
 	add("CONNECT, client id too long", false, nil, connect(strings.Repeat("c", 24), true, false))
 	for _, name := range []string{"asleep", "away"} {
-		add(fmt.Sprintf("CONNECT of a client that is %s, with a queue", name), false, nil, connect(name, false, false))
-		all[len(all)-1].queue = name
-		add(fmt.Sprintf("PINGREQ of a client that is %s, with a queue", name), false, nil, (&sn.Pingreq{ClientID: []byte(name)}).Append(nil))
-		all[len(all)-1].queue = name
+		for what, b := range []string{"CONNECT", "PINGREQ"} {
+			id := fmt.Sprint(name, what)
+			add(fmt.Sprintf("%s of a client that is %s, with a queue", b, name), false, nil, [][]byte{connect(id, false, false), (&sn.Pingreq{ClientID: []byte(id)}).Append(nil)}[what])
+			all[len(all)-1].queue = id
+		}
 	}
 	add("PINGREQ of nobody", false, nil, (&sn.Pingreq{ClientID: []byte("nobody")}).Append(nil))
 	add("PINGREQ", false, nil, (&sn.Pingreq{}).Append(nil))
 	for qos := range uint8(3) {
 		name := fmt.Sprintf(", SUBSCRIBE with QoS %d", qos)
-		add("CONNECT"+name+" to large retained messages", false, nil, connect("d", true, false), subscribe("lg", qos))
-		add("CONNECT"+name+" to many retained messages", false, nil, connect("e", true, false), subscribe("many/#", qos))
-		add("CONNECT"+name+", messages come", false, (*victims).come, connect("f", true, false), subscribe("come/#", qos))
+		add("CONNECT"+name+" to large retained messages", false, nil, connect(fmt.Sprint("d", qos), true, false), subscribe("lg", qos))
+		add("CONNECT"+name+" to many retained messages", false, nil, connect(fmt.Sprint("e", qos), true, false), subscribe("many/#", qos))
+		add("CONNECT"+name+", messages come", false, (*victims).come, connect(fmt.Sprint("f", qos), true, false), subscribe("come/#", qos))
 		p := &sn.Publish{QoS: qos, IDType: sn.ShortName, TopicID: 'z'<<8 | 'z', MessageID: 2, Data: make([]byte, 1000)}
-		add(fmt.Sprintf("CONNECT, SUBSCRIBE, PUBLISH with QoS %d to itself", qos), false, nil, connect("g", true, false), subscribe("zz", qos), p.Append(nil))
+		add(fmt.Sprintf("CONNECT, SUBSCRIBE, PUBLISH with QoS %d to itself", qos), false, nil, connect(fmt.Sprint("g", qos), true, false), subscribe("zz", qos), p.Append(nil))
 	}
 	add("REGISTER", false, nil, (&sn.Register{MessageID: 1, Topic: []byte("x")}).Append(nil))
 	add("PUBLISH", false, nil, (&sn.Publish{TopicID: 1, Data: []byte("x")}).Append(nil))
@@ -253,7 +289,7 @@ func coapRequest(kind, code byte, target string, observe int, payload string) []
 func coapSpoofs() (all []spoof) {
 	const con, non, get, post, put, del = 0, 1, 1, 2, 3, 4
 	add := func(name string, silent bool, then func(*victims), send ...[]byte) {
-		all = append(all, spoof{name: "CoAP: " + name, to: gatewayAt(5683), send: send, then: then, silent: silent})
+		all = append(all, spoof{name: "CoAP: " + name, port: 5683, send: send, then: then, silent: silent})
 	}
 	for kind := range byte(2) {
 		name := []string{con: "CON ", non: "NON "}[kind]
@@ -269,7 +305,7 @@ func coapSpoofs() (all []spoof) {
 		add(name+"GET with Observe, the newest, messages come", false, (*victims).come, coapRequest(kind, get, "/ps/come/in?n=latest", 0, ""))
 		add(name+"PUT", false, nil, coapRequest(kind, put, "/ps/p", -1, "x"))
 		add(name+"PUT that waits for a response", false, nil, coapRequest(kind, put, "/ps/p?w=5", -1, "x"))
-		add(name+"PUT to what it observes", false, nil, coapRequest(kind, get, "/ps/me", 0, ""), coapRequest(kind, put, "/ps/me", -1, strings.Repeat("x", 500)))
+		add(name+"PUT to what it observes", false, nil, coapRequest(kind, get, fmt.Sprint("/ps/me", kind), 0, ""), coapRequest(kind, put, fmt.Sprint("/ps/me", kind), -1, strings.Repeat("x", 500)))
 		add(name+"POST /mqtt/connection", false, nil, coapRequest(kind, post, "/mqtt/connection?c=h", -1, ""))
 		add(name+"GET /pubsub", false, nil, coapRequest(kind, get, "/pubsub", -1, ""))
 		add(name+"DELETE", false, nil, coapRequest(kind, del, "/ps/none", -1, ""))
@@ -292,7 +328,7 @@ func dtlsSpoofs() (all []spoof) {
 	for _, port := range []int{5684, 8884} {
 		name := map[int]string{5684: "CoAP", 8884: "MQTT-SN"}[port]
 		add := func(what string, silent bool, send ...[]byte) {
-			all = append(all, spoof{name: "DTLS, " + name + ": " + what, to: gatewayAt(port), send: send, silent: silent})
+			all = append(all, spoof{name: "DTLS, " + name + ": " + what, port: port, send: send, silent: silent})
 		}
 		add("hello without cookie", false, dtlsHello(0, nil))
 		add("hello with a wrong cookie", false, dtlsHello(1, make([]byte, 20)))
