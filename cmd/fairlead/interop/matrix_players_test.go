@@ -15,13 +15,8 @@ import (
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
-// matrixStage is a gateway that listens by every protocol.
-type matrixStage struct {
-	*gateway
-	mosquitto shell
-}
-
-func startMatrix(t *testing.T) *matrixStage {
+// startMatrix runs a gateway that listens by every protocol.
+func startMatrix(t *testing.T) *gateway {
 	t.Helper()
 	folder := shortDir(t)
 	ca := newAuthority(t, folder)
@@ -32,7 +27,7 @@ func startMatrix(t *testing.T) *matrixStage {
 	}
 	g := runGateway(t, folder, ca.path, append(args, "--ephemeral")...)
 	t.Cleanup(func() { g.stop(t) })
-	return &matrixStage{gateway: g}
+	return g
 }
 
 // players are the protocols. QoS -1 exists for publishers of MQTT-SN only, and QoS 2 not for
@@ -71,9 +66,9 @@ func listen(qos []int, next func() (heard, bool)) ear {
 	return ear{qos, c}
 }
 
-func openMosquitto(t *testing.T, s *matrixStage) (voice, []ear) {
+func openMosquitto(t *testing.T, g *gateway) (voice, []ear) {
 	findMosquitto(t)
-	sh := shell{at: s.endpoint(t, "tcp"), version: "mqttv311"}
+	sh := shell{at: g.endpoint(t, "tcp"), version: "mqttv311"}
 	sub := sh.sub(t, "-q", "2", "-t", "#")
 	say := func(t *testing.T, topic, payload string, qos int) {
 		sh.pub(t, "-q", fmt.Sprint(qos), "-t", topic, "-m", payload)
@@ -90,12 +85,12 @@ func openMosquitto(t *testing.T, s *matrixStage) (voice, []ear) {
 	})}
 }
 
-func openPaho(t *testing.T, s *matrixStage) (voice, []ear) {
-	return openRemote(t, startPahoPython(t), s.endpoint(t, "tcp"))
+func openPaho(t *testing.T, g *gateway) (voice, []ear) {
+	return openRemote(t, startPahoPython(t), g.endpoint(t, "tcp"))
 }
 
-func openMQTTjs(t *testing.T, s *matrixStage) (voice, []ear) {
-	return openRemote(t, startMQTTjs(t), s.endpoint(t, "ws"))
+func openMQTTjs(t *testing.T, g *gateway) (voice, []ear) {
+	return openRemote(t, startMQTTjs(t), g.endpoint(t, "ws"))
 }
 
 func openRemote(t *testing.T, r *remote, at endpoint) (voice, []ear) {
@@ -116,8 +111,8 @@ func openRemote(t *testing.T, r *remote, at endpoint) (voice, []ear) {
 	})}
 }
 
-func openQUIC(t *testing.T, s *matrixStage) (voice, []ear) {
-	at := s.endpoint(t, "quic")
+func openQUIC(t *testing.T, g *gateway) (voice, []ear) {
+	at := g.endpoint(t, "quic")
 	dial := func(name string) *devices.Client {
 		c, err := devices.Dial(t.Context(), at.deviceURL(), devices.Options{ClientID: name, Version: packet.V5, TLS: devices.TLS{CAFile: at.ca}})
 		if err != nil {
@@ -129,10 +124,10 @@ func openQUIC(t *testing.T, s *matrixStage) (voice, []ear) {
 	return openOwn(t, dial("quic-pub"), dial("quic-sub"))
 }
 
-func openSNOnDTLS(t *testing.T, s *matrixStage) (voice, []ear) {
+func openSNOnDTLS(t *testing.T, g *gateway) (voice, []ear) {
 	dial := func(name string) *devices.Sensor {
 		psk := &devices.PSK{Identity: name, Key: []byte(pskKey)}
-		c, err := devices.DialSensor(t.Context(), "mqttsns://"+s.listeners["mqttsns"], devices.Options{ClientID: name, PSK: psk})
+		c, err := devices.DialSensor(t.Context(), "mqttsns://"+g.listeners["mqttsns"], devices.Options{ClientID: name, PSK: psk})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,8 +163,8 @@ func openOwn(t *testing.T, pub, sub ownClient) (voice, []ear) {
 }
 
 // openSN needs one library for what is received with QoS 0 and one for the others.
-func openSN(t *testing.T, s *matrixStage) (voice, []ear) {
-	at := s.listeners["mqttsn"]
+func openSN(t *testing.T, g *gateway) (voice, []ear) {
+	at := g.listeners["mqttsn"]
 	pub, stranger := startSN(t, twelve, at, "sn-publisher"), startSN(t, twelve, at, "sn-stranger")
 	pub.ask(t, "done", "connect")
 	say := func(t *testing.T, topic, payload string, qos int) {
@@ -198,8 +193,8 @@ func openSN(t *testing.T, s *matrixStage) (voice, []ear) {
 	return say, []ear{hears(twelve, "sn-hears-0", -1, 0), hears(rsmb, "sn-hears-12", 1, 2)}
 }
 
-func openAiocoap(t *testing.T, s *matrixStage) (voice, []ear) {
-	pub, sub := startAiocoap(t, s.listeners["coap"]), startAiocoap(t, s.listeners["coap"])
+func openAiocoap(t *testing.T, g *gateway) (voice, []ear) {
+	pub, sub := startAiocoap(t, g.listeners["coap"]), startAiocoap(t, g.listeners["coap"])
 	sub.ask(t, "2.05 Content", "observe /ps/%%23")
 	say := func(t *testing.T, topic, payload string, qos int) {
 		pub.ask(t, "2.04 Changed", "put /ps/%s?q=%d %s", topic, qos, payload)
@@ -219,14 +214,14 @@ func confirmed(kind string) int {
 	return 1
 }
 
-func openLibcoap(t *testing.T, s *matrixStage) (voice, []ear) {
-	l := libcoap{findLibcoap(t), "coap://" + s.listeners["coap"], nil}
+func openLibcoap(t *testing.T, g *gateway) (voice, []ear) {
+	l := libcoap{findLibcoap(t), "coap://" + g.listeners["coap"], nil}
 	return openLibcoapAs(t, l, l)
 }
 
-func openLibcoapOnDTLS(t *testing.T, s *matrixStage) (voice, []ear) {
+func openLibcoapOnDTLS(t *testing.T, g *gateway) (voice, []ear) {
 	as := func(identity string) libcoap {
-		return libcoap{findLibcoap(t), "coaps://" + s.listeners["coaps"], []string{"-u", identity, "-k", pskKey}}
+		return libcoap{findLibcoap(t), "coaps://" + g.listeners["coaps"], []string{"-u", identity, "-k", pskKey}}
 	}
 	return openLibcoapAs(t, as("coap-pub"), as("coap-sub"))
 }

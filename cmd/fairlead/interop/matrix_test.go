@@ -13,11 +13,11 @@ import (
 // whose payloads were checked, and their QoS where the client tells it.
 func TestForeignMatrix(t *testing.T) {
 	all := players()
-	s := startMatrix(t)
+	g := startMatrix(t)
 	ears := make([][]ear, len(all))
 	voices := make([]voice, len(all))
 	for i, p := range all {
-		voices[i], ears[i] = p.open(t, s)
+		voices[i], ears[i] = p.open(t, g)
 	}
 	for i, p := range all {
 		for _, qos := range p.sends {
@@ -64,7 +64,7 @@ type player struct {
 	name     string
 	sends    []int // each QoS that it publishes with
 	confirms bool  // CoAP: whatever the message's QoS, its receiver confirms it
-	open     func(t *testing.T, s *matrixStage) (voice, []ear)
+	open     func(t *testing.T, g *gateway) (voice, []ear)
 }
 
 func (p player) payload(qos int) string { return fmt.Sprintf("%s QoS %d", p.name, qos) }

@@ -258,22 +258,26 @@ func (s secured) wakes(t *testing.T, c *devices.Sensor, name string) {
 }
 
 // TestSensorsOverDTLSRefused: a wrong key, an identity that nobody knows, a certificate of
-// somebody else's authority or none do not come in.
+// somebody else's authority or none do not come in, and nobody under another's client id.
 func TestSensorsOverDTLSRefused(t *testing.T) {
 	s := startSecured(t)
+	asleep := s.sensor(t, "key-id", s.options(t, "key-id"))
+	s.talks(t, asleep, "key-id")
+	s.gathers(t, asleep, "key-id")
 	other := newAuthority(t, shortDir(t))
+	defer s.wakes(t, asleep, "key-id") // its messages are its own
 	for name, c := range map[string]struct {
 		listener string
 		change   func(*devices.Options)
 	}{
 		"wrong key":           {"key-id", func(o *devices.Options) { o.PSK.Key = []byte("something else") }},
+		"another's id":        {"key-id", func(o *devices.Options) { o.PSK.Identity = "key-refused" }},
 		"unknown identity":    {"key-id", func(o *devices.Options) { o.PSK.Identity = "nobody" }},
 		"certificate's other": {"cert-id", func(o *devices.Options) { o.TLS.CertFile, o.TLS.KeyFile = other.issue(t, shortDir(t), "cert-id") }},
 		"no certificate":      {"cert-id", func(o *devices.Options) { o.TLS.CertFile, o.TLS.KeyFile = "", "" }},
 		"gateway's other":     {"cert-id", func(o *devices.Options) { o.TLS.CAFile = other.path }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			o := s.options(t, c.listener)
 			o.Timeout = 2 * time.Second // of those that are answered by silence
 			c.change(&o)
