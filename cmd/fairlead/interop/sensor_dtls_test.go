@@ -77,9 +77,10 @@ type secured struct {
 	coapGateway
 	folder string
 	ca     authority
+	args   []string // of the gateway
 }
 
-func startSecured(t *testing.T) secured {
+func startSecured(t *testing.T) *secured {
 	t.Helper()
 	folder := shortDir(t)
 	ca := newAuthority(t, folder)
@@ -88,12 +89,12 @@ func startSecured(t *testing.T) secured {
 	if err := os.WriteFile(rules, []byte("allow listener mqtt pubsub #\nallow user * pubsub own/%u/#\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--ephemeral", "--set", "auth.acl_file=" + rules}
+	args := []string{"--ephemeral", "--set", "auth.acl_file=" + rules, "--set", "node.data_dir=" + filepath.Join(folder, "data")}
 	for _, name := range []string{"key-id", "key-noid", "cert-id", "cert-noid"} {
 		set := func(key, value string) { args = append(args, "--set", "listeners."+name+"."+key+"="+value) }
 		set("protocol", "mqttsn")
 		set("transport", "dtls")
-		set("address", "127.0.0.1:0")
+		set("address", fmt.Sprint("127.0.0.1:", freePort(t)))
 		if strings.HasPrefix(name, "key") {
 			set("dtls.psk_file", keys)
 		} else {
@@ -107,13 +108,24 @@ func startSecured(t *testing.T) secured {
 			set("dtls.no_connection_id", "true")
 		}
 	}
-	g := runGateway(t, folder, "", args...)
-	t.Cleanup(func() { g.stop(t) })
-	return secured{coapGateway{gateway: g}, folder, ca}
+	s := &secured{folder: folder, ca: ca, args: args}
+	s.start(t)
+	return s
+}
+
+func (s *secured) start(t *testing.T) {
+	t.Helper()
+	g := runGateway(t, s.folder, "", s.args...)
+	s.gateway = g
+	t.Cleanup(func() {
+		if s.gateway == g { // else it was killed
+			g.stop(t)
+		}
+	})
 }
 
 // options are those of the client called name on the listener of that name.
-func (s secured) options(t *testing.T, name string) devices.Options {
+func (s *secured) options(t *testing.T, name string) devices.Options {
 	t.Helper()
 	o := devices.Options{ClientID: name, Resume: true, Retry: 200 * time.Millisecond, Buffer: 64, Timeout: patience}
 	if strings.HasPrefix(name, "key") {
@@ -125,7 +137,7 @@ func (s secured) options(t *testing.T, name string) devices.Options {
 	return o
 }
 
-func (s secured) url(listener string) string { return "mqttsns://" + s.listeners[listener] }
+func (s *secured) url(listener string) string { return "mqttsns://" + s.listeners[listener] }
 
 // TestSensorsOverDTLS: sensors known by shared key or certificate publish, subscribe, sleep
 // and wake from another address. With a connection id their connection goes on there; without
@@ -141,7 +153,9 @@ func TestSensorsOverDTLS(t *testing.T) {
 			c := s.sensor(t, name, o)
 			s.talks(t, c, name)
 			if strings.HasSuffix(name, "-noid") {
-				s.losesItsAddress(t, c, r, name, o)
+				s.gathers(t, c, name)
+				r.move(t)
+				s.connectsAnew(t, c, name, o)
 				return
 			}
 			r.move(t)
@@ -158,15 +172,13 @@ func TestSensorsOverDTLS(t *testing.T) {
 	}
 }
 
-// losesItsAddress lets a sensor without a connection id wake from another address.
-func (s secured) losesItsAddress(t *testing.T, c *devices.Sensor, r *roaming, name string, o devices.Options) {
+// connectsAnew lets a sensor wake whose connection the gateway does not know any more.
+func (s *secured) connectsAnew(t *testing.T, c *devices.Sensor, name string, o devices.Options) {
 	t.Helper()
-	s.gathers(t, c, name)
-	r.move(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := c.Wake(ctx); !errors.Is(err, devices.ErrNoAnswer) {
-		t.Fatalf("it woke at an address that nobody knows: %v", err)
+		t.Fatalf("it woke without a connection: %v", err)
 	}
 	o.Session, o.DialContext = c.Session(), nil
 	c = s.sensor(t, name, o)
@@ -176,7 +188,20 @@ func (s secured) losesItsAddress(t *testing.T, c *devices.Sensor, r *roaming, na
 	s.talks(t, c, name)
 }
 
-func (s secured) sensor(t *testing.T, listener string, o devices.Options) *devices.Sensor {
+// TestSensorsOverDTLSKilled: DTLS connections do not survive the gateway, the sensor's
+// session does.
+func TestSensorsOverDTLSKilled(t *testing.T) {
+	s := startSecured(t)
+	o := s.options(t, "key-id")
+	c := s.sensor(t, "key-id", o)
+	s.talks(t, c, "key-id")
+	s.gathers(t, c, "key-id")
+	s.kill()
+	s.start(t)
+	s.connectsAnew(t, c, "key-id", o)
+}
+
+func (s *secured) sensor(t *testing.T, listener string, o devices.Options) *devices.Sensor {
 	t.Helper()
 	c, err := devices.DialSensor(t.Context(), s.url(listener), o)
 	if err != nil {
@@ -200,7 +225,7 @@ func hears(t *testing.T, c *devices.Sensor, topic, payload string) {
 }
 
 // talks publishes and receives with each QoS, and tries what is not allowed.
-func (s secured) talks(t *testing.T, c *devices.Sensor, name string) {
+func (s *secured) talks(t *testing.T, c *devices.Sensor, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -231,7 +256,7 @@ func (s secured) talks(t *testing.T, c *devices.Sensor, name string) {
 }
 
 // gathers lets the sensor sleep and messages wait for it.
-func (s secured) gathers(t *testing.T, c *devices.Sensor, name string) {
+func (s *secured) gathers(t *testing.T, c *devices.Sensor, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -245,7 +270,7 @@ func (s secured) gathers(t *testing.T, c *devices.Sensor, name string) {
 }
 
 // wakes fetches what has gathered.
-func (s secured) wakes(t *testing.T, c *devices.Sensor, name string) {
+func (s *secured) wakes(t *testing.T, c *devices.Sensor, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
