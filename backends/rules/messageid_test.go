@@ -44,4 +44,5 @@ func TestMessageIDsSort(t *testing.T) {
 		}
 	}
 }
+
 const goldenMessageID = "002uBZ3Muo0EcmAMamDp2m"
