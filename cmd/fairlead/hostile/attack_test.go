@@ -36,6 +36,7 @@ type arena struct {
 	*gateway
 	mqtt      string // address of the plain listener
 	innocents *innocents
+	meter     *meter // of the gateway's memory, while it is attacked
 	tolerant  bool // the attack is known to succeed: its faults are told, not failed for
 }
 
@@ -96,9 +97,9 @@ func (a attack) run(t *testing.T) {
 		elsewhere = a.control(t, at, settings)
 	}
 	counted := at.metrics(t)
-	m := startMeter(g.ready.PID)
+	at.meter = startMeter(g.ready.PID)
 	a.wage(t, at)
-	grown := m.done()
+	grown := at.meter.done()
 	during := at.innocents.mark()
 	at.innocents.finish(t)
 	a.judge(t, at, counted, grown)
@@ -113,7 +114,9 @@ func (a attack) control(t *testing.T, at *arena, settings []string) latency {
 	decoy := startGateway(t, settings)
 	other := &arena{gateway: decoy, mqtt: decoy.ready.Listeners["mqtt"], innocents: at.innocents, tolerant: at.tolerant}
 	at.innocents.mark()
+	other.meter = startMeter(decoy.ready.PID)
 	a.wage(t, other)
+	other.meter.done()
 	took := at.innocents.mark()
 	decoy.stop(t)
 	at.innocents.await(t, 200) // what the attack left in the kernel is over

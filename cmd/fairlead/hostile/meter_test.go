@@ -23,8 +23,17 @@ type meter struct {
 	pid  int
 	stop chan struct{}
 	wg   sync.WaitGroup
-	peak int64 // behind wg
+	mu   sync.Mutex
+	peak int64
 	base int64
+}
+
+// rebase forgets what the process has grown by: it was no part of the attack.
+func (m *meter) rebase() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.base = resident(m.pid)
+	m.peak = m.base
 }
 
 // startMeter notes the memory of now and looks on until done.
@@ -34,7 +43,9 @@ func startMeter(pid int) *meter {
 		tick := time.NewTicker(sampling)
 		defer tick.Stop()
 		for {
+			m.mu.Lock()
 			m.peak = max(m.peak, resident(pid))
+			m.mu.Unlock()
 			select {
 			case <-tick.C:
 			case <-m.stop:
