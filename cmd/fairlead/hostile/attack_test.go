@@ -37,7 +37,7 @@ type arena struct {
 	mqtt      string // address of the plain listener
 	innocents *innocents
 	meter     *meter // of the gateway's memory, while it is attacked
-	tolerant  bool // the attack is known to succeed: its faults are told, not failed for
+	tolerant  bool   // the attack is known to succeed: its faults are told, not failed for
 }
 
 // fail tells what a known fault does; without one it fails.
