@@ -53,7 +53,10 @@ func layers() []layer {
 		{folder: "admin", ours: []string{"core", "core/topic", "admin/web"}},
 		{folder: "admin/web"},
 		{folder: "backends", ours: []string{"core", "backends/*"}},
-		{folder: "backends/*", ours: []string{"core", "core/topic"}},
+		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
+		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
+		// The engine of data rules and the queue on disk are for all of them.
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool"}, tests: []string{"backends/rules/rulestest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},

@@ -18,8 +18,9 @@ type Database interface {
 	// Subscriptions reads what clientID is subscribed to. (on_subscribe_lookup)
 	Subscriptions(ctx context.Context, rule *Rule, clientID string) ([]Subscription, error)
 	// Unread reads what the client of q has not read, the oldest first. (on_message_fetch)
-	// Where the client has no cursor yet it makes one behind the newest message, and
-	// returns nothing.
+	// Where the client has no cursor for the filter yet it makes one, and returns
+	// nothing: at q.Before, so that what came by the subscription itself and was not
+	// acknowledged is unread the next time; behind the newest message without it.
 	Unread(ctx context.Context, rule *Rule, q *Query) ([]Message, error)
 	// Retained reads retained messages that q.Filter matches, in an order of its own,
 	// beginning after q.After. (on_retain_lookup)
