@@ -115,6 +115,7 @@ func New(o Options) *Gateway {
 	g.auths.init(o.Config.AuthBacklog, o.Config.AuthBacklogPerAddress)
 	g.fetches.init(0, 0)
 	// Message identifiers of different runs must differ: the store keeps bodies by them.
+	// They are microseconds and 8 bits more; see passTime.
 	g.nextMessage.Store(uint64(time.Now().UnixMicro())<<8 | uint64(rand.N(256)))
 	return g
 }
@@ -150,3 +151,15 @@ func (g *Gateway) Stopping() { g.stopping.Store(true) }
 func (g *Gateway) hash(s string) uint64 { return maphash.String(g.seed, s) }
 
 func (g *Gateway) newMessageID() uint64 { return g.nextMessage.Add(1) }
+
+// passTime keeps message identifiers from falling behind the clock: databases order
+// messages of several nodes and runs by them.
+func (g *Gateway) passTime(now int64) {
+	least := uint64(now) * 1000 << 8 // as New has it
+	for {
+		last := g.nextMessage.Load()
+		if last >= least || g.nextMessage.CompareAndSwap(last, least) {
+			return
+		}
+	}
+}

@@ -11,7 +11,8 @@ type Message struct {
 	Publisher string
 	Username  string // of the publisher
 	// ID identifies the message on this node: explain records, store and
-	// bridges use it. Assigned by Publish.
+	// bridges use it. Assigned by Publish; later ones are greater, ID>>8 is not less
+	// than the time of publishing in microseconds, as the turn's clock has it.
 	ID uint64
 	// Published is when core took it, in Unix milliseconds.
 	Published int64

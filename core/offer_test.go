@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -195,5 +196,26 @@ func TestRetainedElsewhere(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		expect(t, s, "[here=x q0 retain]")
+	})
+}
+
+// Identifiers of messages keep up with the clock: backends order by them.
+func TestMessageIDsFollowTheClock(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		first := g.NewMessageID()
+		if second := g.NewMessageID(); second != first+1 {
+			t.Errorf("%d after %d", second, first)
+		}
+		time.Sleep(time.Hour)
+		g.T.Begin(time.Now())
+		later := g.NewMessageID()
+		if us := later >> 8; us < uint64(time.Now().UnixMilli())*1000 || us > uint64(time.Now().UnixMicro())+1000 {
+			t.Errorf("an hour later the clock is at %d, an identifier at %d", time.Now().UnixMicro(), us)
+		}
+		g.T.Begin(time.Now().Add(-time.Hour)) // the clock is set back
+		if id := g.NewMessageID(); id != later+1 {
+			t.Errorf("%d after %d", id, later)
+		}
 	})
 }

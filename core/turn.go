@@ -91,7 +91,12 @@ func (t *Turn) Close() {
 func (t *Turn) beginNow() { t.Begin(time.Now()) }
 
 // Begin sets the turn's coarse clock. Call it at the start of each batch.
-func (t *Turn) Begin(now time.Time) { t.now = now.UnixMilli() }
+func (t *Turn) Begin(now time.Time) {
+	if ms := now.UnixMilli(); ms != t.now {
+		t.now = ms
+		t.g.passTime(ms)
+	}
+}
 
 // Now is the turn's clock in Unix milliseconds.
 func (t *Turn) Now() int64 { return t.now }
