@@ -7,7 +7,8 @@ import (
 
 // Offer gives messages that a data backend has kept to one subscription of one client,
 // in order: e is the EventSubscribed, or one with its ClientID, Filter and Proxy. What
-// the client may not have, or has itself sent and does not want, is left out by name.
+// the client may not have, or has itself sent and does not want, is left out by name:
+// EventDropped tells.
 // retained marks them as retained messages. [MQTT-3.3.1-8]
 //
 // taken is how many of ms were settled: fewer than all when the client has no room at
@@ -77,16 +78,20 @@ func (s *Session) hasRoom() bool {
 }
 
 func (g *Gateway) offerOne(t *Turn, tg *target, m *Message) {
-	if tg.flags&subNoLocal != 0 && m.Publisher == tg.session.id {
-		return // [MQTT-3.8.3-3]
+	id := tg.session.id
+	if tg.flags&subNoLocal != 0 && m.Publisher == id { // [MQTT-3.8.3-3]
+		g.eventDropped(t, m, id, NoMatchingSubscribers)
+		return
 	}
 	if tg.flags&subMounted != 0 && !g.below(tg, m) {
+		g.eventDropped(t, m, id, DeliverNotAuthorized)
 		return
 	}
 	t.Count(Matched, 1)
 	if m.Expired(t.now) {
 		t.Count(Expired, 1)
-		g.record(t, MessageExpired, tg.session.id, m)
+		g.record(t, MessageExpired, id, m)
+		g.eventDropped(t, m, id, MessageExpired)
 		return
 	}
 	one := *tg

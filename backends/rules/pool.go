@@ -1,0 +1,211 @@
+package rules
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// pool is one pool of a backend at work: its rules, its queue and its database.
+type pool struct {
+	engine *Engine
+	name   string // of the backend and the pool, for logs and listings
+	short  string // of the pool
+	db     Database
+	queue  Queue
+	rules  []*planned
+	byID   map[uint64]*planned
+
+	writing  progress
+	confirms confirms
+	trouble  trouble
+	reads    *reads
+}
+
+// byKind gives the rules that want an event, those of message.publish or all others.
+func (p *pool) wanted(published bool) (kinds core.EventKind, filters []string) {
+	every := false
+	for _, r := range p.rules {
+		if (r.kind == core.EventPublish) != published || r.kind == 0 {
+			continue
+		}
+		kinds |= r.kind
+		if hasTopic(r.Hook) {
+			every = every || r.Topic == ""
+			filters = append(filters, r.Topic)
+		}
+	}
+	if every {
+		filters = nil
+	}
+	return kinds, filters
+}
+
+// confirming says whether a publisher waits for the pool.
+func (p *pool) confirming() (sync, spool bool) {
+	for _, r := range p.rules {
+		sync, spool = sync || r.Ack == AckSync, spool || r.Ack == AckSpool
+	}
+	return sync, spool
+}
+
+// scratch holds entries while they are encoded.
+type scratch struct{ b []byte }
+
+// take makes jobs of e. false: the queue has no room.
+func (p *pool) take(e *core.Event, s *scratch) bool {
+	msgID := ""
+	for _, r := range p.rules {
+		if r.kind != e.Kind || r.work.kind != writes || !r.wants(e) {
+			continue
+		}
+		if e.Msg != nil && msgID == "" {
+			msgID = MessageID(e.Msg)
+		}
+		if !p.put(r, r.job(e, msgID), s) {
+			return false
+		}
+	}
+	return true
+}
+
+// put queues one job.
+func (p *pool) put(r *planned, j Job, s *scratch) bool {
+	r.taken.Add(1)
+	en := entry{Job: j, rule: r.id, run: p.engine.run, seq: p.writing.next()}
+	s.b = en.encode(s.b[:0])
+	if p.queue.Append(j.key(), s.b) {
+		return true
+	}
+	r.dropped.Add(1)
+	p.writing.finish(en.seq)
+	p.confirms.look()
+	return false
+}
+
+// Sinks are two for each pool, so that only publishers wait that some rule has wait.
+
+// others is the sink of all that nobody waits for.
+type others struct{ *pool }
+
+func (s others) Name() string                      { return s.name }
+func (s others) Wants() (core.EventKind, []string) { return s.reads.wanted(s.pool.wanted(false)) }
+func (s others) Sync() bool                        { return false }
+func (s others) Confirm(done func(error))          { done(nil) }
+
+// Take implements core.Sink.
+func (s others) Take(events []core.Event) int {
+	var sc scratch
+	for i := range events {
+		s.reads.see(&events[i])
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Kind == core.EventAcked && s.reads.acked(e, &sc) {
+			continue
+		}
+		if !s.take(e, &sc) {
+			return i
+		}
+	}
+	return len(events)
+}
+
+// published is the sink of message.publish: together, so that rules with and without ack
+// keep their order.
+type published struct{ *pool }
+
+func (s published) Name() string                      { return s.name }
+func (s published) Wants() (core.EventKind, []string) { return s.pool.wanted(true) }
+
+// Sync implements core.Sink.
+func (s published) Sync() bool {
+	sync, spool := s.confirming()
+	return sync || spool
+}
+
+// Take implements core.Sink.
+func (s published) Take(events []core.Event) int {
+	var sc scratch
+	s.confirms.begin(s.writing.latest())
+	for i := range events {
+		if !s.take(&events[i], &sc) {
+			return i
+		}
+	}
+	return len(events)
+}
+
+// Confirm implements core.Sink.
+func (s published) Confirm(done func(error)) {
+	sync, spool := s.confirming()
+	w := waiter{done: done, to: s.writing.latest()}
+	if !sync {
+		w.to = 0
+	}
+	s.confirms.add(&w, spool)
+}
+
+// trouble is the state of a pool's database, for the log: one line when it goes away and
+// one when it is back.
+type trouble struct {
+	mu    sync.Mutex
+	since time.Time // zero while the database answers
+	fails uint64
+}
+
+// failed notes that the database did not do something.
+func (t *trouble) failed(p *pool, doing string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fails++; t.since.IsZero() {
+		t.since = time.Now()
+		p.engine.log.Warn("a database is away; what is to be written waits", "pool", p.name, "doing", doing, "err", err)
+	}
+}
+
+// answered notes that it did.
+func (t *trouble) answered(p *pool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since.IsZero() {
+		return
+	}
+	p.engine.log.Info("a database is back", "pool", p.name, "after", time.Since(t.since).Round(time.Millisecond), "failures", t.fails)
+	t.since, t.fails = time.Time{}, 0
+}
+
+// away says for how long.
+func (t *trouble) away() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since.IsZero() {
+		return 0
+	}
+	return time.Since(t.since)
+}
+
+// run works until ctx ends, and then for as long as grace lasts on what waits.
+func (p *pool) run(ctx, grace context.Context) {
+	var wg sync.WaitGroup
+	for _, l := range p.queue.Lanes() {
+		w := &worker{pool: p, lane: l, pause: p.engine.cfg.RetryMin}
+		wg.Go(func() { w.run(ctx, grace) })
+	}
+	p.reads.run(ctx, &wg)
+	stop := make(chan struct{})
+	var waiting sync.WaitGroup
+	waiting.Go(func() { p.confirms.run(stop) })
+	wg.Wait()
+	close(stop)
+	waiting.Wait()
+	if err := p.queue.Close(); err != nil {
+		p.engine.log.Error("what waits for a database cannot be kept", "pool", p.name, "err", err)
+	}
+	if err := p.db.Close(); err != nil {
+		p.engine.log.Log(context.Background(), slog.LevelWarn, "a database cannot be closed", "pool", p.name, "err", err)
+	}
+}
