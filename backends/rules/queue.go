@@ -145,3 +145,14 @@ func (l *memoryLane) Commit(n int) {
 	defer l.q.mu.Unlock()
 	l.q.bytes -= size
 }
+
+// Retry gives back what is with the caller.
+func (l *memoryLane) Retry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.served = 0
+	select {
+	case l.some <- struct{}{}:
+	default:
+	}
+}
