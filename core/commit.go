@@ -44,10 +44,11 @@ type afterwards interface {
 	committed(t *Turn, err error)
 }
 
-// keeping gives the turn's commit, begun on demand.
+// keeping gives the turn's commit, begun on demand. It waits for commitNow from the
+// start: a sink may confirm before that comes.
 func (t *Turn) keeping() *commit {
 	if t.commit == nil {
-		t.commit = &commit{g: t.g}
+		t.commit = &commit{g: t.g, left: 1}
 	}
 	return t.commit
 }
@@ -92,7 +93,7 @@ func (t *Turn) commitNow() {
 	for t.commit != nil {
 		c := t.commit
 		t.commit = nil
-		done := c.wait()
+		done := c.done
 		if len(c.batch.Ops) == 0 { // only sinks or peers are waited for
 			done(nil)
 			continue

@@ -68,6 +68,30 @@ func TestSinkIsPartOfThePromise(t *testing.T) {
 	})
 }
 
+// promptSink confirms before anybody can wait.
+type promptSink struct{ *listSink }
+
+func (s promptSink) Confirm(done func(error)) { done(nil) }
+
+// A sink that confirms at once does not answer for the store.
+func TestPromptSinkWaitsForTheStore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Sinks = []core.Sink{promptSink{&listSink{room: 10}}} })
+		s := g.Connect("s", durable)
+		s.Subscribe(1, "k/#")
+		a := g.Connect("a", nil)
+		g.Store.Hold()
+		a.Publish(pub("k/1", "v", 1, 1))
+		expect(t, a, "")
+		g.Store.Release()
+		expect(t, a, "[ack 1 success]")
+		expect(t, s, "[k/1=v q1 id1]")
+		g.Store.Fail(errors.New("disk"))
+		a.Publish(pub("k/1", "v", 1, 2))
+		expect(t, a, "[ack 2 store_unavailable]")
+	})
+}
+
 // fakePeers is a cluster of one other node, which wants everything forwarded.
 type fakePeers struct {
 	mu       sync.Mutex
