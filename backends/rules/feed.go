@@ -85,7 +85,11 @@ func (r *reads) register(f *feed, page []Message) (ms []*core.Message, os []*off
 		if r.of[f.reader.id] == f.reader {
 			f.reader.underWay[o.id] = o
 		}
-		f.order = append(f.order, o)
+		if f.order == nil {
+			f.order = map[string][]*offered{}
+		}
+		f.order[m.Topic] = append(f.order[m.Topic], o)
+		f.count++
 	}
 	return ms, os
 }
@@ -95,25 +99,21 @@ func (r *reads) settle(f *feed, page []Message, os []*offered, taken int, open b
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, o := range os[taken:] {
-		delete(f.reader.underWay, o.id)
-		o.left = true
-	}
-	f.order = slices.DeleteFunc(f.order, func(o *offered) bool { return o.left })
-	for _, o := range os[:taken] {
-		if min(o.msg.QoS, f.event.QoS) == 0 { // nobody acknowledges it
-			delete(f.reader.underWay, o.id)
-			o.settled = true
-		}
+		f.remove(o)
 	}
 	if taken > 0 {
 		f.after = page[taken-1].Cursor
 	}
 	var sc scratch
-	r.moveOn(f, &sc)
+	for _, o := range os[:taken] {
+		if min(o.msg.QoS, f.event.QoS) == 0 { // nobody acknowledges it
+			r.settled(o, &sc)
+		}
+	}
 	switch {
 	case !open:
 		r.end(f)
-	case taken < len(page), len(f.order) > maxUnderWay:
+	case taken < len(page), f.count > maxUnderWay:
 		r.later(f, pauseForClient)
 	case f.state == running:
 		f.state = waiting
@@ -122,26 +122,42 @@ func (r *reads) settle(f *feed, page []Message, os []*offered, taken int, open b
 	r.tidy(f.reader)
 }
 
-// moveOn moves the cursors over what is settled at the front. With the lock held.
-func (r *reads) moveOn(f *feed, sc *scratch) {
-	now := time.Now().UnixMilli()
-	n := 0
-	for ; n < len(f.order); n++ {
-		o := f.order[n]
-		if o.msg.Expired(now) && !o.settled {
-			delete(f.reader.underWay, o.id)
-			o.settled = true
-		}
-		if !o.settled {
-			break
-		}
-		if f.rule.work.kind == fetches {
-			r.moveCursor(f.reader, o, sc)
-		}
+// remove takes away what the client had no room for.
+func (f *feed) remove(o *offered) {
+	delete(f.reader.underWay, o.id)
+	list := f.order[o.msg.Topic]
+	if i := slices.Index(list, o); i >= 0 {
+		f.setOrder(o.msg.Topic, slices.Delete(list, i, i+1), 1)
 	}
-	if f.order = f.order[n:]; len(f.order) == 0 {
-		f.order = nil
+}
+
+// setOrder notes the list of a topic, from which n were taken.
+func (f *feed) setOrder(name string, list []*offered, n int) {
+	f.count -= n
+	if len(list) == 0 {
+		delete(f.order, name)
+		return
 	}
+	f.order[name] = list
+}
+
+// settled moves the cursor of o's topic, if nothing before it is under way. With the lock
+// held.
+func (r *reads) settled(o *offered, sc *scratch) {
+	f, name := o.feed, o.msg.Topic
+	delete(f.reader.underWay, o.id)
+	o.settled = true
+	list, now, n := f.order[name], time.Now().UnixMilli(), 0
+	for ; n < len(list) && (list[n].settled || list[n].msg.Expired(now)); n++ {
+		delete(f.reader.underWay, list[n].id)
+	}
+	if n == 0 {
+		return
+	}
+	if f.rule.work.kind == fetches {
+		r.moveCursor(f.reader, list[n-1], sc)
+	}
+	f.setOrder(name, list[n:], n)
 }
 
 // moveCursor has the cursors of a client follow. With the lock held.
@@ -186,15 +202,13 @@ func (r *reads) acked(e *core.Event, sc *scratch) bool {
 }
 
 func (r *reads) ackedOffered(c *reader, o *offered, e *core.Event, sc *scratch) {
-	delete(c.underWay, o.id)
-	o.settled = true
 	for _, rule := range r.acks {
 		if !rule.movesCursor() && rule.wants(e) {
 			r.pool.put(rule, rule.job(e, o.msgID), sc)
 		}
 	}
 	f := o.feed
-	r.moveOn(f, sc)
+	r.settled(o, sc)
 	if f.timer != nil && f.pause == 0 { // it waits for the client, not for the database
 		r.makeReady(f)
 	}
@@ -235,9 +249,7 @@ func (r *reads) dropped(c *reader, e *core.Event) {
 	default:
 		return // it comes again with the next subscription
 	}
-	delete(c.underWay, o.id)
-	o.settled = true
 	var sc scratch
-	r.moveOn(o.feed, &sc)
+	r.settled(o, &sc)
 	r.tidy(c)
 }

@@ -42,7 +42,8 @@ type feed struct {
 	after  string
 	before string
 	since  int64
-	order  []*offered // in the order in which they were read, those before all are settled
+	order  map[string][]*offered // of each topic, as they were read, from the first on that is not settled
+	count  int                   // how many there are
 	pause  time.Duration
 	timer  *time.Timer
 	state  feedState
@@ -65,7 +66,6 @@ type offered struct {
 	msg     core.Message // without its payload
 	msgID   string
 	settled bool // acknowledged, or nobody will
-	left    bool // the client had no room
 }
 
 // offeredMark tells IDs of messages that were read from those that were published: also
@@ -279,7 +279,7 @@ func (r *reads) end(f *feed) {
 func (r *reads) tidy(c *reader) {
 	kept := c.feeds[:0]
 	for _, f := range c.feeds {
-		if f.state == ended || f.state == finished && len(f.order) == 0 {
+		if f.state == ended || f.state == finished && f.count == 0 {
 			r.feeds--
 			continue
 		}
