@@ -1,0 +1,141 @@
+package redis
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// The kinds of deployment.
+const (
+	Single   = "single"
+	Sentinel = "sentinel"
+	Cluster  = "cluster"
+)
+
+// Config is one table [backends.redis.pools.NAME].
+type Config struct {
+	Type         string        `toml:"type" oneof:"single,sentinel,cluster" doc:"what server names: one server, sentinels, or nodes of a cluster"`
+	Server       []string      `toml:"server" doc:"HOST:PORT of the server, of the sentinels, or of some nodes of the cluster"`
+	Sentinel     string        `toml:"sentinel" doc:"name of the master that sentinels watch"`
+	PoolSize     int           `toml:"pool_size" doc:"connections"`
+	Database     int           `toml:"database" doc:"number of the database; a cluster has 0 only"`
+	Username     string        `toml:"username" doc:"user of Redis 6 and later; empty: default"`
+	Password     string        `toml:"password" doc:"password; better password_file"`
+	PasswordFile string        `toml:"password_file" doc:"file that holds the password"`
+	Channel      string        `toml:"channel" doc:"channel from which commands are taken that subscribe and unsubscribe clients, such as {\"type\":\"subscribe\",\"clientid\":\"c\",\"topic\":\"t\",\"qos\":1}; empty: none"`
+	EventChannel string        `toml:"event_channel" doc:"channel on which subscriptions of clients are told, by the function on_subscription_event; empty: none"`
+	Timeout      time.Duration `toml:"timeout" doc:"longest time of one command, and of connecting"`
+	TLS          bool          `toml:"tls" doc:"speak TLS"`
+	CAFile       string        `toml:"tls_ca_file" doc:"certificates that the server's is proven by; empty: those of the system"`
+	CertFile     string        `toml:"tls_cert_file" doc:"certificate that is shown to the server"`
+	KeyFile      string        `toml:"tls_key_file" doc:"its key"`
+}
+
+// DefaultConfig is a server on this machine, with EMQ X's pool size and channel. The
+// channel takes commands from whoever may publish in Redis.
+func DefaultConfig() Config {
+	return Config{Type: Single, Server: []string{"127.0.0.1:6379"}, PoolSize: 8, Channel: "mqtt_channel", Timeout: 5 * time.Second}
+}
+
+// Validate reports everything that is wrong.
+func (c *Config) Validate() error {
+	var errs []error
+	add := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if !slices.Contains([]string{Single, Sentinel, Cluster}, c.Type) {
+		add("type: %q must be single, sentinel or cluster", c.Type)
+	}
+	if len(c.Server) == 0 {
+		add("server: is empty; name one, such as 127.0.0.1:6379")
+	}
+	if c.Type == Single && len(c.Server) > 1 {
+		add("server: type = \"single\" has one server, there are %d; several belong to sentinel or cluster", len(c.Server))
+	}
+	for _, s := range c.Server {
+		if _, port, err := net.SplitHostPort(s); err != nil || port == "" {
+			add("server: %q is no HOST:PORT", s)
+		}
+	}
+	switch {
+	case c.Type == Sentinel && c.Sentinel == "":
+		add("sentinel: is empty; name the master that the sentinels watch, such as mymaster")
+	case c.Type != Sentinel && c.Sentinel != "":
+		add("sentinel: has no meaning with type = %q", c.Type)
+	}
+	if c.PoolSize < 1 || c.PoolSize > 1000 {
+		add("pool_size: %d must be between 1 and 1000", c.PoolSize)
+	}
+	if c.Database < 0 || c.Type == Cluster && c.Database != 0 {
+		add("database: %d: a cluster has 0 only, others count from 0", c.Database)
+	}
+	if c.Password != "" && c.PasswordFile != "" {
+		add("password_file: stands beside password; keep one of them")
+	}
+	if c.Channel != "" && c.Channel == c.EventChannel {
+		add("event_channel: is the same as channel; events would come back as commands")
+	}
+	if c.Timeout < time.Millisecond || c.Timeout > time.Minute {
+		add("timeout: %s must be between 1ms and 1m", c.Timeout)
+	}
+	if !c.TLS && c.CAFile+c.CertFile+c.KeyFile != "" {
+		add("tls_ca_file, tls_cert_file, tls_key_file: have no meaning without tls = true")
+	}
+	if (c.CertFile == "") != (c.KeyFile == "") {
+		add("tls_cert_file and tls_key_file: go together")
+	}
+	return errors.Join(errs...)
+}
+
+// client makes the client of a valid configuration; nothing is connected yet.
+func (c *Config) client() (redis.UniversalClient, error) {
+	o := &redis.UniversalOptions{
+		Addrs: c.Server, DB: c.Database, Username: c.Username, Password: c.Password, MasterName: c.Sentinel,
+		PoolSize: c.PoolSize, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
+		MaxRetries: -1, DialerRetries: 1, // the engine tries again, and keeps the order
+		ClientName: "fairlead", IsClusterMode: c.Type == Cluster,
+	}
+	if c.PasswordFile != "" {
+		text, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("password_file: %w", err)
+		}
+		o.Password = strings.TrimRight(string(text), "\r\n")
+	}
+	if c.TLS {
+		var err error
+		if o.TLSConfig, err = c.tls(); err != nil {
+			return nil, err
+		}
+	}
+	return redis.NewUniversalClient(o), nil
+}
+
+func (c *Config) tls() (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		text, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls_ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("tls_ca_file: %s holds no certificate", c.CAFile)
+		}
+	}
+	if c.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls_cert_file: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}

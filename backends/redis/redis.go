@@ -1,0 +1,103 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+)
+
+// OnSubscriptionEvent tells the event channel that a client has subscribed or
+// unsubscribed.
+const OnSubscriptionEvent rules.Function = "on_subscription_event"
+
+// Database is one pool. It implements [rules.Database].
+type Database struct {
+	cfg    Config
+	client redis.UniversalClient
+}
+
+// Open makes a pool. It connects when it is used: a database that is away does not keep
+// the gateway from starting.
+func Open(c Config) (*Database, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	redis.SetLogger(&logging.VoidLogger{}) // what it has to say comes as errors, too
+	client, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	return &Database{cfg: c, client: client}, nil
+}
+
+// Ping is nil when the server answers.
+func (d *Database) Ping(ctx context.Context) error { return d.client.Ping(ctx).Err() }
+
+// Close ends all connections.
+func (d *Database) Close() error { return d.client.Close() }
+
+// Init has nothing to make: keys come to be when they are written.
+func (d *Database) Init(ctx context.Context, _ bool) (report []string, err error) {
+	return nil, d.Ping(ctx)
+}
+
+// The keys.
+func keyClient(id string) string         { return "mqtt:client:" + id }
+func keyNode(node string) string         { return "mqtt:node:" + node }
+func keySub(id string) string            { return "mqtt:sub:" + id }
+func keyMsg(idOrTopic string) string     { return "mqtt:msg:" + idOrTopic }
+func keyRetain(topic string) string      { return "mqtt:retain:" + topic }
+func keyLatest(topic string) string      { return "mqtt:latest_msg:" + topic }
+func keyAcked(client, tp string) string  { return "mqtt:acked:" + client + ":" + tp }
+func keyTopics(of string) string         { return "mqtt:topics:" + of }
+func seconds(ms int64) int64             { return ms / 1000 }
+func wildcard(filter string) bool        { return strings.ContainsAny(filter, "+#") }
+func fixed(filter string) (start string) { return filter[:strings.IndexAny(filter+"+", "+#")] }
+
+// The indexes of topics.
+const (
+	ofMessages = "msg"
+	ofRetained = "retain"
+	ofLatest   = "latest"
+)
+
+// transient are the beginnings of the server's answers that may be others later.
+var transient = [...]string{"OOM", "READONLY", "LOADING", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS", "NOPERM", "BUSY ", "NOREPLICAS", "MOVED", "ASK", "EXECABORT"}
+
+// classify marks the answers that no retry mends.
+func classify(err error) error {
+	var answer redis.Error
+	if err == nil || !errors.As(err, &answer) {
+		return err // of the network
+	}
+	for _, begin := range transient {
+		if strings.HasPrefix(answer.Error(), begin) {
+			return err
+		}
+	}
+	return rules.Permanent(err)
+}
+
+// expiry is how long what m's rule writes is kept, 0 for ever.
+func expiry(rule *rules.Rule, m *rules.Message, now int64) time.Duration {
+	keep := rule.Expiry
+	if m.Expires != 0 {
+		left := max(time.Duration(m.Expires-now)*time.Millisecond, time.Second)
+		if keep == 0 || left < keep {
+			keep = left
+		}
+	}
+	return keep
+}
+
+// fields are the fields of a message's hash.
+func fields(m *rules.Message) []any {
+	return []any{"id", m.MsgID, "from", m.Sender, "qos", m.QoS, "topic", m.Topic, "payload", m.Payload, "ts", seconds(m.Arrived), "retain", fmt.Sprint(m.Retain)}
+}

@@ -1,0 +1,347 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+)
+
+// server starts a Redis of its own for the test: real, on a free port, gone afterwards.
+type server struct {
+	t    *testing.T
+	port string
+	cmd  *exec.Cmd
+	dir  string
+}
+
+func startServer(t *testing.T) *server {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("redis-server is not installed: scripts/services install redis")
+		}
+		t.Skip("redis-server is not installed: scripts/services install redis")
+	}
+	dir, err := os.MkdirTemp("", "fr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	s := &server{t: t, dir: dir, port: freePort(t)}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *server) start() {
+	s.t.Helper()
+	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	for range 500 {
+		if s.cli("PING") == "PONG" {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.t.Fatal("redis-server does not answer")
+}
+
+func (s *server) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// cli reads by Redis's own client, not by ours.
+func (s *server) cli(args ...string) string {
+	out, _ := exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...).CombinedOutput()
+	return strings.TrimSpace(string(bytes.ReplaceAll(out, []byte("\n"), []byte(" "))))
+}
+
+func (s *server) open(change func(*Config)) *Database {
+	c := DefaultConfig()
+	c.Server = []string{"127.0.0.1:" + s.port}
+	if change != nil {
+		change(&c)
+	}
+	d, err := Open(c)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func (s *server) want(want string, args ...string) {
+	s.t.Helper()
+	if got := s.cli(args...); got != want {
+		s.t.Errorf("%v: %s\nwant %s", args, got, want)
+	}
+}
+
+func do(t *testing.T, d *Database, jobs ...rules.Job) {
+	t.Helper()
+	if n, err := d.Do(context.Background(), jobs); n != len(jobs) || err != nil {
+		t.Fatalf("%d of %d done: %v", n, len(jobs), err)
+	}
+}
+
+const noon = 1_790_000_000_000 // Unix milliseconds
+
+func id(n int) string { return rules.MessageIDAt(noon + int64(n)) }
+
+// published is a job of message n to topic.
+func published(f rules.Function, n int, topic, payload string) rules.Job {
+	return rules.Job{Rule: &rules.Rule{Function: f}, Hook: rules.MessagePublish, Time: noon + int64(n), Node: "n1", ClientID: "p", Topic: topic, QoS: 1,
+		Message: &rules.Message{MsgID: id(n), Topic: topic, Payload: []byte(payload), QoS: 1, Sender: "p", Arrived: noon + int64(n)}}
+}
+
+func acked(f rules.Function, n int, topic, client string) rules.Job {
+	j := published(f, n, topic, "")
+	j.Hook, j.ClientID = rules.MessageAcked, client
+	return j
+}
+
+func TestKeys(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	on := rules.Job{Rule: &rules.Rule{Function: rules.OnClientConnected}, Hook: rules.ClientConnected, Time: noon, Node: "n1", ClientID: "c"}
+	off := rules.Job{Rule: &rules.Rule{Function: rules.OnClientDisconnected}, Hook: rules.ClientDisconnected, Time: noon + 5000, Node: "n1", ClientID: "c"}
+	do(t, d, on)
+	s.want("state 1 online_at 1790000000 offline_at undefined", "HGETALL", "mqtt:client:c")
+	s.want("c 1790000000", "HGETALL", "mqtt:node:n1")
+	do(t, d, off, on, off)
+	s.want("state 0 online_at 1790000000 offline_at 1790000005", "HGETALL", "mqtt:client:c")
+	s.want("", "HGETALL", "mqtt:node:n1")
+
+	stored := published(rules.OnMessagePublish, 0, "a/b", "hot")
+	stored.Rule.Expiry = time.Hour
+	do(t, d, stored)
+	s.want("id "+id(0)+" from p qos 1 topic a/b payload hot ts 1790000000 retain false", "HGETALL", "mqtt:msg:"+id(0))
+	s.want(id(0)+" 1", "ZRANGE", "mqtt:msg:a/b", "0", "-1", "WITHSCORES")
+	if ttl := s.cli("TTL", "mqtt:msg:"+id(0)); ttl != "3600" && ttl != "3599" {
+		t.Errorf("it expires in %s s", ttl)
+	}
+	kept := published(rules.OnMessageRetain, 1, "a/b", "kept")
+	kept.Message.Retain = true
+	s.cli("SET", "mqtt:retain:a/b", "a string of before")
+	do(t, d, kept)
+	s.want("id "+id(1)+" from p qos 1 topic a/b payload kept ts 1790000000 retain true", "HGETALL", "mqtt:retain:a/b")
+	do(t, d, published(rules.OnRetainDelete, 2, "a/b", ""))
+	s.want("0", "EXISTS", "mqtt:retain:a/b")
+	do(t, d, acked(rules.OnMessageAckedPubsub, 5, "a/b", "c"), acked(rules.OnMessageAckedPubsub, 3, "a/b", "c"))
+	s.want(id(5), "GET", "mqtt:acked:c:a/b")
+	do(t, d, acked(rules.OnMessageAckedQueue, 0, "a/b", "c"))
+	s.want("0", "EXISTS", "mqtt:msg:a/b", "mqtt:msg:"+id(0))
+	do(t, d, published(rules.OnMessageStoreKeepLatest, 6, "l", "1"), published(rules.OnMessageStoreKeepLatest, 7, "l", "2"), acked(rules.OnMessageAckedKeepLatest, 6, "l", "c"))
+	s.want("2", "HGET", "mqtt:latest_msg:l", "payload")
+	do(t, d, acked(rules.OnMessageAckedKeepLatest, 7, "l", "c"))
+	s.want("0", "EXISTS", "mqtt:latest_msg:l")
+}
+
+func texts(t *testing.T, ms []rules.Message, err error) string {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, m := range ms {
+		out = append(out, m.Topic+"="+string(m.Payload))
+	}
+	return strings.Join(out, " ")
+}
+
+// unread reads all pages.
+func unread(t *testing.T, d *Database, f rules.Function, q rules.Query) string {
+	t.Helper()
+	var out []string
+	for range 100 {
+		ms, err := d.Unread(context.Background(), &rules.Rule{Function: f}, &q)
+		text := texts(t, ms, err)
+		if text == "" {
+			return strings.Join(out, " ")
+		}
+		out = append(out, text)
+		q.After = ms[len(ms)-1].Cursor
+	}
+	t.Fatal("no end")
+	return ""
+}
+
+func TestUnread(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	for i := range 6 {
+		do(t, d, published(rules.OnMessagePublish, i, fmt.Sprintf("pubsub/%d", i%2), fmt.Sprint(i)))
+	}
+	all := rules.Query{ClientID: "c", Filter: "pubsub/#", Max: 4}
+	one := rules.Query{ClientID: "c", Filter: "pubsub/1", Max: 2}
+	for _, q := range []rules.Query{all, one} { // the first subscription begins behind the newest
+		if got := unread(t, d, rules.OnMessageFetchPubsub, q); got != "" {
+			t.Errorf("%s: %s", q.Filter, got)
+		}
+	}
+	s.want(id(5), "GET", "mqtt:acked:c:pubsub/1")
+	s.cli("SET", "mqtt:acked:c:pubsub/#", "0")
+	s.cli("SET", "mqtt:acked:c:pubsub/1", id(1))
+	if got, want := unread(t, d, rules.OnMessageFetchPubsub, all), "pubsub/0=0 pubsub/0=2 pubsub/1=3 pubsub/0=4 pubsub/1=5"; got != want {
+		t.Errorf("unread: %s\nwant    %s", got, want)
+	}
+	if got, want := unread(t, d, rules.OnMessageFetchPubsub, one), "pubsub/1=3 pubsub/1=5"; got != want {
+		t.Errorf("unread: %s\nwant    %s", got, want)
+	}
+	newest := all
+	newest.Newest = 2
+	if got, want := unread(t, d, rules.OnMessageFetchPubsub, newest), "pubsub/0=4 pubsub/1=5"; got != want {
+		t.Errorf("newest: %s\nwant    %s", got, want)
+	}
+	recent := all
+	recent.Since, recent.Before = noon+3, id(5)
+	if got, want := unread(t, d, rules.OnMessageFetchPubsub, recent), "pubsub/0=4"; got != want {
+		t.Errorf("recent: %s\nwant    %s", got, want)
+	}
+	s.cli("DEL", "mqtt:msg:"+id(3), "mqtt:msg:"+id(2)) // expired: what names them goes, and hides nothing
+	if got, want := unread(t, d, rules.OnMessageFetchQueue, rules.Query{ClientID: "x", Filter: "pubsub/+", Max: 1}), "pubsub/0=0 pubsub/1=1 pubsub/0=4 pubsub/1=5"; got != want {
+		t.Errorf("queue: %s\nwant   %s", got, want)
+	}
+	s.want(id(1)+" "+id(5), "ZRANGE", "mqtt:msg:pubsub/1", "0", "-1")
+	do(t, d, rules.Job{Rule: &rules.Rule{Function: rules.OnAckedDelete}, Hook: rules.SessionUnsubscribed, ClientID: "c", Topic: "pubsub/#"})
+	s.want("0", "EXISTS", "mqtt:acked:c:pubsub/#", "mqtt:acked:c:pubsub/1")
+}
+
+func TestRetained(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	for i, topic := range []string{"r/1", "r/2", "r/3", "r/4", "q", "r+x"} {
+		do(t, d, published(rules.OnMessageRetain, i, topic, fmt.Sprint(i)))
+	}
+	s.cli("DEL", "mqtt:retain:r/1", "mqtt:retain:r/2")
+	s.cli("HSET", "mqtt:msg:theirs", "id", "theirs", "topic", "s/1", "payload", "by name", "qos", "1")
+	s.cli("SET", "mqtt:retain:s/1", "theirs")
+	read := func(filter string) string {
+		var out []string
+		for q := (rules.Query{Filter: filter, Max: 2}); ; {
+			ms, err := d.Retained(context.Background(), &rules.Rule{}, &q)
+			text := texts(t, ms, err)
+			if text == "" {
+				return strings.Join(out, " ")
+			}
+			out = append(out, text)
+			q.After = ms[len(ms)-1].Cursor
+		}
+	}
+	for filter, want := range map[string]string{"r/+": "r/3=2 r/4=3", "#": "q=4 r+x=5 r/3=2 r/4=3", "r/3": "r/3=2", "s/1": "s/1=by name", "none": "", "none/#": ""} {
+		if got := read(filter); got != want {
+			t.Errorf("%s: %s, want %s", filter, got, want)
+		}
+	}
+	s.want("q r+x r/3 r/4", "ZRANGE", "mqtt:topics:retain", "0", "-1")
+}
+
+func TestSubscriptionsOfUser(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	s.cli("HSET", "mqtt:sub:c", "a/%c", "1", "$share/g/b", "2")
+	subs, err := d.Subscriptions(context.Background(), &rules.Rule{}, "c")
+	if got := fmt.Sprint(subs, err); got != "[{$share/g/b 2} {a/%c 1}] <nil>" {
+		t.Error(got)
+	}
+	s.cli("HSET", "mqtt:sub:c", "bad", "three")
+	if _, err := d.Subscriptions(context.Background(), &rules.Rule{}, "c"); err == nil || !strings.Contains(err.Error(), "three") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Whatever devices put into names and payloads is a value and nothing else.
+func TestInjection(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	for i, evil := range []string{"'; FLUSHALL; --", "\r\nFLUSHALL\r\n", "*1\r\n$8\r\nFLUSHALL\r\n", "${payload}", "a b", "\x00", "\xff\xfe", strings.Repeat("x", 64<<10), "\"", "{}"} {
+		j := published(rules.OnMessagePublish, i, "t/"+evil, evil)
+		j.Message.Sender = evil
+		custom := j
+		custom.ClientID, custom.Username = evil, evil
+		custom.Rule = &rules.Rule{Statements: []string{"HSET u:${clientid} name ${username} payload ${payload} fixed ${fixed"}}
+		if n, err := d.Do(context.Background(), []rules.Job{j, custom}); n != 1 || !rules.IsPermanent(err) && err != nil {
+			t.Errorf("%d done: %v", n, err)
+		}
+		custom.Rule = &rules.Rule{Statements: []string{"HSET u:${clientid} name ${username} payload ${payload}"}}
+		do(t, d, j, custom)
+		ctx := context.Background()
+		for _, got := range []string{d.client.HGet(ctx, "mqtt:msg:"+id(i), "payload").Val(), d.client.HGet(ctx, "mqtt:msg:"+id(i), "from").Val(),
+			d.client.HGet(ctx, "u:"+evil, "name").Val(), d.client.HGet(ctx, "u:"+evil, "payload").Val()} {
+			if got != evil {
+				t.Errorf("%.20q became %.20q", evil, got)
+			}
+		}
+	}
+	s.want("31", "DBSIZE") // 10 × (message, topic, custom) and the index
+}
+
+// A server that dies in between: what was said to be done is there.
+func TestKilled(t *testing.T) {
+	s := startServer(t)
+	d := s.open(func(c *Config) { c.Timeout = time.Second })
+	stored, killed := 0, false
+	for i := 0; stored < 3000; {
+		jobs := make([]rules.Job, 50)
+		for k := range jobs {
+			jobs[k] = published(rules.OnMessagePublish, i+k, "k", "x")
+		}
+		if stored >= 1000 && !killed {
+			killed = true
+			first := s.cmd
+			go first.Process.Kill()
+			defer first.Wait()
+		}
+		n, err := d.Do(context.Background(), jobs)
+		if rules.IsPermanent(err) {
+			t.Fatal(err)
+		}
+		i, stored = i+n, stored+n
+		if err != nil && s.cli("PING") != "PONG" {
+			s.start()
+		}
+	}
+	if !killed {
+		t.Error("the server was not killed")
+	}
+	s.want(fmt.Sprint(stored), "ZCARD", "mqtt:msg:k")
+}
+
+func TestListen(t *testing.T) {
+	s := startServer(t)
+	d := s.open(nil)
+	got := make(chan string, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.Listen(ctx, func(m []byte) { got <- string(m) }, func(err error) { got <- fmt.Sprint("trouble ", err != nil) })
+	}()
+	await := func(want string) {
+		t.Helper()
+		if m := <-got; m != want {
+			t.Errorf("got %s, want %s", m, want)
+		}
+	}
+	for s.cli("PUBLISH", "mqtt_channel", "one") == "0" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	await("one")
+	s.kill()
+	await("trouble true")
+	s.start()
+	await("trouble false")
+	s.cli("PUBLISH", "mqtt_channel", "two")
+	await("two")
+	cancel()
+	<-ended
+}

@@ -1,0 +1,195 @@
+package redis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+)
+
+// Do does jobs in one round trip (in a cluster, one to each node).
+func (d *Database) Do(ctx context.Context, jobs []rules.Job) (done int, err error) {
+	b := batch{db: d, ctx: ctx, p: d.client.Pipeline(), topics: map[string]bool{}}
+	for i := range jobs {
+		if err := b.add(&jobs[i]); err != nil {
+			if i == 0 {
+				return 0, rules.Permanent(err)
+			}
+			jobs = jobs[:i] // those before it first
+			break
+		}
+		b.ends = append(b.ends, b.p.Len())
+	}
+	cmds, err := b.p.Exec(ctx)
+	if err == nil || errors.Is(err, redis.Nil) {
+		return len(jobs), nil
+	}
+	at := 0
+	for i, end := range b.ends {
+		for ; at < end && at < len(cmds); at++ {
+			if err := cmds[at].Err(); err != nil && !errors.Is(err, redis.Nil) {
+				return i, classify(err)
+			}
+		}
+	}
+	return 0, err // no command was sent
+}
+
+// batch collects the commands of jobs. Those of one job go to a key before they go to the
+// key that names it.
+type batch struct {
+	db     *Database
+	ctx    context.Context
+	p      redis.Pipeliner
+	ends   []int           // how many commands there are after each job
+	topics map[string]bool // that the batch has entered into an index
+}
+
+func (b *batch) add(j *rules.Job) error {
+	if j.Rule.Function == "" {
+		return b.statements(j)
+	}
+	do, known := map[rules.Function]func(*rules.Job) error{
+		rules.OnClientConnected:        b.connected,
+		rules.OnClientDisconnected:     b.disconnected,
+		rules.OnMessagePublish:         b.store,
+		rules.OnMessageStore:           b.store,
+		rules.OnMessageStoreKeepLatest: b.storeLatest,
+		rules.OnMessageRetain:          b.retain,
+		rules.OnRetainDelete:           b.retainDelete,
+		rules.OnMessageAckedQueue:      b.ackedQueue,
+		rules.OnMessageAckedPubsub:     b.ackedPubsub,
+		rules.OnMessageAcked:           b.ackedPubsub,
+		rules.OnMessageAckedKeepLatest: b.ackedLatest,
+		rules.OnAckedDelete:            b.ackedDelete,
+		OnSubscriptionEvent:            b.subscriptionEvent,
+	}[j.Rule.Function]
+	if !known {
+		return fmt.Errorf("redis has no function %s", j.Rule.Function)
+	}
+	return do(j)
+}
+
+func (b *batch) connected(j *rules.Job) error {
+	k := keyClient(j.ClientID)
+	b.p.HSet(b.ctx, k, "state", 1, "online_at", seconds(j.Time))
+	b.p.HSetNX(b.ctx, k, "offline_at", "undefined")
+	b.p.HSet(b.ctx, keyNode(j.Node), j.ClientID, seconds(j.Time))
+	return nil
+}
+
+func (b *batch) disconnected(j *rules.Job) error {
+	b.p.HSet(b.ctx, keyClient(j.ClientID), "state", 0, "offline_at", seconds(j.Time))
+	b.p.HDel(b.ctx, keyNode(j.Node), j.ClientID)
+	return nil
+}
+
+// hash writes a message under key as a whole.
+func (b *batch) hash(key string, j *rules.Job) {
+	b.p.Del(b.ctx, key) // it may be a string, or have fields and a time of before
+	b.p.HSet(b.ctx, key, fields(j.Message)...)
+	if keep := expiry(j.Rule, j.Message, j.Time); keep > 0 {
+		b.p.PExpire(b.ctx, key, keep)
+	}
+}
+
+// enter puts a topic into an index, once in a batch.
+func (b *batch) enter(of, topic string) (first bool) {
+	if b.topics[of+topic] {
+		return false
+	}
+	b.topics[of+topic] = true
+	b.p.ZAdd(b.ctx, keyTopics(of), redis.Z{Member: topic})
+	return true
+}
+
+func (b *batch) store(j *rules.Job) error {
+	m := j.Message
+	if rules.IsMessageID(m.Topic) {
+		return fmt.Errorf("topic %q looks like a message id: its key would be a message's", m.Topic)
+	}
+	b.p.HSet(b.ctx, keyMsg(m.MsgID), fields(m)...)
+	if keep := expiry(j.Rule, m, j.Time); keep > 0 {
+		b.p.PExpire(b.ctx, keyMsg(m.MsgID), keep)
+	}
+	b.p.ZAdd(b.ctx, keyMsg(m.Topic), redis.Z{Score: 1, Member: m.MsgID})
+	if b.enter(ofMessages, m.Topic) && j.Rule.Expiry > 0 {
+		// What is named there has expired.
+		b.p.ZRemRangeByLex(b.ctx, keyMsg(m.Topic), "-", "("+rules.MessageIDAt(j.Time-j.Rule.Expiry.Milliseconds()))
+		b.p.PExpire(b.ctx, keyMsg(m.Topic), j.Rule.Expiry)
+	}
+	return nil
+}
+
+func (b *batch) storeLatest(j *rules.Job) error {
+	b.hash(keyLatest(j.Message.Topic), j)
+	b.enter(ofLatest, j.Message.Topic)
+	return nil
+}
+
+func (b *batch) retain(j *rules.Job) error {
+	b.hash(keyRetain(j.Message.Topic), j)
+	b.enter(ofRetained, j.Message.Topic)
+	return nil
+}
+
+func (b *batch) retainDelete(j *rules.Job) error {
+	b.p.ZRem(b.ctx, keyTopics(ofRetained), j.Message.Topic)
+	delete(b.topics, ofRetained+j.Message.Topic)
+	b.p.Del(b.ctx, keyRetain(j.Message.Topic))
+	return nil
+}
+
+func (b *batch) ackedQueue(j *rules.Job) error {
+	b.p.ZRem(b.ctx, keyMsg(j.Topic), j.Message.MsgID)
+	b.p.Del(b.ctx, keyMsg(j.Message.MsgID))
+	return nil
+}
+
+// forward sets a cursor that is behind.
+const forward = `local at = redis.call('GET', KEYS[1])
+if not at or at < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1`
+
+func (b *batch) ackedPubsub(j *rules.Job) error {
+	b.p.Eval(b.ctx, forward, []string{keyAcked(j.ClientID, j.Topic)}, j.Message.MsgID)
+	return nil
+}
+
+// forget deletes the latest message if it is the one.
+const forget = `if redis.call('HGET', KEYS[1], 'id') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1`
+
+func (b *batch) ackedLatest(j *rules.Job) error {
+	b.p.Eval(b.ctx, forget, []string{keyLatest(j.Topic)}, j.Message.MsgID)
+	return nil
+}
+
+// ackedDelete deletes the cursors of an ended subscription.
+func (b *batch) ackedDelete(j *rules.Job) error {
+	b.p.Del(b.ctx, keyAcked(j.ClientID, j.Topic))
+	if !wildcard(j.Topic) {
+		return nil
+	}
+	return b.db.eachTopic(b.ctx, ofMessages, j.Topic, "", func(topic string) bool {
+		b.p.Del(b.ctx, keyAcked(j.ClientID, topic))
+		return true
+	})
+}
+
+func (b *batch) subscriptionEvent(j *rules.Job) error {
+	kind := map[rules.Hook]string{rules.SessionSubscribed: "subscribe", rules.SessionUnsubscribed: "unsubscribe"}[j.Hook]
+	if kind == "" || b.db.cfg.EventChannel == "" {
+		return fmt.Errorf("%s: belongs to session.subscribed and session.unsubscribed of a pool with event_channel", OnSubscriptionEvent)
+	}
+	text, err := json.Marshal(map[string]any{"type": kind, "clientid": j.ClientID, "topic": j.Topic, "qos": j.QoS})
+	if err != nil {
+		return err
+	}
+	b.p.Publish(b.ctx, b.db.cfg.EventChannel, text)
+	return nil
+}
