@@ -13,10 +13,6 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
-// OnSubscriptionEvent tells the event channel that a client has subscribed or
-// unsubscribed.
-const OnSubscriptionEvent rules.Function = "on_subscription_event"
-
 // Database is one pool. It implements [rules.Database].
 type Database struct {
 	cfg    Config
@@ -49,17 +45,24 @@ func (d *Database) Init(ctx context.Context, _ bool) (report []string, err error
 }
 
 // The keys.
-func keyClient(id string) string         { return "mqtt:client:" + id }
-func keyNode(node string) string         { return "mqtt:node:" + node }
-func keySub(id string) string            { return "mqtt:sub:" + id }
-func keyMsg(idOrTopic string) string     { return "mqtt:msg:" + idOrTopic }
-func keyRetain(topic string) string      { return "mqtt:retain:" + topic }
-func keyLatest(topic string) string      { return "mqtt:latest_msg:" + topic }
-func keyAcked(client, tp string) string  { return "mqtt:acked:" + client + ":" + tp }
-func keyTopics(of string) string         { return "mqtt:topics:" + of }
-func seconds(ms int64) int64             { return ms / 1000 }
-func wildcard(filter string) bool        { return strings.ContainsAny(filter, "+#") }
-func fixed(filter string) (start string) { return filter[:strings.IndexAny(filter+"+", "+#")] }
+func keyClient(id string) string        { return "mqtt:client:" + id }
+func keyNode(node string) string        { return "mqtt:node:" + node }
+func keySub(id string) string           { return "mqtt:sub:" + id }
+func keyMsg(idOrTopic string) string    { return "mqtt:msg:" + idOrTopic }
+func keyRetain(topic string) string     { return "mqtt:retain:" + topic }
+func keyLatest(topic string) string     { return "mqtt:latest_msg:" + topic }
+func keyAcked(client, tp string) string { return "mqtt:acked:" + client + ":" + tp }
+func keyTopics(of string) string        { return "mqtt:topics:" + of }
+func seconds(ms int64) int64            { return ms / 1000 }
+func wildcard(filter string) bool       { return strings.ContainsAny(filter, "+#") }
+
+// fixed is what all topics begin with that filter matches: a/# matches a as well.
+func fixed(filter string) string {
+	if start, ok := strings.CutSuffix(filter, "/#"); ok {
+		filter = start + "#"
+	}
+	return filter[:strings.IndexAny(filter+"+", "+#")]
+}
 
 // The indexes of topics.
 const (

@@ -1,11 +1,11 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,29 +40,88 @@ func startServer(t *testing.T) *server {
 }
 
 func (s *server) start() {
-	s.t.Helper()
 	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	for range 500 {
-		if s.cli("PING") == "PONG" {
-			return
+	s.t.Helper()
+	await(s.t, func() bool { return s.cli("PING") == "PONG" })
+}
+
+// await looks until something outside of the process has happened.
+func await(t *testing.T, happened func() bool) {
+	t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(30 * time.Second); !happened(); {
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatal("nothing happened for 30 s")
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	s.t.Fatal("redis-server does not answer")
+}
+
+// cli asks by Redis's own client, not by ours, and makes one line of its answer.
+func (s *server) cli(args ...string) string {
+	return strings.TrimSpace(strings.ReplaceAll(s.run(nil, args), "\n", " "))
+}
+
+// csv gives the answers to commands, byte by byte: lists of texts.
+func (s *server) csv(commands ...[]string) (all [][]string) {
+	for line := range strings.Lines(s.run([]string{"--csv"}, commands...)) {
+		var fields []string
+		for rest := strings.TrimSpace(line); rest != ""; rest = strings.TrimPrefix(rest, ",") {
+			quoted, err := strconv.QuotedPrefix(rest)
+			if err != nil {
+				break // an empty list, a number
+			}
+			text, err := strconv.Unquote(quoted)
+			if err != nil {
+				s.t.Errorf("redis-cli printed %s: %v", quoted, err)
+			}
+			fields, rest = append(fields, text), rest[len(quoted):]
+		}
+		all = append(all, fields)
+	}
+	return all
+}
+
+// run gives what redis-cli prints. The commands go by its input: an argument of a process
+// cannot hold every byte.
+func (s *server) run(options []string, commands ...[]string) string {
+	var text strings.Builder
+	for _, c := range commands {
+		for i, a := range c {
+			if i > 0 {
+				text.WriteByte(' ')
+			}
+			text.WriteString(quote(a))
+		}
+		text.WriteByte('\n')
+	}
+	cmd := exec.Command("redis-cli", append([]string{"-p", s.port}, options...)...)
+	cmd.Stdin = strings.NewReader(text.String())
+	out, _ := cmd.Output()
+	return string(out)
+}
+
+// quote writes a as redis-cli reads it.
+func quote(a string) string {
+	b := []byte{'"'}
+	for i := range len(a) {
+		if c := a[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			b = fmt.Appendf(b, "\\x%02x", c)
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(append(b, '"'))
 }
 
 func (s *server) kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
-}
-
-// cli reads by Redis's own client, not by ours.
-func (s *server) cli(args ...string) string {
-	out, _ := exec.Command("redis-cli", append([]string{"-p", s.port}, args...)...).CombinedOutput()
-	return strings.TrimSpace(string(bytes.ReplaceAll(out, []byte("\n"), []byte(" "))))
 }
 
 func (s *server) open(change func(*Config)) *Database {
@@ -326,22 +385,20 @@ func TestListen(t *testing.T) {
 		defer close(ended)
 		d.Listen(ctx, func(m []byte) { got <- string(m) }, func(err error) { got <- fmt.Sprint("trouble ", err != nil) })
 	}()
-	await := func(want string) {
+	came := func(want string) {
 		t.Helper()
 		if m := <-got; m != want {
 			t.Errorf("got %s, want %s", m, want)
 		}
 	}
-	for s.cli("PUBLISH", "mqtt_channel", "one") == "0" {
-		time.Sleep(10 * time.Millisecond)
-	}
-	await("one")
+	await(t, func() bool { return s.cli("PUBLISH", "mqtt_channel", "one") == "1" })
+	came("one")
 	s.kill()
-	await("trouble true")
+	came("trouble true")
 	s.start()
-	await("trouble false")
+	came("trouble false")
 	s.cli("PUBLISH", "mqtt_channel", "two")
-	await("two")
+	came("two")
 	cancel()
 	<-ended
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -90,19 +89,27 @@ func (r *reading) cursors() (fresh bool, err error) {
 	return false, nil
 }
 
-// begin is the newest id, or 0, which is less than any.
-func (r *reading) begin() (string, error) {
-	if wildcard(r.q.Filter) {
-		return rules.MessageIDAt(time.Now().UnixMilli()), nil
+// begin is the newest id of the topics that does not come by the subscription itself, or
+// 0, which is less than any.
+func (r *reading) begin() (newest string, err error) {
+	newest = "0"
+	_, high := r.bounds("")
+	for chunk := range slices.Chunk(r.topics, page) {
+		p := r.d.client.Pipeline()
+		cmds := make([]*redis.StringSliceCmd, len(chunk))
+		for i, topic := range chunk {
+			cmds[i] = p.ZRevRangeByLex(r.ctx, keyMsg(topic), &redis.ZRangeBy{Min: "-", Max: high, Count: 1})
+		}
+		if _, err := p.Exec(r.ctx); err != nil && !wrongType(err) {
+			return "", err
+		}
+		for _, c := range cmds {
+			for _, id := range c.Val() {
+				newest = max(newest, id)
+			}
+		}
 	}
-	ids, err := r.d.client.ZRevRangeByLex(r.ctx, keyMsg(r.q.Filter), &redis.ZRangeBy{Min: "-", Max: "+", Count: 1}).Result()
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("%s: %w", keyMsg(r.q.Filter), err)
-	case len(ids) == 0:
-		return "0", nil
-	}
-	return ids[0], nil
+	return newest, nil
 }
 
 // bounds are those of a topic's ids, as ZRANGEBYLEX spells them.

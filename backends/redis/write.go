@@ -66,7 +66,7 @@ func (b *batch) add(j *rules.Job) error {
 		rules.OnMessageAcked:           b.ackedPubsub,
 		rules.OnMessageAckedKeepLatest: b.ackedLatest,
 		rules.OnAckedDelete:            b.ackedDelete,
-		OnSubscriptionEvent:            b.subscriptionEvent,
+		rules.OnSubscriptionEvent:      b.subscriptionEvent,
 	}[j.Rule.Function]
 	if !known {
 		return fmt.Errorf("redis has no function %s", j.Rule.Function)
@@ -184,7 +184,7 @@ func (b *batch) ackedDelete(j *rules.Job) error {
 func (b *batch) subscriptionEvent(j *rules.Job) error {
 	kind := map[rules.Hook]string{rules.SessionSubscribed: "subscribe", rules.SessionUnsubscribed: "unsubscribe"}[j.Hook]
 	if kind == "" || b.db.cfg.EventChannel == "" {
-		return fmt.Errorf("%s: belongs to session.subscribed and session.unsubscribed of a pool with event_channel", OnSubscriptionEvent)
+		return fmt.Errorf("%s: belongs to session.subscribed and session.unsubscribed of a pool with event_channel", rules.OnSubscriptionEvent)
 	}
 	text, err := json.Marshal(map[string]any{"type": kind, "clientid": j.ClientID, "topic": j.Topic, "qos": j.QoS})
 	if err != nil {
