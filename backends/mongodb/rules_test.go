@@ -1,0 +1,177 @@
+package mongodb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+)
+
+// urlKey names the server of these tests; they empty the database of that name in it.
+const urlKey = "FAIRLEAD_TEST_MONGODB_URL"
+
+const testDatabase = "fairlead_test"
+
+func TestRules(t *testing.T) {
+	url := os.Getenv(urlKey)
+	if url == "" {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is not set: scripts/services up mongodb", urlKey)
+		}
+		t.Skipf("%s is not set: scripts/services up mongodb", urlKey)
+	}
+	rulestest.Run(t, &site{url: url})
+}
+
+// site looks by plain queries of its own.
+type site struct {
+	url  string
+	look *Database
+}
+
+func (s *site) open(t *testing.T) *Database {
+	c := DefaultConfig()
+	c.URL, c.Type, c.Database, c.Timeout = s.url, "unknown", testDatabase, 10*time.Second
+	d, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func (*site) Functions() []rules.Function { return Driver().Functions }
+
+func (s *site) Open(t *testing.T) rules.Database {
+	s.look = s.open(t)
+	t.Cleanup(func() { s.look.Close() })
+	ctx := context.Background()
+	for _, name := range []string{clients, subscriptions, messages, retained, cursors, counters, "custom"} {
+		if _, err := s.look.db.Collection(name).DeleteMany(ctx, bson.D{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := s.open(t)
+	if _, err := d.Init(ctx, true); err != nil {
+		t.Fatal(err)
+	}
+	if missing, err := d.Init(ctx, false); err != nil || len(missing) > 0 {
+		t.Errorf("missing after Init: %v, %v", missing, err)
+	}
+	return d
+}
+
+// find gives documents as they are.
+func (s *site) find(t *testing.T, collection string, where bson.D) (docs []bson.M) {
+	t.Helper()
+	found, err := s.look.db.Collection(collection).Find(context.Background(), where, options.Find().SetSort(by("_id", 1)))
+	if err == nil {
+		err = found.All(context.Background(), &docs)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", collection, err)
+	}
+	return docs
+}
+
+func by(name string, value any) bson.D { return bson.D{{Key: name, Value: value}} }
+
+func (s *site) Client(t *testing.T, id string) *rulestest.Client {
+	docs := s.find(t, clients, by("clientid", id))
+	if len(docs) == 0 {
+		return nil
+	}
+	seconds := func(v any) time.Time {
+		if n, ok := v.(int64); ok {
+			return time.Unix(n, 0)
+		}
+		return time.Time{}
+	}
+	c := &rulestest.Client{Online: fmt.Sprint(docs[0]["state"]) == "1", OnlineAt: seconds(docs[0]["online_at"]), OfflineAt: seconds(docs[0]["offline_at"])}
+	c.Node, _ = docs[0]["node"].(string)
+	return c
+}
+
+func asMessage(doc bson.M) rules.Message {
+	text := func(v any) string { s, _ := v.(string); return s }
+	m := rules.Message{MsgID: text(doc["msgid"]), Topic: text(doc["topic"]), Sender: text(doc["sender"]), QoS: uint8(doc["qos"].(int32))}
+	m.Retain, _ = doc["retain"].(bool)
+	switch p := doc["payload"].(type) {
+	case string:
+		m.Payload = []byte(p)
+	case bson.Binary:
+		m.Payload = p.Data
+	}
+	return m
+}
+
+func (s *site) Messages(t *testing.T, topic string) (ms []rules.Message) {
+	for _, doc := range s.find(t, messages, by("topic", topic)) {
+		ms = append(ms, asMessage(doc))
+	}
+	return ms
+}
+
+func (*site) Latest(*testing.T, string) *rules.Message { return nil }
+
+func (s *site) Retained(t *testing.T, topic string) *rules.Message {
+	docs := s.find(t, retained, by("topic", topic))
+	if len(docs) == 0 {
+		return nil
+	}
+	m := asMessage(docs[0])
+	m.Retain = true
+	return &m
+}
+
+func (s *site) Acked(t *testing.T, clientID, topic string) string {
+	docs := s.find(t, cursors, bson.D{{Key: "clientid", Value: clientID}, {Key: "topic", Value: topic}})
+	if len(docs) == 0 {
+		return ""
+	}
+	for _, doc := range s.find(t, messages, by("_id", docs[0]["mongo_id"])) {
+		return asMessage(doc).MsgID
+	}
+	return ""
+}
+
+func (s *site) Subscribe(t *testing.T, clientID, filter string, qos uint8) {
+	if _, err := s.look.db.Collection(subscriptions).InsertOne(context.Background(), bson.M{"clientid": clientID, "topic": filter, "qos": int32(qos)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.Variable]string) {
+	statement := `{"insert": "custom", "documents": [{"_id": "${msgid}", "who": {"id": "${clientid}", "name": "${username}"}, "topic": "${topic}", "payload": "${payload}"}]}`
+	return []string{statement}, func(t *testing.T, msgID string) map[rules.Variable]string {
+		var doc struct {
+			Who struct {
+				ID   string `bson:"id"`
+				Name string `bson:"name"`
+			} `bson:"who"`
+			Topic   string        `bson:"topic"`
+			Payload bson.RawValue `bson:"payload"`
+		}
+		if s.look.db.Collection("custom").FindOne(context.Background(), by("_id", msgID)).Decode(&doc) != nil {
+			return nil
+		}
+		p := doc.Payload.Value
+		if text, ok := doc.Payload.StringValueOK(); ok {
+			p = []byte(text)
+		} else if _, b, ok := doc.Payload.BinaryOK(); ok {
+			p = b
+		}
+		return map[rules.Variable]string{rules.VarClientID: doc.Who.ID, rules.VarUsername: doc.Who.Name, rules.VarTopic: doc.Topic, rules.VarPayload: string(p)}
+	}
+}
+
+func (*site) Broken() string { return `{"insert": "custom", "documents": "none"}` }
+
+// Outage is for whoever started the server.
+func (*site) Outage(*testing.T) func() { return nil }
