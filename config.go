@@ -30,6 +30,7 @@ type Config struct {
 	CoAP      coap.Config                          `toml:"coap" doc:"what CoAP clients are granted"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
 	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
+	Backends  BackendsConfig                       `toml:"backends" doc:"databases that other programs share: what happens is written there, subscriptions and messages are read from there; see docs/backends.md"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
 	Admin     admin.Config                         `toml:"admin" doc:"health, metrics and the REST API"`
 
@@ -138,6 +139,7 @@ func DefaultConfig() Config {
 		CoAP:      coap.DefaultConfig(),
 		Core:      core.DefaultConfig(),
 		Store:     StoreConfig{pebble.DefaultConfig()},
+		Backends:  defaultBackends(),
 		Edge:      protocols.DefaultConfig(),
 		Admin:     admin.DefaultConfig(),
 	}

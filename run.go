@@ -21,12 +21,14 @@ import (
 // parts is what a running gateway is made of, opened in the order of the fields
 // and closed in the opposite one.
 type parts struct {
-	g      *Gateway
-	store  *pebble.Store
-	core   *core.Gateway
-	admins *passwd.Source
-	admin  *admin.Server
-	edge   *protocols.Server
+	g     *Gateway
+	store *pebble.Store
+	// backends are the engines of data rules, made before the core and run after it.
+	backends backends
+	core     *core.Gateway
+	admins   *passwd.Source
+	admin    *admin.Server
+	edge     *protocols.Server
 
 	undo   []func() error
 	failed chan error    // of what runs beside
@@ -86,8 +88,12 @@ func (r respelt) Unwrap() error { return r.error }
 // restore makes the core, gives it what the store holds, and starts its work.
 func (p *parts) restore(ctx context.Context) error {
 	g := p.g
+	if err := p.openBackends(); err != nil {
+		return err
+	}
+	sinks, sources, retained := p.backends.hooks()
 	p.core = core.New(core.Options{
-		Config: g.cfg.Core, Store: p.store,
+		Config: g.cfg.Core, Store: p.store, Sinks: sinks, Subscriptions: sources, Retained: retained,
 		Authenticators: g.authenticators(), Exchangers: g.exchangers(), Authorizers: g.authorizers(),
 		Mounts:    g.cfg.mounts(),
 		Anonymous: anonymous(g.cfg.Auth.AllowAnonymous, g.cfg.edge().Listeners),
@@ -102,6 +108,7 @@ func (p *parts) restore(ctx context.Context) error {
 		"retained", s.Retained, "took", time.Since(began).Round(time.Millisecond).String())
 	p.beside(ctx, "core", p.core.Run)
 	p.beside(ctx, "memory", func(ctx context.Context) error { return trimMemory(ctx, p.core) })
+	p.runBackends(ctx)
 	g.mu.Lock()
 	g.parts, g.phase = p, restored
 	g.mu.Unlock()
@@ -151,7 +158,7 @@ func (p *parts) openAdmin(ctx context.Context) error {
 	b := Version()
 	p.admin = admin.New(admin.Options{
 		Config: g.cfg.Admin, Source: source, Authenticate: authenticateWith(p.admins),
-		Checks: p.checks, Listeners: p.listenerFigures,
+		Checks: p.checks, Listeners: p.listenerFigures, Rules: p.backends.figures,
 		Version: b.Version, Commit: b.Commit, Log: g.log,
 	})
 	if err := p.admin.Open(); err != nil {

@@ -35,6 +35,7 @@ type collector struct {
 	gauges   []gauge
 	build    *prometheus.Desc
 	listener [7]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles
+	rule     [7]*prometheus.Desc // done, dropped, failed, retried, read, waiting, away
 }
 
 // gauge is one row of the table of figures that are not in core's counters.
@@ -46,6 +47,10 @@ type gauge struct {
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("fairlead_"+name, help, labels, nil)
+}
+
+func ruleFigure(name, help string) *prometheus.Desc {
+	return describe(name, help, "backend", "pool", "hook", "topic", "function")
 }
 
 func newCollector(s *Server) *collector {
@@ -62,6 +67,15 @@ func newCollector(s *Server) *collector {
 			describe("listener_refused_total", "Connections that the edge ended by itself.", "listener", "reason"),
 			describe("listener_throttled", "Connections that are not read from now, as they or all together send too fast.", "listener"),
 			describe("listener_throttles_total", "Times that reading from a connection stopped for that.", "listener"),
+		},
+		rule: [7]*prometheus.Desc{
+			ruleFigure("rule_done_total", "What a data rule has had the database do."),
+			ruleFigure("rule_dropped_total", "What the database refused for good, or what there was no room for."),
+			ruleFigure("rule_failed_total", "Tries that failed."),
+			ruleFigure("rule_retried_total", "What was given to the database again."),
+			ruleFigure("rule_read_total", "Messages or subscriptions that were read."),
+			ruleFigure("rule_waiting", "What waits for the database."),
+			ruleFigure("rule_away_seconds", "How long the database has not answered, 0 while it does."),
 		},
 	}
 	for i := range c.counters {
@@ -117,6 +131,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.listener {
 		out <- d
 	}
+	for _, d := range c.rule {
+		out <- d
+	}
 	out <- c.reasons
 	out <- c.build
 }
@@ -137,12 +154,27 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(g.desc, g.kind, g.read(&s))
 	}
 	out <- prometheus.MustNewConstMetric(c.build, prometheus.GaugeValue, 1, o.Version, o.Commit)
-	if o.Listeners == nil {
-		return
+	if o.Listeners != nil {
+		for _, l := range o.Listeners() {
+			c.collectListener(out, &l)
+		}
 	}
-	for _, l := range o.Listeners() {
-		c.collectListener(out, &l)
+	if o.Rules != nil {
+		for _, r := range o.Rules() {
+			c.collectRule(out, &r)
+		}
 	}
+}
+
+func (c *collector) collectRule(out chan<- prometheus.Metric, r *RuleFigures) {
+	put := func(i int, kind prometheus.ValueType, v float64) {
+		out <- prometheus.MustNewConstMetric(c.rule[i], kind, v, r.Backend, r.Pool, r.Hook, r.Topic, r.Function)
+	}
+	for i, n := range []uint64{r.Done, r.Dropped, r.Failed, r.Retried, r.Read} {
+		put(i, prometheus.CounterValue, float64(n))
+	}
+	put(5, prometheus.GaugeValue, float64(r.Waiting))
+	put(6, prometheus.GaugeValue, r.AwaySeconds)
 }
 
 func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFigures) {

@@ -48,6 +48,14 @@ type ListenerFigures struct {
 	Refused         [core.ReasonCount]uint64
 }
 
+// RuleFigures are the counters of one data rule.
+type RuleFigures struct {
+	Backend, Pool, Hook, Topic, Function string
+	Done, Dropped, Failed, Retried, Read uint64
+	Waiting                              uint64
+	AwaySeconds                          float64
+}
+
 // Options is what a Server is made of. Source and Authenticate are required.
 type Options struct {
 	Config Config
@@ -59,7 +67,9 @@ type Options struct {
 	Checks func() []Check
 	// Listeners are the listeners' counters; nil means none.
 	Listeners func() []ListenerFigures
-	Version   string
-	Commit    string
-	Log       *slog.Logger // may be nil
+	// Rules are the data rules' counters; nil means none.
+	Rules   func() []RuleFigures
+	Version string
+	Commit  string
+	Log     *slog.Logger // may be nil
 }

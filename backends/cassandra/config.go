@@ -11,6 +11,8 @@ import (
 	"time"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
 // Config is one table [backends.cassandra.pools.NAME].
@@ -104,3 +106,21 @@ func (c *Config) cluster() (*gocql.ClusterConfig, error) {
 	}
 	return o, nil
 }
+
+// SetDefaults begins a pool of the configuration.
+func (c *Config) SetDefaults(string) { *c = DefaultConfig() }
+
+// Driver implements [rules.Pool].
+func (c *Config) Driver() rules.Driver { return Driver() }
+
+// Open implements [rules.Pool].
+func (c *Config) Open() (rules.Database, error) {
+	d, err := Open(*c)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Lanes implements [rules.Pool].
+func (c *Config) Lanes() int { return c.PoolSize }

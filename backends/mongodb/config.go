@@ -14,6 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
 // Config is one table [backends.mongodb.pools.NAME].
@@ -152,3 +154,21 @@ func (c *Config) tls() (*tls.Config, error) {
 	}
 	return t, nil
 }
+
+// SetDefaults begins a pool of the configuration.
+func (c *Config) SetDefaults(string) { *c = DefaultConfig() }
+
+// Driver implements [rules.Pool].
+func (c *Config) Driver() rules.Driver { return Driver() }
+
+// Open implements [rules.Pool].
+func (c *Config) Open() (rules.Database, error) {
+	d, err := Open(*c)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Lanes implements [rules.Pool].
+func (c *Config) Lanes() int { return c.PoolSize }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
 // The kinds of deployment.
@@ -139,3 +141,21 @@ func (c *Config) tls() (*tls.Config, error) {
 	}
 	return t, nil
 }
+
+// SetDefaults begins a pool of the configuration.
+func (c *Config) SetDefaults(string) { *c = DefaultConfig() }
+
+// Driver implements [rules.Pool].
+func (c *Config) Driver() rules.Driver { return Driver() }
+
+// Open implements [rules.Pool].
+func (c *Config) Open() (rules.Database, error) {
+	d, err := Open(*c)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Lanes implements [rules.Pool].
+func (c *Config) Lanes() int { return c.PoolSize }

@@ -1,0 +1,172 @@
+package fairlead
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/admin"
+	"github.com/fairlead-iot/fairlead/backends/cassandra"
+	"github.com/fairlead-iot/fairlead/backends/mongodb"
+	"github.com/fairlead-iot/fairlead/backends/redis"
+	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// BackendsConfig is the section [backends]: a table for each kind of database.
+type BackendsConfig struct {
+	rules.Config
+	Redis     BackendConfig[redis.Config, *redis.Config]         `toml:"redis" doc:"Redis or Valkey: one server, sentinels or a cluster"`
+	MongoDB   BackendConfig[mongodb.Config, *mongodb.Config]     `toml:"mongodb" doc:"MongoDB"`
+	Cassandra BackendConfig[cassandra.Config, *cassandra.Config] `toml:"cassandra" doc:"Apache Cassandra"`
+}
+
+// defaultBackends has no pool, and so no database.
+func defaultBackends() BackendsConfig { return BackendsConfig{Config: rules.DefaultConfig()} }
+
+// active are the backends that have a pool.
+func (c *BackendsConfig) active() []backend {
+	all := []backend{c.Redis.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
+	return slices.DeleteFunc(all, func(b backend) bool { return len(b.pools) == 0 })
+}
+
+// BackendConfig is one database. C is the configuration of a pool.
+type BackendConfig[C any, P interface {
+	*C
+	rules.Pool
+}] struct {
+	Pools map[string]*C `toml:"pools" doc:"servers or clusters, by names of your own; without one this database is not used"`
+	Rules []rules.Rule  `toml:"rules" doc:"what is done when; none: what EMQ X 2.4 does, see docs/backends.md"`
+}
+
+// Validate reports what is wrong with pools and rules together.
+func (c *BackendConfig[C, P]) Validate() error {
+	b := c.backend()
+	if len(b.pools) == 0 && len(c.Rules) > 0 {
+		return fmt.Errorf("rules: there is no pool to do them; add one, such as [backends.%s.pools.main]", b.driver.Name)
+	}
+	return rules.Check(&b.driver, slices.Sorted(maps.Keys(b.pools)), c.Rules)
+}
+
+// backend is one database of the configuration, whatever its kind.
+type backend struct {
+	driver rules.Driver
+	rules  []rules.Rule
+	pools  map[string]rules.Pool
+}
+
+func (c *BackendConfig[C, P]) backend() backend {
+	b := backend{driver: P(new(C)).Driver(), rules: c.Rules, pools: map[string]rules.Pool{}}
+	for name, pool := range c.Pools {
+		b.pools[name] = P(pool)
+	}
+	return b
+}
+
+// backends are the databases of a running gateway.
+type backends []*served
+
+// served is one of them: its engine, and the pools that others send commands by.
+type served struct {
+	*rules.Engine
+	name      string
+	listeners map[string]listener
+}
+
+// listener is a pool with a channel of commands.
+type listener interface {
+	// Listen hands what comes to handle until ctx ends, and tells trouble when it
+	// cannot, and with nil when it can again.
+	Listen(ctx context.Context, handle func(message []byte), trouble func(error))
+}
+
+// backendGrace is how long what waits for a database goes on being written when the
+// gateway stops; the rest is kept, or lost where it is kept in memory.
+const backendGrace = 5 * time.Second
+
+// openBackends makes the engines. Nothing is connected: a database that is away does not
+// keep the gateway from starting.
+func (p *parts) openBackends() error {
+	for _, b := range p.g.cfg.Backends.active() {
+		s, err := p.openBackend(b)
+		if err != nil {
+			return fmt.Errorf("backends.%s: %w", b.driver.Name, err)
+		}
+		p.backends = append(p.backends, s)
+	}
+	return nil
+}
+
+func (p *parts) openBackend(b backend) (*served, error) {
+	s := &served{name: b.driver.Name, listeners: map[string]listener{}}
+	o := rules.Options{Driver: b.driver, Config: p.g.cfg.Backends.Config, Rules: b.rules, Node: p.g.cfg.nodeName(), Log: p.g.log,
+		Pools: map[string]rules.Database{}, Lanes: map[string]int{}}
+	for name, pool := range b.pools {
+		db, err := pool.Open()
+		if err != nil {
+			return nil, fmt.Errorf("pools.%s: %w", name, err)
+		}
+		o.Pools[name], o.Lanes[name] = db, pool.Lanes()
+		if l, ok := db.(listener); ok {
+			s.listeners[name] = l
+		}
+	}
+	var err error
+	s.Engine, err = rules.New(o)
+	return s, err
+}
+
+// runBackends has the engines work, and end before the core does.
+func (p *parts) runBackends(ctx context.Context) {
+	for _, s := range p.backends {
+		p.beside(ctx, "backend "+s.name, func(ctx context.Context) error {
+			s.Run(ctx, p.core, backendGrace)
+			return nil
+		})
+		for name, l := range s.listeners {
+			p.beside(ctx, "commands of "+s.name+"."+name, func(ctx context.Context) error {
+				s.listen(ctx, p, name, l)
+				<-ctx.Done() // a pool without a channel has nothing to listen to
+				return nil
+			})
+		}
+	}
+}
+
+func (s *served) listen(ctx context.Context, p *parts, pool string, l listener) {
+	l.Listen(ctx, func(message []byte) {
+		s.Command(pool, message) // which explains what it cannot do
+	}, func(err error) {
+		if err == nil {
+			p.g.log.Info("commands of a backend come again", "backend", s.name, "pool", pool)
+			return
+		}
+		p.g.log.Warn("commands of a backend do not come", "backend", s.name, "pool", pool, "err", err)
+	})
+}
+
+// hooks are the engines' parts in the core.
+func (bs backends) hooks() (sinks []core.Sink, sources []core.SubscriptionSource, retained core.RetainedOwner) {
+	for _, s := range bs {
+		sinks, sources, retained = append(sinks, s.Sinks()...), append(sources, s.Sources()...), bs
+	}
+	return sinks, sources, retained
+}
+
+// OwnsRetained implements core.RetainedOwner.
+func (bs backends) OwnsRetained(topic string) bool {
+	return slices.ContainsFunc(bs, func(s *served) bool { return s.Engine.OwnsRetained(topic) })
+}
+
+// figures are the rules' counters for metrics.
+func (bs backends) figures() (list []admin.RuleFigures) {
+	for _, s := range bs {
+		for _, r := range s.Stats() {
+			list = append(list, admin.RuleFigures{Backend: r.Backend, Pool: r.Pool, Hook: string(r.Hook), Topic: r.Topic, Function: string(r.Function),
+				Done: r.Done, Dropped: r.Dropped, Failed: r.Failed, Retried: r.Retried, Read: r.Read, Waiting: r.Waiting, AwaySeconds: r.AwayForSeconds})
+		}
+	}
+	return list
+}
