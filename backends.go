@@ -2,6 +2,7 @@ package fairlead
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -169,4 +170,36 @@ func (bs backends) figures() (list []admin.RuleFigures) {
 		}
 	}
 	return list
+}
+
+// InitBackends looks what of the documented tables, keys and indexes is missing in the
+// databases of cfg, and with create makes it; nothing that is there is altered. tell gets
+// a line for each: the pool, and what is missing, or nothing where all is there. It
+// blocks; the errors of all pools are joined.
+func InitBackends(ctx context.Context, cfg *Config, create bool, tell func(pool, missing string)) error {
+	var errs []error
+	for _, b := range cfg.Backends.active() {
+		for _, name := range slices.Sorted(maps.Keys(b.pools)) {
+			full := "backends." + b.driver.Name + ".pools." + name
+			if err := initPool(ctx, b.pools[name], create, func(missing string) { tell(full, missing) }); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", full, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func initPool(ctx context.Context, p rules.Pool, create bool, tell func(string)) error {
+	db, err := p.Open()
+	if err != nil {
+		return err
+	}
+	report, err := db.Init(ctx, create)
+	for _, missing := range report {
+		tell(missing)
+	}
+	if err == nil && len(report) == 0 {
+		tell("")
+	}
+	return errors.Join(err, db.Close())
 }

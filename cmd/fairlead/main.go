@@ -77,6 +77,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 		t.subCommand(),
 		t.fleetCommand(),
 		t.benchCommand(),
+		t.ctlCommand(),
 		t.versionCommand(),
 	)
 	return root
