@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,18 +16,17 @@ import (
 
 // Config is one table [backends.cassandra.pools.NAME].
 type Config struct {
-	Nodes        []string      `toml:"nodes" doc:"HOST:PORT of some nodes of the cluster; the others are found"`
-	PoolSize     int           `toml:"pool_size" doc:"connections to each node"`
-	Keyspace     string        `toml:"keyspace" doc:"keyspace of the tables; it must exist"`
-	Username     string        `toml:"username" doc:"user; empty: no authentication"`
-	Password     string        `toml:"password" doc:"password; better password_file"`
-	PasswordFile string        `toml:"password_file" doc:"file that holds the password"`
-	Consistency  string        `toml:"consistency" oneof:"one,local_one,two,quorum,local_quorum,each_quorum,all" doc:"how many replicas must have a write, and answer a read"`
-	Timeout      time.Duration `toml:"timeout" doc:"longest time of one statement, and of connecting"`
-	TLS          bool          `toml:"tls" doc:"speak TLS"`
-	CAFile       string        `toml:"tls_ca_file" doc:"certificates that the nodes' are proven by; empty: those of the system"`
-	CertFile     string        `toml:"tls_cert_file" doc:"certificate that is shown to the nodes"`
-	KeyFile      string        `toml:"tls_key_file" doc:"its key"`
+	Nodes       []string      `toml:"nodes" doc:"HOST:PORT of some nodes of the cluster; the others are found"`
+	PoolSize    int           `toml:"pool_size" doc:"connections to each node"`
+	Keyspace    string        `toml:"keyspace" doc:"keyspace of the tables; it must exist"`
+	Username    string        `toml:"username" doc:"user; empty: no authentication"`
+	Password    string        `toml:"password" secret:"true" doc:"password; better password_file"`
+	Consistency string        `toml:"consistency" oneof:"one,local_one,two,quorum,local_quorum,each_quorum,all" doc:"how many replicas must have a write, and answer a read"`
+	Timeout     time.Duration `toml:"timeout" doc:"longest time of one statement, and of connecting"`
+	TLS         bool          `toml:"tls" doc:"speak TLS"`
+	CAFile      string        `toml:"tls_ca_file" doc:"certificates that the nodes' are proven by; empty: those of the system"`
+	CertFile    string        `toml:"tls_cert_file" doc:"certificate that is shown to the nodes"`
+	KeyFile     string        `toml:"tls_key_file" doc:"its key"`
 }
 
 // DefaultConfig is a node on this machine, with EMQ X's names, and a consistency by which
@@ -56,9 +54,6 @@ func (c *Config) Validate() error {
 	}
 	if !keyspaces.MatchString(c.Keyspace) {
 		add("keyspace: %q must be up to 48 letters, digits and _ that begin with a letter", c.Keyspace)
-	}
-	if c.Password != "" && c.PasswordFile != "" {
-		add("password_file: stands beside password; keep one of them")
 	}
 	if !slices.Contains(consistencies(), c.Consistency) {
 		add("consistency: %q must be one of %s", c.Consistency, strings.Join(consistencies(), ", "))
@@ -91,15 +86,7 @@ func (c *Config) cluster() (*gocql.ClusterConfig, error) {
 	o.Consistency = level
 	o.Logger = quiet{}
 	if c.Username != "" {
-		password := c.Password
-		if c.PasswordFile != "" {
-			text, err := os.ReadFile(c.PasswordFile)
-			if err != nil {
-				return nil, fmt.Errorf("password_file: %w", err)
-			}
-			password = strings.TrimRight(string(text), "\r\n")
-		}
-		o.Authenticator = gocql.PasswordAuthenticator{Username: c.Username, Password: password}
+		o.Authenticator = gocql.PasswordAuthenticator{Username: c.Username, Password: c.Password}
 	}
 	if c.TLS {
 		o.SslOpts = &gocql.SslOptions{CaPath: c.CAFile, CertPath: c.CertFile, KeyPath: c.KeyFile, EnableHostVerification: true}

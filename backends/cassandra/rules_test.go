@@ -162,9 +162,9 @@ func TestConfigFaults(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Errorf("the default: %v", err)
 	}
-	bad := Config{Nodes: []string{"nowhere"}, Keyspace: "a b", Password: "x", PasswordFile: "y", Consistency: "some", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
+	bad := Config{Nodes: []string{"nowhere"}, Keyspace: "a b", Consistency: "some", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
 	text := bad.Validate().Error()
-	for _, key := range []string{"nodes", "pool_size", "keyspace", "password_file", "consistency", "timeout", "tls_ca_file", "tls_cert_file"} {
+	for _, key := range []string{"nodes", "pool_size", "keyspace", "consistency", "timeout", "tls_ca_file", "tls_cert_file"} {
 		if !strings.Contains(text, key) {
 			t.Errorf("nothing about %s:\n%s", key, text)
 		}

@@ -20,23 +20,22 @@ import (
 
 // Config is one table [backends.mongodb.pools.NAME].
 type Config struct {
-	URL          string        `toml:"url" doc:"mongodb:// or mongodb+srv:// address, in place of type, server, set and the like; what stands beside it goes before"`
-	Type         string        `toml:"type" oneof:"single,rs,sharded,unknown" doc:"what server names: one server, members of a replica set, routers of a sharded cluster, or unknown"`
-	Set          string        `toml:"rs_set_name" doc:"name of the replica set"`
-	Server       []string      `toml:"server" doc:"HOST:PORT of the servers"`
-	PoolSize     int           `toml:"pool_size" doc:"connections"`
-	Database     string        `toml:"database" doc:"name of the database"`
-	Username     string        `toml:"username" doc:"user; empty: no authentication"`
-	Password     string        `toml:"password" doc:"password; better password_file"`
-	PasswordFile string        `toml:"password_file" doc:"file that holds the password"`
-	AuthSource   string        `toml:"auth_source" doc:"database that knows the user"`
-	Write        string        `toml:"w_mode" oneof:"safe,unsafe" doc:"safe: a write is done when a majority has it in its journal; unsafe: when the first server has it in memory, so that what was acknowledged can be lost"`
-	Read         string        `toml:"r_mode" oneof:"master,slave_ok" doc:"master: reads see what was written; slave_ok: secondaries may answer, with what they know"`
-	Timeout      time.Duration `toml:"timeout" doc:"longest time of one operation, and of connecting"`
-	TLS          bool          `toml:"tls" doc:"speak TLS"`
-	CAFile       string        `toml:"tls_ca_file" doc:"certificates that the server's is proven by; empty: those of the system"`
-	CertFile     string        `toml:"tls_cert_file" doc:"certificate that is shown to the server"`
-	KeyFile      string        `toml:"tls_key_file" doc:"its key"`
+	URL        string        `toml:"url" secret:"true" doc:"mongodb:// or mongodb+srv:// address, in place of type, server, set and the like; what stands beside it goes before"`
+	Type       string        `toml:"type" oneof:"single,rs,sharded,unknown" doc:"what server names: one server, members of a replica set, routers of a sharded cluster, or unknown"`
+	Set        string        `toml:"rs_set_name" doc:"name of the replica set"`
+	Server     []string      `toml:"server" doc:"HOST:PORT of the servers"`
+	PoolSize   int           `toml:"pool_size" doc:"connections"`
+	Database   string        `toml:"database" doc:"name of the database"`
+	Username   string        `toml:"username" doc:"user; empty: no authentication"`
+	Password   string        `toml:"password" secret:"true" doc:"password; better password_file"`
+	AuthSource string        `toml:"auth_source" doc:"database that knows the user"`
+	Write      string        `toml:"w_mode" oneof:"safe,unsafe" doc:"safe: a write is done when a majority has it in its journal; unsafe: when the first server has it in memory, so that what was acknowledged can be lost"`
+	Read       string        `toml:"r_mode" oneof:"master,slave_ok" doc:"master: reads see what was written; slave_ok: secondaries may answer, with what they know"`
+	Timeout    time.Duration `toml:"timeout" doc:"longest time of one operation, and of connecting"`
+	TLS        bool          `toml:"tls" doc:"speak TLS"`
+	CAFile     string        `toml:"tls_ca_file" doc:"certificates that the server's is proven by; empty: those of the system"`
+	CertFile   string        `toml:"tls_cert_file" doc:"certificate that is shown to the server"`
+	KeyFile    string        `toml:"tls_key_file" doc:"its key"`
 }
 
 // DefaultConfig is a server on this machine, with EMQ X's names.
@@ -70,9 +69,6 @@ func (c *Config) Validate() error {
 	}
 	if c.Database == "" || strings.ContainsAny(c.Database, "/\\. \"$\x00") {
 		add("database: %q must hold something, and none of / \\ . \" $ and blanks", c.Database)
-	}
-	if c.Password != "" && c.PasswordFile != "" {
-		add("password_file: stands beside password; keep one of them")
 	}
 	if c.Write != "safe" && c.Write != "unsafe" {
 		add("w_mode: %q must be safe or unsafe", c.Write)
@@ -113,15 +109,7 @@ func (c *Config) options() (*options.ClientOptions, error) {
 		o.SetReadPreference(readpref.SecondaryPreferred())
 	}
 	if c.Username != "" {
-		password := c.Password
-		if c.PasswordFile != "" {
-			text, err := os.ReadFile(c.PasswordFile)
-			if err != nil {
-				return nil, fmt.Errorf("password_file: %w", err)
-			}
-			password = strings.TrimRight(string(text), "\r\n")
-		}
-		o.SetAuth(options.Credential{Username: c.Username, Password: password, PasswordSet: true, AuthSource: c.AuthSource})
+		o.SetAuth(options.Credential{Username: c.Username, Password: c.Password, PasswordSet: true, AuthSource: c.AuthSource})
 	}
 	if c.TLS {
 		t, err := c.tls()

@@ -11,9 +11,9 @@ func TestConfigFaults(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Errorf("the default: %v", err)
 	}
-	bad := Config{Type: "rs", Server: []string{"nowhere"}, Database: "a b", Password: "x", PasswordFile: "y", Write: "w", Read: "r", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
+	bad := Config{Type: "rs", Server: []string{"nowhere"}, Database: "a b", Write: "w", Read: "r", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
 	text := bad.Validate().Error()
-	for _, key := range []string{"server", "rs_set_name", "pool_size", "database", "password_file", "w_mode", "r_mode", "timeout", "tls_ca_file", "tls_cert_file"} {
+	for _, key := range []string{"server", "rs_set_name", "pool_size", "database", "w_mode", "r_mode", "timeout", "tls_ca_file", "tls_cert_file"} {
 		if !strings.Contains(text, key) {
 			t.Errorf("nothing about %s:\n%s", key, text)
 		}

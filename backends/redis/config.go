@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,8 +30,7 @@ type Config struct {
 	PoolSize     int           `toml:"pool_size" doc:"connections"`
 	Database     int           `toml:"database" doc:"number of the database; a cluster has 0 only"`
 	Username     string        `toml:"username" doc:"user of Redis 6 and later; empty: default"`
-	Password     string        `toml:"password" doc:"password; better password_file"`
-	PasswordFile string        `toml:"password_file" doc:"file that holds the password"`
+	Password     string        `toml:"password" secret:"true" doc:"password; better password_file"`
 	Channel      string        `toml:"channel" doc:"channel from which commands are taken that subscribe and unsubscribe clients, such as {\"type\":\"subscribe\",\"clientid\":\"c\",\"topic\":\"t\",\"qos\":1}; empty: none"`
 	EventChannel string        `toml:"event_channel" doc:"channel on which subscriptions of clients are told, by the function on_subscription_event; empty: none"`
 	Timeout      time.Duration `toml:"timeout" doc:"longest time of one command, and of connecting"`
@@ -78,9 +76,6 @@ func (c *Config) Validate() error {
 	if c.Database < 0 || c.Type == Cluster && c.Database != 0 {
 		add("database: %d: a cluster has 0 only, others count from 0", c.Database)
 	}
-	if c.Password != "" && c.PasswordFile != "" {
-		add("password_file: stands beside password; keep one of them")
-	}
 	if c.Channel != "" && c.Channel == c.EventChannel {
 		add("event_channel: is the same as channel; events would come back as commands")
 	}
@@ -103,13 +98,6 @@ func (c *Config) client() (redis.UniversalClient, error) {
 		PoolSize: c.PoolSize, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
 		MaxRetries: -1, DialerRetries: 1, // the engine tries again, and keeps the order
 		ClientName: "fairlead", IsClusterMode: c.Type == Cluster,
-	}
-	if c.PasswordFile != "" {
-		text, err := os.ReadFile(c.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("password_file: %w", err)
-		}
-		o.Password = strings.TrimRight(string(text), "\r\n")
 	}
 	if c.TLS {
 		var err error

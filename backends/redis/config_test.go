@@ -11,9 +11,9 @@ func TestConfigFaults(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Errorf("the default: %v", err)
 	}
-	bad := Config{Type: Cluster, Server: []string{"nowhere"}, Sentinel: "m", Database: 3, Password: "x", PasswordFile: "y", Channel: "c", EventChannel: "c", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
+	bad := Config{Type: Cluster, Server: []string{"nowhere"}, Sentinel: "m", Database: 3, Channel: "c", EventChannel: "c", Timeout: time.Hour, CAFile: "ca", CertFile: "cert"}
 	text := bad.Validate().Error()
-	for _, key := range []string{"server", "sentinel", "pool_size", "database", "password_file", "event_channel", "timeout", "tls_ca_file", "tls_cert_file"} {
+	for _, key := range []string{"server", "sentinel", "pool_size", "database", "event_channel", "timeout", "tls_ca_file", "tls_cert_file"} {
 		if !strings.Contains(text, key) {
 			t.Errorf("nothing about %s:\n%s", key, text)
 		}
