@@ -3,7 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,5 +102,5 @@ func expiry(rule *rules.Rule, m *rules.Message, now int64) time.Duration {
 
 // fields are the fields of a message's hash.
 func fields(m *rules.Message) []any {
-	return []any{"id", m.MsgID, "from", m.Sender, "qos", m.QoS, "topic", m.Topic, "payload", m.Payload, "ts", seconds(m.Arrived), "retain", fmt.Sprint(m.Retain)}
+	return []any{"id", m.MsgID, "from", m.Sender, "qos", m.QoS, "topic", m.Topic, "payload", m.Payload, "ts", seconds(m.Arrived), "retain", strconv.FormatBool(m.Retain)}
 }

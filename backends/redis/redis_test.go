@@ -15,13 +15,13 @@ import (
 
 // server starts a Redis of its own for the test: real, on a free port, gone afterwards.
 type server struct {
-	t    *testing.T
+	t    testing.TB
 	port string
 	cmd  *exec.Cmd
 	dir  string
 }
 
-func startServer(t *testing.T) *server {
+func startServer(t testing.TB) *server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("redis-server is not installed: scripts/services install redis")
@@ -49,7 +49,7 @@ func (s *server) start() {
 }
 
 // await looks until something outside of the process has happened.
-func await(t *testing.T, happened func() bool) {
+func await(t testing.TB, happened func() bool) {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()

@@ -13,7 +13,7 @@ import (
 
 // Do does jobs in one round trip (in a cluster, one to each node).
 func (d *Database) Do(ctx context.Context, jobs []rules.Job) (done int, err error) {
-	b := batch{db: d, ctx: ctx, p: d.client.Pipeline(), topics: map[string]bool{}}
+	b := batch{db: d, ctx: ctx, p: d.client.Pipeline(), topics: map[indexed]bool{}}
 	for i := range jobs {
 		if err := b.add(&jobs[i]); err != nil {
 			if i == 0 {
@@ -45,47 +45,69 @@ type batch struct {
 	db     *Database
 	ctx    context.Context
 	p      redis.Pipeliner
-	ends   []int           // how many commands there are after each job
-	topics map[string]bool // that the batch has entered into an index
+	ends   []int            // how many commands there are after each job
+	topics map[indexed]bool // that the batch has entered into an index
 }
+
+// indexed is a topic in one of the indexes.
+type indexed struct{ of, topic string }
 
 func (b *batch) add(j *rules.Job) error {
 	if j.Rule.Function == "" {
 		return b.statements(j)
 	}
-	do, known := map[rules.Function]func(*rules.Job) error{
-		rules.OnClientConnected:        b.connected,
-		rules.OnClientDisconnected:     b.disconnected,
-		rules.OnMessagePublish:         b.store,
-		rules.OnMessageStore:           b.store,
-		rules.OnMessageStoreKeepLatest: b.storeLatest,
-		rules.OnMessageRetain:          b.retain,
-		rules.OnRetainDelete:           b.retainDelete,
-		rules.OnMessageAckedQueue:      b.ackedQueue,
-		rules.OnMessageAckedPubsub:     b.ackedPubsub,
-		rules.OnMessageAcked:           b.ackedPubsub,
-		rules.OnMessageAckedKeepLatest: b.ackedLatest,
-		rules.OnAckedDelete:            b.ackedDelete,
-		rules.OnSubscriptionEvent:      b.subscriptionEvent,
-	}[j.Rule.Function]
-	if !known {
+	switch j.Rule.Function {
+	case rules.OnClientConnected:
+		b.connected(j)
+	case rules.OnClientDisconnected:
+		b.disconnected(j)
+	case rules.OnMessagePublish, rules.OnMessageStore:
+		return b.store(j)
+	case rules.OnMessageStoreKeepLatest:
+		b.hash(keyLatest(j.Message.Topic), j)
+		b.enter(ofLatest, j.Message.Topic)
+	case rules.OnMessageRetain:
+		b.hash(keyRetain(j.Message.Topic), j)
+		b.enter(ofRetained, j.Message.Topic)
+	case rules.OnRetainDelete:
+		b.retainDelete(j)
+	case rules.OnMessageAckedQueue:
+		b.p.ZRem(b.ctx, keyMsg(j.Topic), j.Message.MsgID)
+		b.p.Del(b.ctx, keyMsg(j.Message.MsgID))
+	case rules.OnMessageAckedPubsub, rules.OnMessageAcked:
+		b.p.Eval(b.ctx, forward, []string{keyAcked(j.ClientID, j.Topic)}, j.Message.MsgID)
+	case rules.OnMessageAckedKeepLatest:
+		b.p.Eval(b.ctx, forget, []string{keyLatest(j.Topic)}, j.Message.MsgID)
+	case rules.OnAckedDelete:
+		return b.ackedDelete(j)
+	case rules.OnSubscriptionEvent:
+		return b.subscriptionEvent(j)
+	default:
 		return fmt.Errorf("redis has no function %s", j.Rule.Function)
 	}
-	return do(j)
+	return nil
 }
 
-func (b *batch) connected(j *rules.Job) error {
+// The scripts: forward sets a cursor that is behind, forget deletes the latest message if
+// it is the one.
+const (
+	forward = `local at = redis.call('GET', KEYS[1])
+if not at or at < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1`
+	forget = `if redis.call('HGET', KEYS[1], 'id') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1`
+)
+
+func (b *batch) connected(j *rules.Job) {
 	k := keyClient(j.ClientID)
 	b.p.HSet(b.ctx, k, "state", 1, "online_at", seconds(j.Time))
 	b.p.HSetNX(b.ctx, k, "offline_at", "undefined")
 	b.p.HSet(b.ctx, keyNode(j.Node), j.ClientID, seconds(j.Time))
-	return nil
 }
 
-func (b *batch) disconnected(j *rules.Job) error {
+func (b *batch) disconnected(j *rules.Job) {
 	b.p.HSet(b.ctx, keyClient(j.ClientID), "state", 0, "offline_at", seconds(j.Time))
 	b.p.HDel(b.ctx, keyNode(j.Node), j.ClientID)
-	return nil
 }
 
 // hash writes a message under key as a whole.
@@ -99,10 +121,10 @@ func (b *batch) hash(key string, j *rules.Job) {
 
 // enter puts a topic into an index, once in a batch.
 func (b *batch) enter(of, topic string) (first bool) {
-	if b.topics[of+topic] {
+	if b.topics[indexed{of, topic}] {
 		return false
 	}
-	b.topics[of+topic] = true
+	b.topics[indexed{of, topic}] = true
 	b.p.ZAdd(b.ctx, keyTopics(of), redis.Z{Member: topic})
 	return true
 }
@@ -125,48 +147,10 @@ func (b *batch) store(j *rules.Job) error {
 	return nil
 }
 
-func (b *batch) storeLatest(j *rules.Job) error {
-	b.hash(keyLatest(j.Message.Topic), j)
-	b.enter(ofLatest, j.Message.Topic)
-	return nil
-}
-
-func (b *batch) retain(j *rules.Job) error {
-	b.hash(keyRetain(j.Message.Topic), j)
-	b.enter(ofRetained, j.Message.Topic)
-	return nil
-}
-
-func (b *batch) retainDelete(j *rules.Job) error {
+func (b *batch) retainDelete(j *rules.Job) {
 	b.p.ZRem(b.ctx, keyTopics(ofRetained), j.Message.Topic)
-	delete(b.topics, ofRetained+j.Message.Topic)
+	delete(b.topics, indexed{ofRetained, j.Message.Topic})
 	b.p.Del(b.ctx, keyRetain(j.Message.Topic))
-	return nil
-}
-
-func (b *batch) ackedQueue(j *rules.Job) error {
-	b.p.ZRem(b.ctx, keyMsg(j.Topic), j.Message.MsgID)
-	b.p.Del(b.ctx, keyMsg(j.Message.MsgID))
-	return nil
-}
-
-// forward sets a cursor that is behind.
-const forward = `local at = redis.call('GET', KEYS[1])
-if not at or at < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
-return 1`
-
-func (b *batch) ackedPubsub(j *rules.Job) error {
-	b.p.Eval(b.ctx, forward, []string{keyAcked(j.ClientID, j.Topic)}, j.Message.MsgID)
-	return nil
-}
-
-// forget deletes the latest message if it is the one.
-const forget = `if redis.call('HGET', KEYS[1], 'id') == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1`
-
-func (b *batch) ackedLatest(j *rules.Job) error {
-	b.p.Eval(b.ctx, forget, []string{keyLatest(j.Topic)}, j.Message.MsgID)
-	return nil
 }
 
 // ackedDelete deletes the cursors of an ended subscription.
