@@ -48,6 +48,7 @@ func (g *Gateway) SetWill(t *Turn, l Link, w *Will) (r Reason, pending bool) {
 		case err != nil:
 			return err.Reason, false
 		case !g.authorize(t, s, l.Epoch, ActionPublish, name):
+			g.Refuse(t, Refusal{Reason: NotAuthorized, ClientID: s.id, Detail: "will topic " + clip(name)})
 			return NotAuthorized, false
 		}
 		w = placed

@@ -30,6 +30,10 @@ func (p wireProtocol) Lacks(f coretest.Feature) string {
 	if p != '5' && (f == coretest.Aliases || f == coretest.WillDelay) {
 		return "only MQTT 5 has it"
 	}
+	switch f {
+	case coretest.Sleeps, coretest.WillUpdates, coretest.WillLasts, coretest.Unconnected, coretest.Reads:
+		return "MQTT has none"
+	}
 	return ""
 }
 

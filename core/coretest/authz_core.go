@@ -17,8 +17,11 @@ func (CoreProtocol) Name() string { return "core" }
 
 // Lacks implements Protocol.
 func (CoreProtocol) Lacks(f Feature) string {
-	if f == Aliases {
+	switch f {
+	case Aliases:
 		return "aliases belong to MQTT"
+	case WillLasts:
+		return "a protocol asks for it"
 	}
 	return ""
 }
@@ -133,6 +136,9 @@ func (w *coreWire) Take(finish bool) (got []Got) {
 		ds := append(w.held, w.c.Now()...)
 		w.held = nil
 		for _, d := range ds {
+			if d.Kind == core.DeliverAsleep { // the end of what gathered
+				continue
+			}
 			g := Got{ID: d.PacketID, QoS: d.QoS, Released: d.Kind == core.DeliverRelease}
 			if d.Msg != nil {
 				g.Topic, g.Payload = d.Topic(), string(d.Msg.Payload)
@@ -184,4 +190,55 @@ func (w *coreWire) Ended(why core.Reason) {
 func (w *coreWire) Lose() {
 	w.c.Disconnect(core.ConnectionLost)
 	synctest.Wait()
+}
+
+// Sleep implements Sleeper.
+func (w *coreWire) Sleep() {
+	w.t.Helper()
+	if r := w.c.Sleep(time.Minute); r != core.Success {
+		w.t.Fatalf("sleep: %s", r)
+	}
+	synctest.Wait()
+}
+
+// Wake implements Sleeper.
+func (w *coreWire) Wake() {
+	w.t.Helper()
+	if !w.c.Awake() {
+		w.t.Fatal("it cannot wake")
+	}
+	synctest.Wait()
+}
+
+// ChangeWill implements Willing.
+func (w *coreWire) ChangeWill(topic string, want core.Reason) {
+	w.t.Helper()
+	will := *w.g.Will(w.c.Result.Link)
+	will.Topic = topic
+	if r := w.c.SetWill(&will); r != want {
+		w.t.Fatalf("will to %s: %s, want %s", topic, r, want)
+	}
+}
+
+// Shout implements Stranger.
+func (w *coreWire) Shout(topic, payload string) {
+	w.g.T.Begin(time.Now())
+	w.g.PublishUnconnected(w.g.T, &core.Identity{Peer: w.from.Addr()}, &core.Publish{Topic: topic, Payload: []byte(payload)})
+	w.g.T.End()
+	synctest.Wait()
+}
+
+// Read implements Reader.
+func (w *coreWire) Read(topic string, want core.Reason) (payload string) {
+	w.t.Helper()
+	w.g.T.Begin(time.Now())
+	m, r := w.g.Gateway.Read(w.g.T, w.c.Result.Link, topic)
+	w.g.T.End()
+	if r != want {
+		w.t.Fatalf("read %s: %s, want %s", topic, r, want)
+	}
+	if m == nil {
+		return ""
+	}
+	return string(m.Payload)
 }

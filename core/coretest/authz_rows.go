@@ -9,14 +9,14 @@ import (
 
 // authzRows are the paths.
 func authzRows() []authzRow {
-	return slices.Concat(publishRows(), prefixRows(), subscribeRows(), deliverRows(), retainedRows(), resumeRows(), willRows(), placeRows(), proxyRows(), identityRows(), ownerRows(), sourceRows())
+	return slices.Concat(publishRows(), prefixRows(), subscribeRows(), deliverRows(), retainedRows(), resumeRows(), willRows(), placeRows(), proxyRows(), identityRows(), ownerRows(), sourceRows(), sensorRows())
 }
 
 func publishRows() []authzRow {
 	rows := []authzRow{
 		{path: "publish with RETAIN", run: func(w *authzWorld) {
 			w.grant("c1", core.ActionPublish, "a")
-			w.client("c1").Publish(Post{Topic: "a", Payload: "1", Retain: true}, core.Success)
+			w.client("c1").Publish(Post{Topic: "a", Payload: "1", Retain: true}, w.want(core.NotAuthorized))
 			w.watch("a").should("a=1")
 			w.refused(1, core.NotAuthorized, "c1", "a")
 			w.restart()
