@@ -130,6 +130,7 @@ func (m *Machine) collection(t *core.Turn, a *protocols.Actions, q *request, x a
 		m.reply(t, a, x, m.refusal(reason, ""))
 		return
 	}
+	filters := q.filters()
 	slices.SortFunc(found, func(a, b *core.Message) int { return cmp.Compare(a.Topic, b.Topic) })
 	var out []byte
 	for _, msg := range found {
@@ -138,7 +139,7 @@ func (m *Machine) collection(t *core.Turn, a *protocols.Actions, q *request, x a
 			continue
 		}
 		for _, l := range []link{{href: "/" + msg.Topic, rt: []string{"core.ps.conf"}}, {href: c.Data, rt: []string{resourceData}, obs: true}} {
-			if !slices.ContainsFunc(q.query, func(f string) bool { return !l.matches(f) }) && (len(q.query) > 0 || l.rt[0] != resourceData) {
+			if !slices.ContainsFunc(filters, func(f string) bool { return !l.matches(f) }) && (len(filters) > 0 || l.rt[0] != resourceData) {
 				out = l.append(out)
 			}
 		}

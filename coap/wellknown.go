@@ -71,6 +71,19 @@ func (l *link) matches(query string) bool {
 	})
 }
 
+// filters are the queries that a list is asked for: those that tell who asks are none.
+func (q *request) filters() (out []string) {
+	for _, f := range q.query {
+		name, _, _ := strings.Cut(f, "=")
+		switch name {
+		case "c", "clientid", "u", "username", "p", "password", "t", "token":
+		default:
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
 // links are what /.well-known/core tells.
 func (c *Config) links() []link {
 	all := []link{
@@ -99,8 +112,9 @@ func (m *Machine) discover(t *core.Turn, a *protocols.Actions, q *request, x ask
 		return
 	}
 	var out []byte
+	filters := q.filters()
 	for _, l := range m.adapter.cfg.links() {
-		if !slices.ContainsFunc(q.query, func(f string) bool { return !l.matches(f) }) {
+		if !slices.ContainsFunc(filters, func(f string) bool { return !l.matches(f) }) {
 			out = l.append(out)
 		}
 	}

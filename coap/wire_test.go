@@ -23,6 +23,7 @@ func chapters() []chapter {
 		{"Lasting", lastingScenes()},
 		{"Collection", collectionScenes()},
 		{"Call", callScenes()},
+		{"Rights", rightsScenes()},
 		{"Stream", streamScenes()},
 	}
 }

@@ -11,7 +11,7 @@ func proxyRows() (rows []authzRow) {
 		}
 	}
 	for _, prefix := range []string{"", "$share/g/", "$queue/", "$local/", "$fastlane/", "$exclusive/"} {
-		rows = append(rows, authzRow{path: "proxy subscription " + prefix + "a", set: of(prefix + "a"), run: func(w *authzWorld) {
+		rows = append(rows, authzRow{path: "proxy subscription " + prefix + "a", needs: []Feature{Unasked}, set: of(prefix + "a"), run: func(w *authzWorld) {
 			w.grant("c1", core.ActionSubscribe, "a")
 			c, p := w.client("c1"), w.publisher()
 			w.refused(1, core.NotAuthorized, "c1", "proxy subscribe "+prefix+"a")
@@ -20,7 +20,7 @@ func proxyRows() (rows []authzRow) {
 		}})
 	}
 	return append(rows,
-		authzRow{path: "deliver to a proxy subscription after the right was revoked", set: of("a"), run: func(w *authzWorld) {
+		authzRow{path: "deliver to a proxy subscription after the right was revoked", needs: []Feature{Unasked}, set: of("a"), run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionSubscribe, "a")
 			c, p := w.client("c1"), w.publisher()
 			w.revoke("c1", "a")
@@ -37,14 +37,14 @@ func proxyRows() (rows []authzRow) {
 			c.should("a/b=1")
 			w.refused(1, core.DeliverNotAuthorized, "c1", "a/b")
 		}},
-		authzRow{path: "retained, to a proxy subscription, of a part that is denied", set: of("a/#"), run: func(w *authzWorld) {
+		authzRow{path: "retained, to a proxy subscription, of a part that is denied", needs: []Feature{Unasked}, set: of("a/#"), run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionSubscribe, "a/#")
 			w.withhold("c1", "a/b")
 			w.publisher().Publish(Post{Topic: "a/b", Payload: "1", QoS: 1, Retain: true}, core.Success)
 			w.client("c1").should("a/b=1")
 			w.refused(1, core.DeliverNotAuthorized, "c1", "a/b")
 		}},
-		authzRow{path: "resume: a proxy subscription without the right", needs: []Feature{Resumes}, set: of("a"), run: func(w *authzWorld) {
+		authzRow{path: "resume: a proxy subscription without the right", needs: []Feature{Resumes, Unasked}, set: of("a"), run: func(w *authzWorld) {
 			w.rights.Allow("c1", core.ActionSubscribe, "a")
 			w.kept("c1", false).Lose()
 			p := w.publisher()
