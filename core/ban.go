@@ -184,6 +184,11 @@ func (b *bans) remove(k banKey) *Ban {
 // find gives a ban that keeps the client out, or nil. Texts that are empty and an
 // address that is not valid match nothing.
 func (b *bans) find(now int64, id, user string, a netip.Addr) *Ban {
+	return b.look(now, id, user, a, true)
+}
+
+// look is find; pairs says whether bans of the kind BanClientAt count.
+func (b *bans) look(now int64, id, user string, a netip.Addr, pairs bool) *Ban {
 	if b.count.Load() == 0 {
 		return nil
 	}
@@ -205,7 +210,7 @@ func (b *bans) find(now int64, id, user string, a netip.Addr) *Ban {
 		return nil
 	}
 	a = plainAddr(a)
-	if b.pairs > 0 && id != "" {
+	if pairs && b.pairs > 0 && id != "" {
 		if ban := is(BanClientAt, clientAt(id, a)); ban != nil {
 			return ban
 		}

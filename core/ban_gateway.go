@@ -122,6 +122,20 @@ func (g *Gateway) checkBan(t *Turn, id, user string, a netip.Addr) *Error {
 	return Errorf(Banned, "this %s is banned", what[b.Kind])
 }
 
+// mayPublishLater asks about what id left behind when it is due, a Will or a delayed
+// message: whoever is banned meanwhile is silent as well. A ban of the kind BanClientAt is
+// for connections only: it is what flapping leads to, and the Will is how others learn that
+// the client is gone.
+func (g *Gateway) mayPublishLater(t *Turn, id *Identity, name string) Reason {
+	switch {
+	case g.bans.look(t.now, id.ClientID, id.Username, id.Peer, false) != nil:
+		return Banned
+	case !g.chain.decide(id, ActionPublish, name):
+		return NotAuthorized
+	}
+	return Success
+}
+
 // restoreDocument takes a document that the store kept.
 func (g *Gateway) restoreDocument(name string, data []byte) error {
 	b := Ban{Source: BanStored}

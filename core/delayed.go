@@ -178,12 +178,15 @@ func (g *Gateway) sendDelayed(t *Turn, id uint64) {
 		return
 	}
 	t.commitNow() // what came before has a batch of its own
+	why := g.mayStillPublish(t, e)
 	switch {
 	case e.msg.Expired(t.now):
 		t.counters.reason(MessageExpired)
 		g.record(t, MessageExpired, e.msg.Publisher, e.msg)
-	case !g.mayStillPublish(e):
-		g.refuseDelayed(t, e.msg, NotAuthorized, "delayed publish: its publisher has no right to the topic any more")
+	case why == Banned:
+		g.refuseDelayed(t, e.msg, why, "delayed publish: its publisher is banned")
+	case why != Success:
+		g.refuseDelayed(t, e.msg, why, "delayed publish: its publisher has no right to the topic any more")
 	case e.again:
 		g.sendAgain(t, e.msg)
 	default:
@@ -206,17 +209,17 @@ func (g *Gateway) sendAgain(t *Turn, m *Message) {
 }
 
 // mayStillPublish asks the rules anew, with the rights that the publisher has now.
-func (g *Gateway) mayStillPublish(e *delayedMessage) bool {
+func (g *Gateway) mayStillPublish(t *Turn, e *delayedMessage) Reason {
 	m := e.msg
 	if m.Publisher == "" {
-		return true // the gateway's own
+		return Success // the gateway's own
 	}
 	id := Identity{ClientID: m.Publisher, Username: m.Username, Listener: g.origins.get(e.origin).listener, Peer: e.peer, Grant: e.grant}
 	if s := g.clients.get(m.Publisher); s != nil && s.user == m.Username {
 		now := g.identity(s)
 		id.Grant = now.Grant
 	}
-	return g.chain.decide(&id, ActionPublish, m.Topic)
+	return g.mayPublishLater(t, &id, m.Topic)
 }
 
 // refuseDelayed refuses a message of nobody who waits for an answer.

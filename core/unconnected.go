@@ -13,7 +13,7 @@ func (g *Gateway) PublishUnconnected(t *Turn, id *Identity, p *Publish) Reason {
 	} else {
 		name, w = g.placeName(&who, p.Topic)
 	}
-	r := g.mayPublishUnconnected(id, p, name, &w)
+	r := g.mayPublishUnconnected(t, id, p, name, &w)
 	if r == Success {
 		m := newMessage(p.Payload)
 		m.Topic, m.Retain, m.Publisher, m.Username = name, p.Retain, id.ClientID, id.Username
@@ -31,7 +31,7 @@ func (g *Gateway) PublishUnconnected(t *Turn, id *Identity, p *Publish) Reason {
 	return r
 }
 
-func (g *Gateway) mayPublishUnconnected(id *Identity, p *Publish, name string, w *way) Reason {
+func (g *Gateway) mayPublishUnconnected(t *Turn, id *Identity, p *Publish, name string, w *way) Reason {
 	switch {
 	case g.stopping.Load():
 		return ServerShuttingDown
@@ -39,6 +39,8 @@ func (g *Gateway) mayPublishUnconnected(id *Identity, p *Publish, name string, w
 		return w.reason
 	case g.beyondLimits(name):
 		return TopicNameInvalid
+	case g.checkBan(t, id.ClientID, id.Username, id.Peer) != nil:
+		return Banned
 	case !g.chain.decide(id, ActionPublish, name):
 		return NotAuthorized
 	case p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.fitsRetained(name, retainedSize(name, p.Payload, p.Properties)):

@@ -7,7 +7,7 @@ func (g *Gateway) mayLeaveWill(r *ConnectRequest, name, clientID, user string, g
 	return g.chain.decide(&id, ActionPublish, name)
 }
 
-// publishWill publishes w as id, if id still may. [MQTT-3.1.2-8]
+// publishWill publishes w as id, if id still may and is not banned. [MQTT-3.1.2-8]
 func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
 	m := &Message{
 		Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties,
@@ -19,10 +19,13 @@ func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
 	t.Count(MessagesReceived, 1)
 	delay, name, reason, detail := g.parseDelayed(w.Topic)
 	m.Topic = name
-	if reason == Success && !g.chain.decide(id, ActionPublish, name) {
+	if why := g.mayPublishLater(t, id, name); reason == Success && why != Success {
+		if why == NotAuthorized {
+			why = WillNotAuthorized
+		}
 		t.Count(MessagesRefused, 1)
-		g.record(t, WillNotAuthorized, id.ClientID, m)
-		t.counters.reason(WillNotAuthorized)
+		g.record(t, why, id.ClientID, m)
+		t.counters.reason(why)
 		return
 	}
 	if reason == Success && delay > 0 {
