@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
 )
 
 // api asks the REST API as the administrator.
@@ -78,6 +80,40 @@ func TestBanEndToEnd(t *testing.T) {
 		t.Fatalf("lift: %d %s", status, body)
 	}
 	connect(t, g.Addresses()["mqtt"], 0)
+}
+
+// TestDelayedEndToEnd: a message that waits is listed and taken back, and a client's
+// subscriptions are shown with those of the configuration.
+func TestDelayedEndToEnd(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.Core.Subscriptions = []core.ProxySubscription{{Filter: "to/%c", QoS: 1}}
+	g := start(t, cfg)
+	c := connect(t, g.Addresses()["mqtt"], 0)
+	c.Write([]byte("\x82\x06\x00\x01\x00\x01a\x00"))
+	c.Write([]byte("\x32\x13\x00\x0d$delayed/60/a\x00\x02x\x00"))
+	if _, err := io.ReadFull(c, make([]byte, 5+4)); err != nil {
+		t.Fatal(err)
+	}
+	status, body := api(t, g.Gateway, "GET", "/api/v1/clients/abc/subscriptions")
+	if status != 200 || strings.Count(body, `"filter"`) != 2 || !strings.Contains(strings.Join(strings.Fields(body), ""), `{"filter":"to/abc","qos":1,"proxy":true}`) {
+		t.Errorf("subscriptions: %d %s", status, body)
+	}
+	var page struct {
+		Delayed []struct{ ID, Topic, Publisher string }
+	}
+	_, body = api(t, g.Gateway, "GET", "/api/v1/delayed?publisher=abc")
+	if err := json.Unmarshal([]byte(body), &page); err != nil || len(page.Delayed) != 1 || page.Delayed[0].Topic != "a" {
+		t.Fatalf("delayed: %s", body)
+	}
+	path := "/api/v1/delayed/" + page.Delayed[0].ID
+	for _, s := range []struct {
+		method string
+		want   int
+	}{{"GET", 200}, {"DELETE", 204}, {"GET", 404}, {"DELETE", 404}} {
+		if status, body := api(t, g.Gateway, s.method, path); status != s.want {
+			t.Errorf("%s %s: %d %s, want %d", s.method, path, status, body, s.want)
+		}
+	}
 }
 
 // TestExplainEndToEnd: what a client did wrong can be asked for afterwards.

@@ -355,6 +355,11 @@ func (a *adminSource) Redirect(id string) bool {
 	return a.work(func(t *core.Turn) bool { return a.Gateway.Redirect(t, id) })
 }
 
+// CancelDelayed implements admin.Source.
+func (a *adminSource) CancelDelayed(id uint64) bool {
+	return a.work(func(t *core.Turn) bool { return a.Gateway.CancelDelayed(t, id) })
+}
+
 func (a *adminSource) work(f func(t *core.Turn) bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -26,6 +26,10 @@ type fake struct {
 	kicked  []string
 	bans    []core.Ban
 	fault   error // of Ban and Unban
+
+	delayed   []core.DelayedInfo
+	cancelled []uint64
+	subs      map[string][]core.SubscriptionInfo
 }
 
 func (f *fake) Stats() core.Stats { return f.stats }

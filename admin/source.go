@@ -21,6 +21,16 @@ type Source interface {
 	Kick(id string) bool
 	// Redirect is Kick that sends the client to another server.
 	Redirect(id string) bool
+	// Subscriptions gives at most max subscriptions of a session, those of the
+	// configuration included; ok is false when there is no session.
+	Subscriptions(clientID string, max int) (list []core.SubscriptionInfo, ok bool)
+	// Delayed calls fn for every message that waits for its time until it says false, in
+	// no order.
+	Delayed(fn func(core.DelayedInfo) bool)
+	// DelayedMessage describes one of them; ok is false when there is none.
+	DelayedMessage(id uint64) (info core.DelayedInfo, ok bool)
+	// CancelDelayed takes one back; it says whether there was one.
+	CancelDelayed(id uint64) bool
 	// Bans lists who is kept out, in order.
 	Bans() []core.Ban
 	// Ban keeps clients out and returns once that is stored. An error of type

@@ -268,11 +268,27 @@ func (g *Gateway) Delayed(fn func(DelayedInfo) bool) {
 	all := slices.Collect(maps.Values(d.byID))
 	d.mu.Unlock()
 	for _, e := range all {
-		m := e.msg
-		if !fn(DelayedInfo{ID: m.ID, Topic: m.Topic, Publisher: m.Publisher, QoS: m.QoS, Retain: m.Retain, Size: len(m.Payload), Published: m.Published, Due: e.due}) {
+		if !fn(e.info()) {
 			return
 		}
 	}
+}
+
+func (e *delayedMessage) info() DelayedInfo {
+	m := e.msg
+	return DelayedInfo{ID: m.ID, Topic: m.Topic, Publisher: m.Publisher, QoS: m.QoS, Retain: m.Retain, Size: len(m.Payload), Published: m.Published, Due: e.due}
+}
+
+// DelayedMessage describes one message that waits; ok is false when there is none.
+func (g *Gateway) DelayedMessage(id uint64) (info DelayedInfo, ok bool) {
+	d := &g.delayed
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.byID[id]
+	if e == nil {
+		return info, false
+	}
+	return e.info(), true
 }
 
 // CancelDelayed takes a message back that waits; it says whether there was one. The
