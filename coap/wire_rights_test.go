@@ -24,7 +24,10 @@ func only(publish, subscribe []string, withheld ...string) func(*setup) {
 
 // rightsScenes are what the authorisation matrix has no rows for: the collection, whose
 // topics are one step away from their paths, and requests that MQTT clients answer.
-func rightsScenes() []scene {
+func rightsScenes() []scene { return append(dataScenes(), resourceScenes()...) }
+
+// dataScenes are about the data of topics.
+func dataScenes() []scene {
 	pubsub := []string{"pubsub/+"}
 	return []scene{
 		{name: "CoAP-5.9.2-2: whoever may have a topic resource may not for that have its data", set: only(pubsub, pubsub), script: withCBOR(`
@@ -75,6 +78,13 @@ func rightsScenes() []scene {
 			a < ACK 4.03 3 'not_authorized'
 			a > CON GET 4 /pubsub/$n/data?c=c1 obs=0 tok=d1
 			a < ACK 4.03 4 tok=d1 'not_authorized'`)},
+	}
+}
+
+// resourceScenes are about topic resources, lists and requests.
+func resourceScenes() []scene {
+	pubsub := []string{"pubsub/+"}
+	return []scene{
 		{name: "CoAP-5.9.2-2: a list shows no topic resource that is withheld", set: only(pubsub, pubsub, "pubsub/"+confName("temp")), script: withCBOR(`
 			b > CON POST 1 /pubsub?c=p ct=606 hex=a2TEMPRT
 			b < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
