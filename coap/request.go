@@ -131,6 +131,10 @@ func allowed(s surface, method codes.Code) bool {
 
 // perform does what an admitted and complete request asks for.
 func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
+	if !q.safe() && at.surface != connection && m.tooFast(t, a) {
+		m.reply(t, a, x, m.refusal(core.MessageRateTooHigh, ""))
+		return
+	}
 	switch at.surface {
 	case connection:
 		m.connection(t, a, q, x)
@@ -150,6 +154,17 @@ func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 			m.put(t, s, a, q, x, at)
 		}
 	}
+}
+
+// tooFast counts a message against the rates of the listener, and says that it is one too
+// many. Over TCP reading stops instead.
+func (m *Machine) tooFast(t *core.Turn, a *protocols.Actions) bool {
+	if a.Limited && a.Messages <= 0 && m.stream == nil {
+		m.refuse(t, core.MessageRateTooHigh, "a message beyond the message or byte rates of the listener")
+		return true
+	}
+	a.Messages--
+	return false
 }
 
 // hold keeps the request's datagram until core has answered, then it is served anew.

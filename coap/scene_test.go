@@ -39,6 +39,7 @@ type scene struct {
 	set    func(*setup)
 	script string
 	stream bool // over TCP
+	rate   int  // messages that the listener's rates let through, and no more; 0: all
 }
 
 // setup is what a scene may change.
@@ -67,6 +68,9 @@ func play(t *testing.T, s *scene) {
 			t.Fatal(err)
 		}
 		st.adapter = New(st.coap, st.gw.Gateway)
+	}
+	if s.rate > 0 {
+		st.rate = &s.rate
 	}
 	st.start()
 	for row, line := range strings.Split(s.script, "\n") {
@@ -116,6 +120,7 @@ type stage struct {
 	mqtt    map[string]*coretest.Client
 	names   map[string]string
 	stream  bool
+	rate    *int
 	at      string
 }
 
@@ -143,7 +148,7 @@ func (st *stage) act(line string) {
 	if e == nil {
 		info := st.info
 		info.Peer = netip.AddrPortFrom(info.Peer.Addr(), 5000+uint16(len(st.ends)))
-		e = &end{stream: st.stream, t: st.t, gw: st.gw, adapter: st.adapter, info: &info, turn: st.gw.NewTurn()}
+		e = &end{rate: st.rate, stream: st.stream, t: st.t, gw: st.gw, adapter: st.adapter, info: &info, turn: st.gw.NewTurn()}
 		st.ends[name] = e
 	}
 	synctest.Wait()
@@ -329,6 +334,7 @@ type end struct {
 	closed bool
 	proven bool
 	stream bool
+	rate   *int
 
 	mu  sync.Mutex
 	out [][]byte
@@ -371,7 +377,13 @@ func (e *end) locked(call func(*protocols.Actions)) {
 	}
 	var a protocols.Actions
 	e.turn.Begin(time.Now())
+	if e.rate != nil {
+		a.Limited, a.Messages = true, *e.rate
+	}
 	call(&a)
+	if e.rate != nil {
+		*e.rate = a.Messages
+	}
 	e.collect(&a)
 	e.paused = a.Pause
 	e.proven = e.proven || a.Proven

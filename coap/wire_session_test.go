@@ -106,6 +106,28 @@ func sessionScenes() []scene {
 			a nothing
 			a > CON EMPTY 6
 			a nothing`},
+		{name: "CoAP-5.9.3-1: messages beyond the listener's rates are told to wait, and all else goes on", rate: 1, script: `
+			mqtt s subscribe t 0
+			a > CON PUT 1 /ps/t?c=dev 'x'
+			a < ACK 2.04 1
+			a > CON PUT 2 /ps/t?c=dev 'y'
+			a < ACK 4.29 2 maxage=10 'message_rate_too_high'
+			a > NON PUT 3 /mqtt/t?c=dev&q=0 'z'
+			a < NON 4.29 $n maxage=10 'message_rate_too_high'
+			a > CON DELETE 4 /ps/t?c=dev
+			a < ACK 4.29 4 maxage=10 'message_rate_too_high'
+			a > CON GET 5 /ps/t?c=dev obs=0 tok=01
+			a < ACK 2.05 5 tok=01 obs=*
+			mqtt s got t 0 x;`},
+		{name: "a rate over TCP refuses nothing: less is read", stream: true, rate: 1, script: `
+			mqtt s subscribe t 0
+			a > MSG CSM
+			a < MSG CSM *
+			a > MSG PUT /ps/t?c=dev 'x'
+			a < MSG 2.04
+			a > MSG PUT /ps/t?c=dev 'y'
+			a < MSG 2.04
+			mqtt s got t 0 x;t 0 y;`},
 		{name: "CoAP-4.7-2: more requests than may wait are told so", set: func(s *setup) { s.coap.MaxPending = 1; s.slow.delay = 800 * time.Millisecond }, script: `
 			b > CON POST 1 /mqtt/connection?c=b&expiry=60
 			wait 1s

@@ -22,6 +22,7 @@ type field struct {
 	secure  bool
 	out     func(peer netip.AddrPort, node string, d []byte)
 	ends    map[endKey]*end
+	rate    *int // messages that the listener's rates let through; nil: all
 }
 
 type endKey struct {
@@ -103,6 +104,10 @@ func (f *field) datagram(peer netip.AddrPort, b []byte) {
 func (e *end) input(message []byte) {
 	var a protocols.Actions
 	e.f.gw.T.Begin(time.Now())
+	if r := e.f.rate; r != nil {
+		a.Limited, a.Messages = true, *r
+		defer func() { *r = a.Messages }()
+	}
 	if n := e.m.Input(e.f.gw.T, message, &a); n != len(message) {
 		e.f.t.Fatalf("the machine used %d of %d bytes", n, len(message))
 	}

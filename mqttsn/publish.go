@@ -37,6 +37,14 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		m.puback(t, a, p.TopicID, p.MessageID, packet.InvalidTopicID)
 		return core.Errorf(core.TopicAliasInvalid, "PUBLISH with unknown topic id %d [SN-6.6-4]", p.TopicID)
 	}
+	if m.repeated(p) {
+		return nil // sent again before it was answered: one answer is enough
+	}
+	if a.Limited && a.Messages <= 0 { // [SN-6.6-5]
+		m.puback(t, a, p.TopicID, p.MessageID, packet.Congestion)
+		return core.Errorf(core.MessageRateTooHigh, "PUBLISH beyond the message or byte rates of the listener [SN-6.6-5]")
+	}
+	a.Messages--
 	if p.QoS > 0 && m.refused(t, a, p) {
 		return nil
 	}
@@ -60,13 +68,14 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	return refused
 }
 
-// refused answers a QoS 1 or 2 PUBLISH that is not put to core: one that waits for its
-// acknowledgement already, or comes while core has asked to pause. [SN-6.6-5]
+// repeated says that a QoS 1 PUBLISH waits for its acknowledgement already.
+func (m *Machine) repeated(p *packet.Publish) bool {
+	return p.QoS == 1 && slices.ContainsFunc(m.ups, func(u upward) bool { return u.messageID == p.MessageID })
+}
+
+// refused answers a QoS 1 or 2 PUBLISH that comes while core has asked to pause. [SN-6.6-5]
 func (m *Machine) refused(t *core.Turn, a *protocols.Actions, p *packet.Publish) bool {
-	waits := slices.ContainsFunc(m.ups, func(u upward) bool { return u.messageID == p.MessageID })
 	switch {
-	case waits && p.QoS == 1:
-		return true // sent again before it was answered: one answer is enough
 	case m.congested || p.QoS == 1 && len(m.ups) >= maxUpward:
 		m.puback(t, a, p.TopicID, p.MessageID, packet.Congestion)
 		return true

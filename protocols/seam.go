@@ -108,7 +108,9 @@ type Actions struct {
 	EndStream bool
 
 	// Messages, while Limited, is how many messages Input may take: the machine counts
-	// them down and stops consuming when none is left. The edge sets both.
+	// them down and stops consuming when none is left. The edge sets both. A machine of
+	// datagrams consumes what it gets, and refuses messages beyond their number by its
+	// protocol's word for that.
 	Messages int
 	Limited  bool
 

@@ -35,7 +35,8 @@ type dgramConn struct {
 	machine  Machine
 	port     *port
 	local    *localAddr
-	in       *held // datagrams that came while it was paused, each behind its length
+	meter    *meter // its part in the listener's rates; nil where there are none
+	in       *held  // datagrams that came while it was paused, each behind its length
 	session  *dtlsSession
 	node     string
 	peer     netip.AddrPort
@@ -111,8 +112,30 @@ func (c *dgramConn) hold(p *port, message []byte) {
 
 func (c *dgramConn) feed(p *port, message []byte) {
 	p.act.Reset()
+	may := c.allow(p)
 	c.machine.Input(p.turn, message, &p.act)
+	if c.meter != nil {
+		p.listener.rates.take(c.meter, may-p.act.Messages, len(message))
+	}
 	c.apply(p)
+}
+
+// allow tells the machine how many messages it may take. Not to read would be of no use
+// here: what one peer sends stands in the way of all others, and the network has no
+// patience. So the machine refuses, in its protocol's words.
+func (c *dgramConn) allow(p *port) (messages int) {
+	r := p.listener.rates
+	if r == nil {
+		return 0
+	}
+	if c.meter == nil {
+		c.meter = &meter{}
+	}
+	if r.judge(c.meter, p.now.UnixNano()) == mayRead {
+		messages = r.messages(c.meter, true)
+	}
+	p.act.Limited, p.act.Messages = true, messages
+	return messages
 }
 
 // apply does what the machine wants, as p.act says.

@@ -136,6 +136,13 @@ func (m *gramMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 			m.push(append([]byte(fmt.Sprintf("%06d", i)), bytes.Repeat([]byte{'x'}, size-6)...))
 		}
 		m.conn.Wake(t)
+	case "message":
+		if a.Limited && a.Messages <= 0 {
+			a.Out = append(a.Out, "later"...)
+			break
+		}
+		a.Messages--
+		a.Out = append(a.Out, "taken"...)
 	default:
 		a.Out = append(a.Out, b...)
 	}
