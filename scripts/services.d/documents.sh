@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# Two emulators of MongoDB, as no registry has MongoDB itself; and Cassandra.
+
+# --- mongodb: mongo-java-server ----------------------------------------------------
+
+mongojava_version=1.47.0
+
+packages_mongodb() { java_packages; }
+have_mongodb() { command -v java >/dev/null && [ -e "$cache/mongo-java-server-$mongojava_version/Service.class" ]; }
+version_mongodb() { echo "mongo-java-server $mongojava_version, an emulator"; }
+
+get_mongodb() {
+	local home=$cache/mongo-java-server-$mongojava_version
+	need javac && get_jars "$home" "mongo-java-server-$mongojava_version.jar" 37fc487ab0ef924dee0acdc62e2de1ef1daffa7eb2fdf9b56e5d2f3bdc2b909b \
+		"de.bwaldvogel:mongo-java-server:$mongojava_version" "de.bwaldvogel:mongo-java-server-h2-backend:$mongojava_version" \
+		org.slf4j:slf4j-simple:1.7.36 || return 1
+	# The version it claims by itself is too old for today's drivers. It commits every 10 ms: what it answered in the
+	# last of them is lost when it is killed.
+	cat >"$home/Service.java" <<-'END'
+		import de.bwaldvogel.mongo.*;
+		import de.bwaldvogel.mongo.backend.h2.H2Backend;
+		import java.util.List;
+		import org.h2.mvstore.MVStore;
+
+		public class Service {
+		    public static void main(String[] args) {
+		        MongoVersion version = new MongoVersion() {
+		            public List<Integer> getVersionArray() { return List.of(5, 0, 0); }
+		            public int getWireVersion() { return 13; }
+		        };
+		        MVStore store = new MVStore.Builder().fileName(args[1]).open();
+		        store.setAutoCommitDelay(10);
+		        MongoServer server = new MongoServer(new H2Backend(store).version(version));
+		        server.bind("127.0.0.1", Integer.parseInt(args[0]));
+		        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
+		    }
+		}
+	END
+	javac -cp "$home/lib/*" -d "$home" "$home/Service.java"
+}
+
+prepare_mongodb() { :; }
+
+run_mongodb() {
+	local home=$cache/mongo-java-server-$mongojava_version
+	spawn server java -Xmx256M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$home/lib/*:$home" Service $((base + 50)) "$dir/data.mv"
+}
+
+well_mongodb() { hello $((base + 50)); }
+url_mongodb() { echo "mongodb://127.0.0.1:$((base + 50))/"; }
+
+# hello sends MongoDB's first command, {hello: 1, $db: "admin"}, and wants an answer: a server that is paused takes
+# connections too.
+hello() {
+	# shellcheck disable=SC2016 # for the other bash
+	probe bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+		printf "\x38\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x23\0\0\0\x10hello\0\x01\0\0\0\x02\$db\0\x06\0\0\0admin\0\0" >&3 &&
+		head -c 16 <&3 | wc -c | grep -qx 16' hello "$1"
+}
+
+# --- mongodb-nx: nx-27017 ----------------------------------------------------------
+
+nx_version=0.8.1
+
+packages_mongodb-nx() { echo python3-venv; }
+have_mongodb-nx() { [ -x "$cache/nx-$nx_version/bin/nx-27017" ]; }
+version_mongodb-nx() { echo "nx-27017 $nx_version, an emulator"; }
+
+get_mongodb-nx() {
+	local home=$cache/nx-$nx_version
+	python3 -m venv --clear "$home" && timeout 300 "$home/bin/python" -m pip install -q "nx-27017==$nx_version"
+}
+
+prepare_mongodb-nx() { mkdir -p "$dir/data"; }
+
+run_mongodb-nx() {
+	spawn server "$cache/nx-$nx_version/bin/nx-27017" --data-dir "$dir/data" -p $((base + 51)) --log-file "$dir/own.log" --pid-file "$dir/own.pid"
+}
+
+well_mongodb-nx() { hello $((base + 51)); }
+url_mongodb-nx() { echo "mongodb://127.0.0.1:$((base + 51))/"; }
+
+# --- cassandra ---------------------------------------------------------------------
+
+cassandra_version=5.0.9
+
+packages_cassandra() { java_packages; }
+have_cassandra() { command -v java >/dev/null && [ -d "$cache/cassandra-$cassandra_version/lib" ]; }
+version_cassandra() { echo "$cassandra_version"; }
+
+get_cassandra() {
+	get_jars "$cache/cassandra-$cassandra_version" "cassandra-all-$cassandra_version.jar" 6a80e6fddde88817deec4839ae431e3a9c4eeb728560336890094c6f870fef5e \
+		"org.apache.cassandra:cassandra-all:$cassandra_version"
+}
+
+# prepare_cassandra: the least that makes one small node. Writes reach the disk before they are answered (batch), as
+# its default loses what came in the last seconds.
+prepare_cassandra() {
+	mkdir -p "$dir/conf" "$dir/tmp"
+	cat >"$dir/conf/cassandra.yaml" <<-END
+		cluster_name: fairlead
+		num_tokens: 1
+		partitioner: org.apache.cassandra.dht.Murmur3Partitioner
+		endpoint_snitch: SimpleSnitch
+		seed_provider: [{class_name: org.apache.cassandra.locator.SimpleSeedProvider, parameters: [{seeds: "127.0.0.1:$((base + 61))"}]}]
+		listen_address: 127.0.0.1
+		storage_port: $((base + 61))
+		rpc_address: 127.0.0.1
+		start_native_transport: true
+		native_transport_port: $((base + 60))
+		authenticator: PasswordAuthenticator
+		authorizer: CassandraAuthorizer
+		data_file_directories: ["$dir/data"]
+		commitlog_directory: "$dir/commitlog"
+		saved_caches_directory: "$dir/caches"
+		hints_directory: "$dir/hints"
+		cdc_raw_directory: "$dir/cdc"
+		commitlog_sync: batch
+		commitlog_segment_size: 8MiB
+		commitlog_total_space: 64MiB
+		disk_failure_policy: stop
+		commit_failure_policy: stop
+		auto_snapshot: false
+		concurrent_reads: 4
+		concurrent_writes: 8
+		concurrent_compactors: 1
+		memtable_heap_space: 64MiB
+		memtable_offheap_space: 32MiB
+		file_cache_size: 32MiB
+	END
+	cat >"$dir/conf/logback.xml" <<-'END'
+		<configuration>
+		  <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
+		    <encoder><pattern>%d{ISO8601} %-5level %logger{0} %msg%n</pattern></encoder>
+		  </appender>
+		  <root level="INFO"><appender-ref ref="out"/></root>
+		</configuration>
+	END
+}
+
+run_cassandra() {
+	local lib=$cache/cassandra-$cassandra_version/lib agent open=() name
+	for agent in "$lib"/jamm-*.jar; do :; done
+	for name in jdk.internal.misc jdk.internal.ref java.lang.ref java.lang.reflect sun.nio.ch; do
+		open+=(--add-exports "java.base/$name=ALL-UNNAMED")
+	done
+	for name in java.management.rmi/com.sun.jmx.remote.internal.rmi java.rmi/sun.rmi.registry java.rmi/sun.rmi.server \
+		java.sql/java.sql jdk.unsupported/sun.misc jdk.compiler/com.sun.tools.javac.file; do
+		open+=(--add-exports "$name=ALL-UNNAMED")
+	done
+	for name in java.io java.lang java.lang.module java.lang.reflect java.nio java.util java.util.concurrent \
+		java.util.concurrent.atomic jdk.internal.loader jdk.internal.math jdk.internal.module jdk.internal.ref \
+		jdk.internal.reflect jdk.internal.util.jar sun.nio.ch; do
+		open+=(--add-opens "java.base/$name=ALL-UNNAMED")
+	done
+	# The last three take away waits for other nodes, of which there are none.
+	spawn server java "-javaagent:$agent" -Xms512M -Xmx512M -Xss512k -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=256M \
+		"${open[@]}" --add-opens jdk.management/com.sun.management.internal=ALL-UNNAMED -Djdk.attach.allowAttachSelf=true \
+		"-Djava.io.tmpdir=$dir/tmp" -Djava.net.preferIPv4Stack=true -Dcassandra.jmx.local.port=$((base + 62)) \
+		"-Dcassandra.config=file://$dir/conf/cassandra.yaml" "-Dcassandra.storagedir=$dir" "-Dlogback.configurationFile=$dir/conf/logback.xml" \
+		-Dcassandra-foreground=yes -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.skip_wait_for_gossip_to_settle=0 \
+		-Dcassandra.ring_delay_ms=1 -cp "$dir/conf:$lib/*" org.apache.cassandra.service.CassandraDaemon
+}
+
+# well_cassandra sends OPTIONS of the native protocol, version 4, and wants SUPPORTED. Its first user is made a little
+# later than that, once.
+well_cassandra() {
+	[ -e "$dir/user" ] || grep -q "Created default superuser role 'cassandra'" "$dir/server.log" && : >"$dir/user" || return 1
+	# shellcheck disable=SC2016 # for the other bash
+	probe bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "\x04\0\0\0\x05\0\0\0\0" >&3 &&
+		head -c 5 <&3 | od -An -tx1 | grep -q "84 00 00 00 06"' options $((base + 60))
+}
+
+url_cassandra() { echo "cassandra://cassandra:cassandra@127.0.0.1:$((base + 60))/"; }
