@@ -38,6 +38,7 @@ func layers() []layer {
 		{folder: "core/route"},
 		{folder: "internal/simnet"},
 		{folder: "internal/config"},
+		{folder: "internal/testservice"},
 		{folder: "mqtt/packet"},
 		{folder: "mqttsn/packet"},
 		{folder: "coap/packet"},
@@ -64,7 +65,7 @@ func layers() []layer {
 }
 
 // testSupport is what every _test.go file may import besides its row.
-func testSupport() []string { return []string{"core/coretest", "internal/simnet"} }
+func testSupport() []string { return []string{"core/coretest", "internal/simnet", "internal/testservice"} }
 
 func findLayer(folder string) (layer, bool) {
 	for _, row := range layers() {

@@ -54,7 +54,7 @@ url_mongodb() { echo "mongodb://127.0.0.1:$((base + 50))/"; }
 hello() {
 	# shellcheck disable=SC2016 # for the other bash
 	probe bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" &&
-		printf "\x38\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x23\0\0\0\x10hello\0\x01\0\0\0\x02\$db\0\x06\0\0\0admin\0\0" >&3 &&
+		printf "\x34\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\x1f\0\0\0\x10hello\0\x01\0\0\0\x02\$db\0\x06\0\0\0admin\0\0" >&3 &&
 		head -c 16 <&3 | wc -c | grep -qx 16' hello "$1"
 }
 
