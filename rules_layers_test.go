@@ -65,7 +65,9 @@ func layers() []layer {
 }
 
 // testSupport is what every _test.go file may import besides its row.
-func testSupport() []string { return []string{"core/coretest", "internal/simnet", "internal/testservice"} }
+func testSupport() []string {
+	return []string{"core/coretest", "internal/simnet", "internal/testservice"}
+}
 
 func findLayer(folder string) (layer, bool) {
 	for _, row := range layers() {

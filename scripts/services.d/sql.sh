@@ -105,7 +105,7 @@ prepare_postgres() {
 run_postgres() {
 	as postgres
 	# A killed one may stay a zombie for a while, for which the next would not start.
-	alive server || rm -f "$dir/data/postmaster.pid"
+	alive server || rm -f "$dir/data/postmaster.pid" "$dir/.s.PGSQL.$((base + 40))"*
 	spawn server ${as[@]+"${as[@]}"} "$(postgres_folder)/postgres" -D "$dir/data" -c listen_addresses=127.0.0.1 -c port=$((base + 40)) \
 		-c unix_socket_directories="$dir" -c fsync=off -c full_page_writes=off -c wal_level=logical -c max_connections=200
 }
