@@ -3,8 +3,7 @@ package fairlead
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
+	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
@@ -12,9 +11,10 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/devices"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// redisServer is a Redis of the test's own, which redis-cli looks into.
+// redisServer is the Redis of the tests, which redis-cli looks into.
 type redisServer struct {
 	t    *testing.T
 	port string
@@ -22,25 +22,12 @@ type redisServer struct {
 
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed: scripts/services install redis")
-		}
-		t.Skip("redis-server is not installed: scripts/services install redis")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	u, err := url.Parse(testservice.URL(t, "redis"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--save", "")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	r := &redisServer{t, port}
-	r.await("PONG", "PING")
+	r := &redisServer{t, u.Port()}
+	r.cli("FLUSHALL")
 	return r
 }
 
@@ -121,7 +108,7 @@ func (s *site) wants(messages <-chan *devices.Message, want ...string) {
 
 // Devices, hubs and other programs meet in Redis, and none of them knows more of it than
 // its own protocol or redis-cli.
-func TestRedisEndToEnd(t *testing.T) {
+func TestServiceRedisEndToEnd(t *testing.T) {
 	r := startRedis(t)
 	c := testConfig(t.TempDir())
 	pool := redis.DefaultConfig()

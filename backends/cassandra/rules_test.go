@@ -2,7 +2,7 @@ package cassandra
 
 import (
 	"errors"
-	"os"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -11,29 +11,26 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// urlKey names a node for these tests, cassandra://HOST:PORT; they empty the tables of the
-// keyspace of that name in it.
-const urlKey = "FAIRLEAD_TEST_CASSANDRA_URL"
-
+// testKeyspace is emptied by these tests.
 const testKeyspace = "fairlead_test"
 
-func TestRules(t *testing.T) {
-	url := os.Getenv(urlKey)
-	if url == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not set: scripts/services up cassandra", urlKey)
-		}
-		t.Skipf("%s is not set: scripts/services up cassandra", urlKey)
+func TestServiceRules(t *testing.T) {
+	u, err := url.Parse(testservice.URL(t, "cassandra"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	node := strings.TrimPrefix(url, "cassandra://")
-	rulestest.Run(t, &site{node: node, look: looker(t, node)})
+	rulestest.Run(t, &site{node: u, look: looker(t, u)})
 }
 
 // looker is a session of the test's own, in a keyspace with the documented tables.
-func looker(t *testing.T, node string) *gocql.Session {
-	c := gocql.NewCluster(node)
+func looker(t *testing.T, node *url.URL) *gocql.Session {
+	c := gocql.NewCluster(node.Host)
+	if password, ok := node.User.Password(); ok {
+		c.Authenticator = gocql.PasswordAuthenticator{Username: node.User.Username(), Password: password}
+	}
 	c.Timeout, c.ConnectTimeout = 20*time.Second, 20*time.Second
 	s, err := c.CreateSession()
 	if err != nil {
@@ -52,7 +49,7 @@ func looker(t *testing.T, node string) *gocql.Session {
 }
 
 type site struct {
-	node string
+	node *url.URL
 	look *gocql.Session
 }
 
@@ -60,7 +57,9 @@ func (*site) Functions() []rules.Function { return Driver().Functions }
 
 func (s *site) Open(t *testing.T) rules.Database {
 	c := DefaultConfig()
-	c.Nodes, c.Keyspace, c.Timeout, c.PoolSize = []string{s.node}, testKeyspace, 20*time.Second, 2
+	c.Nodes, c.Keyspace, c.Timeout, c.PoolSize = []string{s.node.Host}, testKeyspace, 20*time.Second, 2
+	c.Username = s.node.User.Username()
+	c.Password, _ = s.node.User.Password()
 	d, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -154,8 +153,10 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 
 func (*site) Broken() string { return `INSERT INTO nowhere (id) VALUES (${clientid})` }
 
-// Outage is for whoever started the node.
-func (*site) Outage(*testing.T) func() { return nil }
+func (s *site) Outage(t *testing.T) func() {
+	testservice.Kill(t, "cassandra")
+	return func() { testservice.Start(t, "cassandra") }
+}
 
 func TestConfigFaults(t *testing.T) {
 	c := DefaultConfig()

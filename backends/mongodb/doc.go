@@ -20,6 +20,6 @@
 // A payload is text where it is UTF-8 and binary else, as the rule's payload_format has
 // it; text, binary and documents are read alike.
 //
-// There is no real MongoDB in the tests that run everywhere: they use servers that speak
-// its protocol. FAIRLEAD_TEST_MONGODB_URL names a real one.
+// Without a real MongoDB the tests use servers that speak its protocol, see
+// docs/services.md; FAIRLEAD_TEST_MONGODB_URL names a real one.
 package mongodb

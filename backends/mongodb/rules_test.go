@@ -3,7 +3,6 @@ package mongodb
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -12,22 +11,14 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// urlKey names the server of these tests; they empty the database of that name in it.
-const urlKey = "FAIRLEAD_TEST_MONGODB_URL"
-
+// testDatabase is emptied by these tests.
 const testDatabase = "fairlead_test"
 
-func TestRules(t *testing.T) {
-	url := os.Getenv(urlKey)
-	if url == "" {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not set: scripts/services up mongodb", urlKey)
-		}
-		t.Skipf("%s is not set: scripts/services up mongodb", urlKey)
-	}
-	rulestest.Run(t, &site{url: url})
+func TestServiceRules(t *testing.T) {
+	rulestest.Run(t, &site{url: testservice.URL(t, "mongodb")})
 }
 
 // site looks by plain queries of its own.
@@ -173,5 +164,5 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 
 func (*site) Broken() string { return `{"insert": "custom", "documents": "none"}` }
 
-// Outage is for whoever started the server.
+// Outage cannot be: the servers of the tests keep all in memory.
 func (*site) Outage(*testing.T) func() { return nil }

@@ -3,7 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
-	"os"
+	"net/url"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,41 +11,24 @@ import (
 	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// server starts a Redis of its own for the test: real, on a free port, gone afterwards.
+// server is the Redis of the tests.
 type server struct {
 	t    testing.TB
 	port string
-	cmd  *exec.Cmd
-	dir  string
 }
 
+// startServer gives it empty.
 func startServer(t testing.TB) *server {
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server is not installed: scripts/services install redis")
-		}
-		t.Skip("redis-server is not installed: scripts/services install redis")
-	}
-	dir, err := os.MkdirTemp("", "fr")
+	u, err := url.Parse(testservice.URL(t, "redis"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &server{t: t, dir: dir, port: freePort(t)}
-	s.start()
-	t.Cleanup(s.kill)
+	s := &server{t: t, port: u.Port()}
+	s.cli("FLUSHALL")
 	return s
-}
-
-func (s *server) start() {
-	s.cmd = exec.Command("redis-server", "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always")
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Helper()
-	await(s.t, func() bool { return s.cli("PING") == "PONG" })
 }
 
 // await looks until something outside of the process has happened.
@@ -119,11 +102,6 @@ func quote(a string) string {
 	return string(append(b, '"'))
 }
 
-func (s *server) kill() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
 func (s *server) open(change func(*Config)) *Database {
 	c := DefaultConfig()
 	c.Server = []string{"127.0.0.1:" + s.port}
@@ -168,7 +146,7 @@ func acked(f rules.Function, n int, topic, client string) rules.Job {
 	return j
 }
 
-func TestKeys(t *testing.T) {
+func TestServiceKeys(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	on := rules.Job{Rule: &rules.Rule{Function: rules.OnClientConnected}, Hook: rules.ClientConnected, Time: noon, Node: "n1", ClientID: "c"}
@@ -234,7 +212,7 @@ func unread(t *testing.T, d *Database, f rules.Function, q rules.Query) string {
 	return ""
 }
 
-func TestUnread(t *testing.T) {
+func TestServiceUnread(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	for i := range 6 {
@@ -275,7 +253,7 @@ func TestUnread(t *testing.T) {
 	s.want("0", "EXISTS", "mqtt:acked:c:pubsub/#", "mqtt:acked:c:pubsub/1")
 }
 
-func TestRetained(t *testing.T) {
+func TestServiceRetained(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	for i, topic := range []string{"r/1", "r/2", "r/3", "r/4", "q", "r+x"} {
@@ -304,7 +282,7 @@ func TestRetained(t *testing.T) {
 	s.want("q r+x r/3 r/4", "ZRANGE", "mqtt:topics:retain", "0", "-1")
 }
 
-func TestSubscriptionsOfUser(t *testing.T) {
+func TestServiceSubscriptionsOfUser(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	s.cli("HSET", "mqtt:sub:c", "a/%c", "1", "$share/g/b", "2")
@@ -319,7 +297,7 @@ func TestSubscriptionsOfUser(t *testing.T) {
 }
 
 // Whatever devices put into names and payloads is a value and nothing else.
-func TestInjection(t *testing.T) {
+func TestServiceInjection(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	for i, evil := range []string{"'; FLUSHALL; --", "\r\nFLUSHALL\r\n", "*1\r\n$8\r\nFLUSHALL\r\n", "${payload}", "a b", "\x00", "\xff\xfe", strings.Repeat("x", 64<<10), "\"", "{}"} {
@@ -345,7 +323,7 @@ func TestInjection(t *testing.T) {
 }
 
 // A server that dies in between: what was said to be done is there.
-func TestKilled(t *testing.T) {
+func TestServiceKilled(t *testing.T) {
 	s := startServer(t)
 	d := s.open(func(c *Config) { c.Timeout = time.Second })
 	stored, killed := 0, false
@@ -356,17 +334,20 @@ func TestKilled(t *testing.T) {
 		}
 		if stored >= 1000 && !killed {
 			killed = true
-			first := s.cmd
-			go first.Process.Kill()
-			defer first.Wait()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				testservice.Kill(t, "redis")
+			}()
+			defer func() { <-ended }()
 		}
 		n, err := d.Do(context.Background(), jobs)
 		if rules.IsPermanent(err) {
 			t.Fatal(err)
 		}
 		i, stored = i+n, stored+n
-		if err != nil && s.cli("PING") != "PONG" {
-			s.start()
+		if err != nil {
+			testservice.Start(t, "redis")
 		}
 	}
 	if !killed {
@@ -375,7 +356,7 @@ func TestKilled(t *testing.T) {
 	s.want(fmt.Sprint(stored), "ZCARD", "mqtt:msg:k")
 }
 
-func TestListen(t *testing.T) {
+func TestServiceListen(t *testing.T) {
 	s := startServer(t)
 	d := s.open(nil)
 	got := make(chan string, 10)
@@ -393,9 +374,9 @@ func TestListen(t *testing.T) {
 	}
 	await(t, func() bool { return s.cli("PUBLISH", "mqtt_channel", "one") == "1" })
 	came("one")
-	s.kill()
+	testservice.Kill(t, "redis")
 	came("trouble true")
-	s.start()
+	testservice.Start(t, "redis")
 	came("trouble false")
 	s.cli("PUBLISH", "mqtt_channel", "two")
 	came("two")

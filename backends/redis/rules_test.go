@@ -10,9 +10,10 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-func TestRules(t *testing.T) { rulestest.Run(t, &site{s: startServer(t)}) }
+func TestServiceRules(t *testing.T) { rulestest.Run(t, &site{s: startServer(t)}) }
 
 // site looks with redis-cli.
 type site struct{ s *server }
@@ -125,13 +126,13 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 
 func (*site) Broken() string { return "HSET ${clientid} only-a-name" }
 
-func (s *site) Outage(*testing.T) func() {
-	s.s.kill()
-	return s.s.start
+func (s *site) Outage(t *testing.T) func() {
+	testservice.Kill(t, "redis")
+	return func() { testservice.Start(t, "redis") }
 }
 
 // An event channel tells others of subscriptions.
-func TestEventChannel(t *testing.T) {
+func TestServiceEventChannel(t *testing.T) {
 	s := startServer(t)
 	d := s.open(func(c *Config) { c.EventChannel = "mqtt_event" })
 	sub := d.client.Subscribe(t.Context(), "mqtt_event")

@@ -40,13 +40,12 @@ func (d *Database) Unread(ctx context.Context, rule *rules.Rule, q *rules.Query)
 
 // reading is one Unread.
 type reading struct {
-	d       *Database
-	ctx     context.Context
-	q       *rules.Query
-	topics  []string
-	floor   string            // ids up to it, or less than it if it is no whole one, are left out
-	read    map[string]string // cursors of topics
-	reached string
+	d      *Database
+	ctx    context.Context
+	q      *rules.Query
+	topics []string
+	floor  string            // ids up to it, or less than it if it is no whole one, are left out
+	read   map[string]string // cursors of topics
 }
 
 // cursors finds how far the client has read; fresh says that it begins now, behind the
