@@ -41,6 +41,7 @@ type moody struct {
 	ends    int
 	granted int
 	next    uint16
+	open    int // messages of QoS 1 and 2 that are not acknowledged
 }
 
 func (g *moody) reason() core.Reason {
@@ -106,6 +107,9 @@ func (g *moody) Register(_ *core.Turn, _ core.Link, token uint32, _ core.Registr
 
 // Acknowledge answers a PUBREC by a release, as core does.
 func (g *moody) Acknowledge(_ *core.Turn, _ core.Link, k core.AckKind, id uint16, r core.Reason) {
+	if g.open > 0 && (k == core.AckReceived1 || k == core.AckComplete) {
+		g.open--
+	}
 	switch {
 	case k == core.AckReceived2 && r == core.Success:
 		g.queue = append(g.queue, core.Delivery{Kind: core.DeliverRelease, PacketID: id, Reason: g.reason()})
@@ -149,7 +153,11 @@ func (g *moody) message() core.Delivery {
 	b := g.s.byte()
 	m := &core.Message{Topic: names[int(b>>4)%len(names)], Payload: make([]byte, 8*int(g.s.byte()))}
 	d := core.Delivery{Kind: core.DeliverMessage, Msg: m, QoS: b % 3, Dup: b&8 != 0}
+	if g.open >= takeBatch {
+		d.QoS = 0 // core keeps to the Receive Maximum
+	}
 	if d.QoS > 0 {
+		g.open++
 		g.next++
 		d.PacketID = max(1, g.next)
 	}
