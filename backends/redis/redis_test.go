@@ -326,32 +326,36 @@ func TestServiceInjection(t *testing.T) {
 func TestServiceKilled(t *testing.T) {
 	s := startServer(t)
 	d := s.open(func(c *Config) { c.Timeout = time.Second })
-	stored, killed := 0, false
-	for i := 0; stored < 3000; {
+	stored, ended := 0, make(chan struct{})
+	store := func() {
 		jobs := make([]rules.Job, 50)
 		for k := range jobs {
-			jobs[k] = published(rules.OnMessagePublish, i+k, "k", "x")
-		}
-		if stored >= 1000 && !killed {
-			killed = true
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				testservice.Kill(t, "redis")
-			}()
-			defer func() { <-ended }()
+			jobs[k] = published(rules.OnMessagePublish, stored+k, "k", "x")
 		}
 		n, err := d.Do(context.Background(), jobs)
 		if rules.IsPermanent(err) {
 			t.Fatal(err)
 		}
-		i, stored = i+n, stored+n
-		if err != nil {
-			testservice.Start(t, "redis")
+		stored += n
+	}
+	for stored < 1000 {
+		store()
+	}
+	go func() {
+		defer close(ended)
+		testservice.Kill(t, "redis")
+	}()
+	for over := false; !over; {
+		store()
+		select {
+		case <-ended:
+			over = true
+		default:
 		}
 	}
-	if !killed {
-		t.Error("the server was not killed")
+	testservice.Start(t, "redis")
+	for before := stored; stored < before+1000; {
+		store()
 	}
 	s.want(fmt.Sprint(stored), "ZCARD", "mqtt:msg:k")
 }
