@@ -1,0 +1,128 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+)
+
+// ownServer is a PostgreSQL of the test's own, which it may kill.
+type ownServer struct {
+	bin, dir string
+	port     int
+	cmd      *exec.Cmd
+	url      string
+}
+
+// newServer makes a server with fsync on, or skips t where there is no PostgreSQL.
+func newServer(t testing.TB) *ownServer {
+	t.Helper()
+	server(t) // tests with services are wanted
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		missing(t, "no PostgreSQL is installed")
+	}
+	dir, err := os.MkdirTemp("", "pg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ownServer{bin: filepath.Dir(found[len(found)-1]), dir: dir, port: l.Addr().(*net.TCPAddr).Port}
+	l.Close()
+	if a := s.credential(t); a != nil {
+		if err := os.Chown(dir, int(a.Uid), int(a.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if out, err := s.command(t, "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8").CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, out)
+	}
+	s.url = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+	s.start(t)
+	t.Cleanup(func() {
+		if s.cmd != nil {
+			s.cmd.Process.Signal(syscall.SIGINT)
+			s.cmd.Wait()
+		}
+	})
+	return s
+}
+
+// credential is the user postgres where the test is root, as which PostgreSQL refuses to
+// run.
+func (s *ownServer) credential(t testing.TB) *syscall.Credential {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		missing(t, err.Error())
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+func (s *ownServer) command(t testing.TB, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential(t)}
+	return cmd
+}
+
+func (s *ownServer) start(t testing.TB) {
+	t.Helper()
+	os.Remove(filepath.Join(s.dir, "data", "postmaster.pid")) // it was killed
+	s.cmd = s.command(t, "postgres", "-D", "data", "-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(s.port), "-c", "unix_socket_directories="+s.dir)
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	for exec.CommandContext(ctx, "psql", "-X", "-q", "-c", "select 1", s.url).Run() != nil {
+		if ctx.Err() != nil {
+			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			t.Fatalf("it does not start:\n%s", text)
+		}
+	}
+}
+
+// kill ends the server and all its processes as a crash does.
+func (s *ownServer) kill(t testing.TB) {
+	t.Helper()
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+	s.cmd = nil
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+func TestRulesWhenKilled(t *testing.T) {
+	own := newServer(t)
+	rulestest.Run(t, &site{server: own.url, own: own})
+}
