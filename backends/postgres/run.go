@@ -62,9 +62,9 @@ func (r *run) add(st *statements, j *rules.Job) error {
 }
 
 // statements gives what does the run.
-func (r *run) statements(st *statements, queue func(query string, args ...any)) {
+func (r *run) statements(st *statements, queue func(table, query string, args ...any)) {
 	if len(r.published) > 0 {
-		queue(st.publish, columnsOf(r.published).args(st, msgTable, st.publishPayload)...)
+		queue(msgTable, st.publish, columnsOf(r.published).args(st, msgTable, st.publishPayload)...)
 	}
 	var kept, deleted []*rules.Message
 	for _, j := range r.retained {
@@ -75,24 +75,24 @@ func (r *run) statements(st *statements, queue func(query string, args ...any)) 
 		}
 	}
 	if len(kept) > 0 {
-		queue(st.retain, columnsOf(byTopic(kept)).args(st, retainTable, st.retainPayload)...)
+		queue(retainTable, st.retain, columnsOf(byTopic(kept)).args(st, retainTable, st.retainPayload)...)
 	}
 	if len(deleted) > 0 {
 		c := columnsOf(byTopic(deleted))
-		queue(st.retainDelete, c.topic, c.arrived)
+		queue(retainTable, st.retainDelete, c.topic, c.arrived)
 	}
 	if len(r.acked) > 0 {
 		var clients, topics, msgids []string
 		for _, j := range r.acked {
 			clients, topics, msgids = append(clients, j.ClientID), append(topics, j.Topic), append(msgids, j.Message.MsgID)
 		}
-		queue(st.acked, clients, topics, msgids)
+		queue(ackedTable, st.acked, clients, topics, msgids)
 	}
 	r.presence(true, st.connected, queue)
 	r.presence(false, st.disconnected, queue)
 }
 
-func (r *run) presence(online bool, query string, queue func(query string, args ...any)) {
+func (r *run) presence(online bool, query string, queue func(table, query string, args ...any)) {
 	var jobs []*rules.Job
 	for _, c := range r.clients {
 		if c[online] != nil {
@@ -108,7 +108,7 @@ func (r *run) presence(online bool, query string, queue func(query string, args 
 	for _, j := range jobs {
 		clients, nodes, at = append(clients, j.ClientID), append(nodes, j.Node), append(at, time.UnixMilli(j.Time))
 	}
-	queue(query, clients, nodes, at)
+	queue(clientTable, query, clients, nodes, at)
 }
 
 func byTopic(ms []*rules.Message) []*rules.Message {

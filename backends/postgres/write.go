@@ -34,13 +34,19 @@ func (d *DB) transact(ctx context.Context, jobs []rules.Job) error {
 	return nil
 }
 
+// what is what one statement of a batch is.
+type what struct {
+	text   string // table, or the statement that is the user's own
+	custom bool
+}
+
 // writer gathers the statements of one transaction.
 type writer struct {
 	db    *DB
 	st    *statements
 	run   *run
 	batch pgx.Batch
-	texts []string // of the batch: a user's own statement, "" for a function
+	whats []what
 }
 
 func (w *writer) send(ctx context.Context) error {
@@ -49,11 +55,13 @@ func (w *writer) send(ctx context.Context) error {
 	}
 	results := w.db.pool.SendBatch(ctx, &w.batch)
 	var first error
-	for i, text := range w.texts {
-		if _, err := results.Exec(); err != nil && first == nil {
-			if first = explain(w.batch.QueuedQueries[i].SQL[:11], err); text != "" {
-				first = explainStatement(text, err)
-			}
+	for _, of := range w.whats {
+		switch _, err := results.Exec(); {
+		case err == nil || first != nil:
+		case of.custom:
+			first = explainStatement(of.text, err)
+		default:
+			first = explain(of.text, err)
 		}
 	}
 	if err := results.Close(); err != nil && first == nil {
@@ -62,9 +70,9 @@ func (w *writer) send(ctx context.Context) error {
 	return first
 }
 
-func (w *writer) queue(text, query string, args ...any) {
+func (w *writer) queue(of what, query string, args ...any) {
 	w.batch.Queue(query, args...)
-	w.texts = append(w.texts, text)
+	w.whats = append(w.whats, of)
 }
 
 // job adds one job: to the run of others, or, where the order between tables matters, as
@@ -86,7 +94,7 @@ func (w *writer) job(ctx context.Context, j *rules.Job) error {
 	case rules.OnAckedDelete:
 		w.flush()
 		_, exact := rules.Prefix(j.Topic)
-		w.queue("", w.st.ackedDelete, j.ClientID, j.Topic, !exact)
+		w.queue(what{text: ackedTable}, w.st.ackedDelete, j.ClientID, j.Topic, !exact)
 		return nil
 	}
 	return w.run.add(w.st, j)
@@ -99,14 +107,14 @@ func (w *writer) custom(ctx context.Context, j *rules.Job) error {
 		if err != nil {
 			return err
 		}
-		w.queue(text, c.query, c.args(j)...)
+		w.queue(what{text, true}, c.query, c.args(j)...)
 	}
 	return nil
 }
 
 // flush makes statements of the run.
 func (w *writer) flush() {
-	w.run.statements(w.st, func(query string, args ...any) { w.queue("", query, args...) })
+	w.run.statements(w.st, func(table, query string, args ...any) { w.queue(what{text: table}, query, args...) })
 	w.run = newRun()
 }
 
