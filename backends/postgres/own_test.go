@@ -21,8 +21,9 @@ import (
 type ownServer struct {
 	bin, dir string
 	port     int
-	cmd      *exec.Cmd
 	url      string
+	cmd      *exec.Cmd
+	exited   chan struct{} // cmd has
 }
 
 // newServer makes a server with fsync on, or skips t where there is no PostgreSQL.
@@ -55,10 +56,8 @@ func newServer(t testing.TB) *ownServer {
 	s.url = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
 	s.start(t)
 	t.Cleanup(func() {
-		if s.cmd != nil {
-			s.cmd.Process.Signal(syscall.SIGINT)
-			s.cmd.Wait()
-		}
+		s.cmd.Process.Signal(syscall.SIGINT)
+		<-s.exited
 	})
 	return s
 }
@@ -85,9 +84,27 @@ func (s *ownServer) command(t testing.TB, name string, args ...string) *exec.Cmd
 	return cmd
 }
 
+// start runs the server until it answers: again and again, for what was killed holds its
+// memory for a moment.
 func (s *ownServer) start(t testing.TB) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
 	os.Remove(filepath.Join(s.dir, "data", "postmaster.pid")) // it was killed
+	for exited := s.launch(t); exec.CommandContext(ctx, "psql", "-X", "-q", "-c", "select 1", s.url).Run() != nil; {
+		select {
+		case <-exited:
+			exited = s.launch(t)
+		case <-ctx.Done():
+			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			t.Fatalf("it does not start:\n%s", text)
+		default:
+		}
+	}
+}
+
+func (s *ownServer) launch(t testing.TB) (exited chan struct{}) {
+	t.Helper()
 	s.cmd = s.command(t, "postgres", "-D", "data", "-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(s.port), "-c", "unix_socket_directories="+s.dir)
 	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -98,14 +115,10 @@ func (s *ownServer) start(t testing.TB) {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	for exec.CommandContext(ctx, "psql", "-X", "-q", "-c", "select 1", s.url).Run() != nil {
-		if ctx.Err() != nil {
-			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			t.Fatalf("it does not start:\n%s", text)
-		}
-	}
+	cmd, exited := s.cmd, make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	s.exited = exited
+	return exited
 }
 
 // kill ends the server and all its processes as a crash does.
@@ -113,8 +126,7 @@ func (s *ownServer) kill(t testing.TB) {
 	t.Helper()
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", s.cmd.Process.Pid, s.cmd.Process.Pid))
 	s.cmd.Process.Kill()
-	s.cmd.Wait()
-	s.cmd = nil
+	<-s.exited
 	for _, child := range strings.Fields(string(children)) {
 		if pid, err := strconv.Atoi(child); err == nil {
 			syscall.Kill(pid, syscall.SIGKILL)
