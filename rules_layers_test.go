@@ -155,6 +155,7 @@ func drivers() []driver {
 		{prefix: "github.com/apache/cassandra-gocql-driver/v2", folders: []string{"backends/cassandra"}},
 		{prefix: "go.mongodb.org/mongo-driver/v2", folders: []string{"backends/mongodb"}},
 		{prefix: "github.com/jackc/pgx/v5", folders: []string{"backends/postgres"}},
+		{prefix: "github.com/go-sql-driver/mysql", folders: []string{"backends/mysql"}},
 		{prefix: "github.com/quic-go/quic-go", folders: []string{"protocols", "devices"}},
 		{prefix: "github.com/pion/dtls/v3", folders: []string{"protocols", "devices"}},
 		{prefix: "github.com/pion/logging", folders: []string{"protocols"}}, // to silence pion/dtls

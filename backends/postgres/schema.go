@@ -139,7 +139,6 @@ type statements struct {
 	publish, retain, retainDelete, acked, ackedDelete, connected, disconnected string
 
 	publishPayload, retainPayload payloadKind
-	distinct                      bool // messages of one statement need different msgids
 	missing                       map[string]error
 }
 

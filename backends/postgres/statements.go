@@ -86,7 +86,6 @@ func (st *statements) makePublish() {
 		st.publish += " on conflict " + key + " do nothing"
 		return
 	}
-	st.distinct = true
 	st.publish += " where not exists (select from mqtt_msg m where m.msgid = x.msgid)"
 }
 

@@ -20,7 +20,7 @@ func (d *DB) transact(ctx context.Context, jobs []rules.Job) error {
 	if err != nil {
 		return err
 	}
-	w := writer{db: d, st: st, run: newRun()}
+	w := writer{db: d, st: st}
 	for i := range jobs {
 		if err := w.job(ctx, &jobs[i]); err != nil {
 			return err
@@ -44,7 +44,7 @@ type what struct {
 type writer struct {
 	db    *DB
 	st    *statements
-	run   *run
+	fold  rules.Fold
 	batch pgx.Batch
 	whats []what
 }
@@ -75,7 +75,7 @@ func (w *writer) queue(of what, query string, args ...any) {
 	w.whats = append(w.whats, of)
 }
 
-// job adds one job: to the run of others, or, where the order between tables matters, as
+// job adds one job: to the fold of others, or, where the order between tables matters, as
 // a statement behind it.
 func (w *writer) job(ctx context.Context, j *rules.Job) error {
 	table, known := tableOf(j.Rule.Function)
@@ -85,7 +85,7 @@ func (w *writer) job(ctx context.Context, j *rules.Job) error {
 	if err := w.st.missing[table]; err != nil {
 		return err
 	}
-	if err := checkTexts(j); err != nil {
+	if err := w.st.checkJob(j); err != nil {
 		return rules.Permanent(err)
 	}
 	switch j.Rule.Function {
@@ -97,7 +97,8 @@ func (w *writer) job(ctx context.Context, j *rules.Job) error {
 		w.queue(what{text: ackedTable}, w.st.ackedDelete, j.ClientID, j.Topic, !exact)
 		return nil
 	}
-	return w.run.add(w.st, j)
+	w.fold.Add(j)
+	return nil
 }
 
 func (w *writer) custom(ctx context.Context, j *rules.Job) error {
@@ -112,10 +113,10 @@ func (w *writer) custom(ctx context.Context, j *rules.Job) error {
 	return nil
 }
 
-// flush makes statements of the run.
+// flush makes statements of what was folded.
 func (w *writer) flush() {
-	w.run.statements(w.st, func(table, query string, args ...any) { w.queue(what{text: table}, query, args...) })
-	w.run = newRun()
+	w.st.run(&w.fold, func(table, query string, args ...any) { w.queue(what{text: table}, query, args...) })
+	w.fold = rules.Fold{}
 }
 
 // tableOf is the table that a function writes to, "" for a user's own statements.
