@@ -45,7 +45,7 @@ func lasting(err error) bool {
 	switch e.Number {
 	case 1044, 1045, 1049, 1142, 1143, 1203, 1226, 1227: // 42000: permissions, no such database, too many connections
 		return false
-	case 1265, 1364, 1366, 1525, 1526, 1690, 1906, 3105, 3140, 3141, 3819, 4025, 4078: // values and constraints
+	case 1265, 1364, 1366, 1525, 1526, 1690, 1906, 3105, 3140, 3141, 3819, 3988, 4025, 4078: // values and constraints
 		return true
 	}
 	return slices.Contains([]string{"21", "22", "23", "42", "44", "45"}, string(e.SQLState[:2]))
