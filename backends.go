@@ -11,6 +11,8 @@ import (
 	"github.com/fairlead-iot/fairlead/admin"
 	"github.com/fairlead-iot/fairlead/backends/cassandra"
 	"github.com/fairlead-iot/fairlead/backends/mongodb"
+	"github.com/fairlead-iot/fairlead/backends/mysql"
+	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/core"
@@ -20,6 +22,8 @@ import (
 type BackendsConfig struct {
 	rules.Config
 	Redis     BackendConfig[redis.Config, *redis.Config]         `toml:"redis" doc:"Redis or Valkey: one server, sentinels or a cluster"`
+	Postgres  BackendConfig[postgres.Config, *postgres.Config]   `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
+	MySQL     BackendConfig[mysql.Config, *mysql.Config]         `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
 	MongoDB   BackendConfig[mongodb.Config, *mongodb.Config]     `toml:"mongodb" doc:"MongoDB"`
 	Cassandra BackendConfig[cassandra.Config, *cassandra.Config] `toml:"cassandra" doc:"Apache Cassandra"`
 }
@@ -29,7 +33,7 @@ func defaultBackends() BackendsConfig { return BackendsConfig{Config: rules.Defa
 
 // active are the backends that have a pool.
 func (c *BackendsConfig) active() []backend {
-	all := []backend{c.Redis.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
+	all := []backend{c.Redis.backend(), c.Postgres.backend(), c.MySQL.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
 	return slices.DeleteFunc(all, func(b backend) bool { return len(b.pools) == 0 })
 }
 

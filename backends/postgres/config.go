@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -155,3 +156,18 @@ func (c *Config) tls() (*tls.Config, error) {
 	}
 	return t, nil
 }
+
+// Driver implements [rules.Pool].
+func (c *Config) Driver() rules.Driver { return Driver() }
+
+// Open implements [rules.Pool].
+func (c *Config) Open() (rules.Database, error) {
+	d, err := Open(c)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Lanes implements [rules.Pool].
+func (c *Config) Lanes() int { return c.PoolSize }
