@@ -13,7 +13,10 @@ func (w *writer) flush() {
 		w.publish(f.Published)
 	}
 	kept, deleted := f.Retained()
-	w.rows(retainTable, &st.retain, len(kept), func(args []any, i int) []any { return st.messageArgs(args, retainTable, kept[i]) })
+	expires := expiring(kept)
+	w.rows(retainTable, &st.retain[expires], len(kept), func(args []any, i int) []any {
+		return st.messageArgs(args, retainTable, expires, kept[i])
+	})
 	for _, m := range deleted {
 		w.add(retainTable, st.retainDelete(), []any{st.topicKey(retainTable, m.Topic), m.Arrived})
 	}
@@ -51,13 +54,14 @@ func gather(at, size, n int, row func(args []any, i int) []any) (args []any) {
 // publish stores messages. Where no key keeps a message from standing there twice, those
 // that are there are looked for.
 func (w *writer) publish(ms []*rules.Message) {
-	st := w.st
-	row := func(args []any, i int) []any { return st.messageArgs(args, msgTable, ms[i]) }
+	st, expires := w.st, expiring(ms)
+	statement := &st.publish[expires]
+	row := func(args []any, i int) []any { return st.messageArgs(args, msgTable, expires, ms[i]) }
 	if !st.unkeyed {
-		w.rows(msgTable, &st.publish, len(ms), row)
+		w.rows(msgTable, statement, len(ms), row)
 		return
 	}
-	w.ops = append(w.ops, op{text: msgTable, uses: append(st.messageIDs.texts(len(ms)), st.publish.all()...), do: func(ctx context.Context, t tx) error {
+	w.ops = append(w.ops, op{text: msgTable, uses: append(st.messageIDs.texts(len(ms)), statement.all()...), do: func(ctx context.Context, t tx) error {
 		known, err := t.messageIDs(ctx, st, len(ms), func(i int) string { return ms[i].MsgID })
 		if err != nil {
 			return err
@@ -68,7 +72,7 @@ func (w *writer) publish(ms []*rules.Message) {
 				fresh = append(fresh, m)
 			}
 		}
-		return t.insert(ctx, &st.publish, len(fresh), false, func(args []any, i int) []any { return st.messageArgs(args, msgTable, fresh[i]) })
+		return t.insert(ctx, statement, len(fresh), false, func(args []any, i int) []any { return st.messageArgs(args, msgTable, expires, fresh[i]) })
 	}})
 }
 

@@ -4,13 +4,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
 // messageArgs are the values of one row, see statements.message.
-func (st *statements) messageArgs(args []any, table string, m *rules.Message) []any {
+func (st *statements) messageArgs(args []any, table string, expires int, m *rules.Message) []any {
 	args = append(args, m.MsgID, null(m.Sender), m.Topic)
 	if st.has(table, "node") {
 		args = append(args, null(m.Node))
@@ -23,7 +24,7 @@ func (st *statements) messageArgs(args []any, table string, m *rules.Message) []
 	if table == msgTable {
 		args = append(args, flag(m.Retain))
 	}
-	if st.has(table, "expires") {
+	if expires > 0 && st.has(table, "expires") {
 		if m.Expires == 0 {
 			args = append(args, nil)
 		} else {
@@ -31,6 +32,14 @@ func (st *statements) messageArgs(args []any, table string, m *rules.Message) []
 		}
 	}
 	return append(args, m.Arrived)
+}
+
+// expiring is 1 where a message may expire, else 0: which statement it takes.
+func expiring(ms []*rules.Message) int {
+	if slices.ContainsFunc(ms, func(m *rules.Message) bool { return m.Expires != 0 }) {
+		return 1
+	}
+	return 0
 }
 
 func null(s string) any {
@@ -68,12 +77,12 @@ func (st *statements) topicKey(table, topic string) any {
 
 // checkJob refuses what no column of MySQL, or of the tables that there are, holds.
 func (st *statements) checkJob(j *rules.Job) error {
-	texts := []string{j.ClientID, j.Topic, j.Username, j.Node}
+	texts := [6]string{j.ClientID, j.Topic, j.Username, j.Node}
 	if m := j.Message; m != nil {
 		if m.MsgID == "" {
 			return errors.New("the message has no msgid")
 		}
-		texts = append(texts, m.Sender, m.MsgID)
+		texts[4], texts[5] = m.Sender, m.MsgID
 	}
 	for _, s := range texts {
 		if !utf8.ValidString(s) {

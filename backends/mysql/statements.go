@@ -36,11 +36,12 @@ func sizes(n int, padded bool) (out []int) {
 // statements are what the tables that there are want, made once.
 type statements struct {
 	shapes
-	publish, retain, acked, connected rows
-	messageIDs                        rows // selects id and msgid
-	publishText, retainText           bool // payloads are text
-	unkeyed                           bool // msgid is not unique: what is there must be looked for
-	missing                           map[string]error
+	publish, retain         [2]rows // of messages that never expire, and of others
+	acked, connected        rows
+	messageIDs              rows // selects id and msgid
+	publishText, retainText bool // payloads are text
+	unkeyed                 bool // msgid is not unique: what is there must be looked for
+	missing                 map[string]error
 }
 
 func newStatements(s shapes) *statements {
@@ -68,8 +69,9 @@ func (l *list) rows(table, tail string) rows {
 	}
 }
 
-// message begins the list of columns that mqtt_msg and mqtt_retain share.
-func (st *statements) message(table string) (l list) {
+// message is the list of columns that mqtt_msg and mqtt_retain share, see messageArgs.
+// expires is 1 for messages that may expire.
+func (st *statements) message(table string, expires int) (l list) {
 	for _, c := range []string{"msgid", "sender", "topic", "node", "qos", "payload"} {
 		if c != "node" || st.has(table, "node") {
 			l.add(c, "?")
@@ -78,8 +80,10 @@ func (st *statements) message(table string) (l list) {
 	if table == msgTable {
 		l.add("retain", "?")
 	}
-	if st.has(table, "expires") {
+	if expires > 0 && st.has(table, "expires") {
 		l.add("expires", datetime)
+	} else if table == retainTable && st.has(table, "expires") {
+		l.add("expires", "null")
 	}
 	l.add("arrived", datetime)
 	return l
@@ -94,9 +98,11 @@ func (st *statements) makePublish() {
 		st.missing[msgTable] = err
 		return
 	}
-	l := st.message(msgTable)
 	st.messageIDs = rows{head: "select id, msgid from mqtt_msg where msgid in (", row: "?", tail: ")"}
-	st.publish = l.rows(msgTable, " on duplicate key update qos = mqtt_msg.qos")
+	for i := range st.publish {
+		l := st.message(msgTable, i)
+		st.publish[i] = l.rows(msgTable, " on duplicate key update qos = mqtt_msg.qos")
+	}
 	st.unkeyed = !st.key(msgTable, "msgid")
 }
 
@@ -111,8 +117,10 @@ func (st *statements) makeRetain() {
 		st.missing[retainTable] = err
 		return
 	}
-	l := st.message(retainTable)
-	st.retain = l.rows(retainTable, onDuplicate(l.columns, "arrived"))
+	for i := range st.retain {
+		l := st.message(retainTable, i)
+		st.retain[i] = l.rows(retainTable, onDuplicate(l.columns, "arrived"))
+	}
 }
 
 // onDuplicate sets columns where the time at, the last of them, is not later already.

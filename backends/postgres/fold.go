@@ -112,12 +112,12 @@ func (c columns) args(st *statements, table string, kind payloadKind) []any {
 
 // checkTexts refuses what no column of PostgreSQL holds.
 func checkTexts(j *rules.Job) error {
-	texts := []string{j.ClientID, j.Topic, j.Username, j.Node}
+	texts := [6]string{j.ClientID, j.Topic, j.Username, j.Node}
 	if m := j.Message; m != nil {
 		if m.MsgID == "" {
 			return errors.New("the message has no msgid")
 		}
-		texts = append(texts, m.Sender, m.MsgID)
+		texts[4], texts[5] = m.Sender, m.MsgID
 	}
 	for _, s := range texts {
 		if strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
