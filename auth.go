@@ -152,7 +152,7 @@ func (g *Gateway) Warnings() []string {
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect without credentials to %s", name, l.Address))
 		case open:
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect, but without auth.acl_file anonymous clients of other machines may neither publish nor subscribe", name))
-		case g.users == nil:
+		case g.users == nil && !g.cfg.Backends.identify():
 			out = append(out, fmt.Sprintf("listener %q is open to the network, but there are no users: nobody from another machine can connect; make some with fairlead passwd and name the file in auth.passwd_file", name))
 		case plain:
 			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS or DTLS; anyone on the way can read them", name, l.Address))

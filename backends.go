@@ -1,6 +1,7 @@
 package fairlead
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead/admin"
 	"github.com/fairlead-iot/fairlead/backends/cassandra"
+	"github.com/fairlead-iot/fairlead/backends/identity"
 	"github.com/fairlead-iot/fairlead/backends/mongodb"
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/postgres"
@@ -22,19 +24,28 @@ import (
 type BackendsConfig struct {
 	rules.Config
 	Redis     BackendConfig[redis.Config, *redis.Config]         `toml:"redis" doc:"Redis or Valkey: one server, sentinels or a cluster"`
-	Postgres  BackendConfig[postgres.Config, *postgres.Config]   `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
-	MySQL     BackendConfig[mysql.Config, *mysql.Config]         `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
+	Postgres  SQLConfig[postgres.Config, *postgres.Config]       `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
+	MySQL     SQLConfig[mysql.Config, *mysql.Config]             `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
 	MongoDB   BackendConfig[mongodb.Config, *mongodb.Config]     `toml:"mongodb" doc:"MongoDB"`
 	Cassandra BackendConfig[cassandra.Config, *cassandra.Config] `toml:"cassandra" doc:"Apache Cassandra"`
 }
 
 // defaultBackends has no pool, and so no database.
-func defaultBackends() BackendsConfig { return BackendsConfig{Config: rules.DefaultConfig()} }
+func defaultBackends() BackendsConfig {
+	c := BackendsConfig{Config: rules.DefaultConfig()}
+	c.Postgres.Identities, c.MySQL.Identities = identity.SQLConfig(), identity.SQLConfig()
+	return c
+}
 
 // active are the backends that have a pool.
 func (c *BackendsConfig) active() []backend {
 	all := []backend{c.Redis.backend(), c.Postgres.backend(), c.MySQL.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
 	return slices.DeleteFunc(all, func(b backend) bool { return len(b.pools) == 0 })
+}
+
+// identify tells whether identities are taken from a database.
+func (c *BackendsConfig) identify() bool {
+	return c.Postgres.Identities.Enabled || c.MySQL.Identities.Enabled
 }
 
 // BackendConfig is one database. C is the configuration of a pool.
@@ -55,11 +66,50 @@ func (c *BackendConfig[C, P]) Validate() error {
 	return rules.Check(&b.driver, slices.Sorted(maps.Keys(b.pools)), c.Rules)
 }
 
+// SQLConfig is one database with SQL, which identities can be taken from as well.
+type SQLConfig[C any, P interface {
+	*C
+	rules.Pool
+}] struct {
+	BackendConfig[C, P]
+	Identities identity.Config `toml:"identities" doc:"users and access rules in the database, see docs/identities.md"`
+}
+
+// Validate reports what is wrong with identities and pools together.
+func (c *SQLConfig[C, P]) Validate() error {
+	if !c.Identities.Enabled {
+		return nil
+	}
+	var errs []error
+	b := c.backend()
+	if name := c.Identities.Pool; len(b.pools) == 0 || name != "" && b.pools[name] == nil {
+		errs = append(errs, fmt.Errorf("identities.pool: there is no pool %q; add [backends.%s.pools.%s]", name, b.driver.Name, cmp.Or(name, "main")))
+	}
+	for key, text := range map[string]string{"auth_query": c.Identities.UserQuery, "acl_query": c.Identities.ACLQuery} {
+		if err := b.driver.Statement(text); err != nil {
+			errs = append(errs, fmt.Errorf("identities.%s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *SQLConfig[C, P]) backend() backend {
+	b := c.BackendConfig.backend()
+	if c.Identities.Enabled {
+		b.identities = &c.Identities
+	}
+	if c.Identities.Only {
+		b.driver.Defaults = nil
+	}
+	return b
+}
+
 // backend is one database of the configuration, whatever its kind.
 type backend struct {
-	driver rules.Driver
-	rules  []rules.Rule
-	pools  map[string]rules.Pool
+	driver     rules.Driver
+	rules      []rules.Rule
+	pools      map[string]rules.Pool
+	identities *identity.Config // nil: none are taken from it
 }
 
 func (c *BackendConfig[C, P]) backend() backend {
@@ -76,8 +126,9 @@ type backends []*served
 // served is one of them: its engine, and the pools that others send commands by.
 type served struct {
 	*rules.Engine
-	name      string
-	listeners map[string]listener
+	name       string
+	listeners  map[string]listener
+	identities *identity.Source // nil for none
 }
 
 // listener is a pool with a channel of commands.
@@ -118,9 +169,40 @@ func (p *parts) openBackend(b backend) (*served, error) {
 			s.listeners[name] = l
 		}
 	}
+	if err := s.openIdentities(&b, o.Pools); err != nil {
+		return nil, err
+	}
 	var err error
 	s.Engine, err = rules.New(o)
 	return s, err
+}
+
+// openIdentities makes the source of identities, where the configuration wants one.
+func (s *served) openIdentities(b *backend, pools map[string]rules.Database) (err error) {
+	if b.identities == nil {
+		return nil
+	}
+	name := b.identities.Pool
+	if name == "" {
+		name = slices.Min(slices.Collect(maps.Keys(pools)))
+	}
+	db, ok := pools[name].(identity.Selector)
+	if !ok {
+		return fmt.Errorf("identities: pools.%s answers no queries", name)
+	}
+	s.identities, err = identity.New(b.driver.Name, *b.identities, db, nil)
+	return err
+}
+
+// identities are the sources that databases are, in the order of asking: of users after
+// those of this machine, of access rules before them, which have an answer to everything.
+func (bs backends) identities() (users []core.Authenticator, access []core.Authorizer) {
+	for _, s := range bs {
+		if s.identities != nil {
+			users, access = append(users, s.identities), append(access, s.identities)
+		}
+	}
+	return users, access
 }
 
 // runBackends has the engines work, and end before the core does.

@@ -1,6 +1,7 @@
 package fairlead
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -53,6 +54,72 @@ func (s *sqlServer) await(want, script string) {
 			s.t.Fatalf("%s: %q, want %q", script, got, want)
 		}
 	}
+}
+
+// TestSQLIdentities: users and access rules in the documented tables, with passwords
+// hashed as other programs do.
+func TestSQLIdentities(t *testing.T) {
+	t.Run("postgres", func(t *testing.T) { sqlIdentities(t, postgresServer(t)) })
+	t.Run("mariadb", func(t *testing.T) { sqlIdentities(t, mysqlServer(t, "mariadb")) })
+	t.Run("mysql", func(t *testing.T) { sqlIdentities(t, mysqlServer(t, "mysql")) })
+}
+
+func sqlIdentities(t *testing.T, db *sqlServer) {
+	for _, script := range strings.Split(identityTables(t), ";\n") {
+		db.query(script)
+	}
+	// sha256sum of "salt" and "public", crypt of "public"
+	db.query("insert into mqtt_user (username, password, salt, is_superuser) values" +
+		" ('ann', '" + fmt.Sprintf("%x", sha256.Sum256([]byte("saltpublic"))) + "', 'salt', 0)," +
+		" ('bob', '$2b$05$DdTqVtGqEeg1q56Tn7mFe.gsIfaxtfOXfqcbeqrT.B.za9AKJIeVK', '', 1), ('odd', 'public', '', 0)")
+	db.query("insert into mqtt_acl (allow, username, access, topic) values (1, 'ann', 2, 'up/%u/#'), (1, 'ann', 1, 'down/%c'), (0, '$all', 3, '#')")
+	c := testConfig(t.TempDir())
+	c.Auth.AllowAnonymous = AnonymousNever
+	db.use(&c)
+	from := &c.Backends.Postgres.Identities
+	if len(c.Backends.MySQL.Pools) > 0 {
+		from = &c.Backends.MySQL.Identities
+	}
+	from.Enabled, from.Only, from.PasswordHash = true, true, "salt,sha256"
+	s := &site{start(t, c), t}
+	for _, who := range []devices.Options{{Username: "ann", Password: []byte("Public")}, {Username: "bob", Password: []byte("")}, {Username: "nobody", Password: []byte("public")},
+		{Username: "odd", Password: []byte("public")}, {Username: "' or '1'='1", Password: []byte("public")}, {Username: "a\\", Password: []byte("x")}, {}} {
+		who.ClientID = "c1"
+		if client, err := devices.Dial(t.Context(), "mqtt://"+s.Addresses()["mqtt"], who); err == nil {
+			client.Close()
+			t.Errorf("%q with %q is let in", who.Username, who.Password)
+		}
+	}
+	bob := s.dial(devices.Options{ClientID: "b", Username: "bob", Password: []byte("public")})
+	s.subscribe(bob, "#")
+	ann := s.dial(devices.Options{ClientID: "c1", Username: "ann", Password: []byte("public")})
+	s.subscribe(ann, "down/c1")
+	s.publish(ann, "up/ann/x", "1", false)
+	s.wants(bob.Messages(), "up/ann/x=1")
+	s.publish(bob, "down/c1", "2", false)
+	s.wants(ann.Messages(), "down/c1=2")
+	s.wants(bob.Messages(), "down/c1=2")
+	if r, err := ann.Publish(t.Context(), &devices.Message{Topic: "up/bob/x", QoS: 1}); err == nil && r < 0x80 {
+		t.Errorf("ann publishes as bob: %v", r)
+	}
+	if codes, err := ann.Subscribe(t.Context(), 0, devices.Subscription{Filter: "#", QoS: 1}); err == nil && codes[0] < 0x80 {
+		t.Errorf("ann subscribes to everything: %v", codes)
+	}
+}
+
+// identityTables are the tables as the guide shows them, which all of the databases take.
+func identityTables(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("docs/identities.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```sql\n")
+	script, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("docs/identities.md shows no tables")
+	}
+	return strings.TrimSuffix(strings.TrimSpace(script), ";")
 }
 
 // given reads the URL of a server, or skips t.

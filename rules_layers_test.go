@@ -172,7 +172,7 @@ func drivers() []driver {
 		{prefix: "github.com/prometheus/client_model", folders: []string{"admin"}},
 		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop"}},
 		{prefix: "golang.org/x/crypto/ocsp", folders: []string{"protocols"}},
-		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd"}},
+		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd", "backends/identity"}},
 		{prefix: "golang.org/x/term", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/google/go-cmp", tests: true},
 		{prefix: "github.com/rogpeppe/go-internal", tests: true},

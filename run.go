@@ -92,9 +92,10 @@ func (p *parts) restore(ctx context.Context) error {
 		return err
 	}
 	sinks, sources, retained := p.backends.hooks()
+	users, access := p.backends.identities()
 	p.core = core.New(core.Options{
 		Config: g.cfg.Core, Store: p.store, Sinks: sinks, Subscriptions: sources, Retained: retained,
-		Authenticators: g.authenticators(), Exchangers: g.exchangers(), Authorizers: g.authorizers(),
+		Authenticators: append(g.authenticators(), users...), Exchangers: g.exchangers(), Authorizers: append(access, g.authorizers()...),
 		Mounts:    g.cfg.mounts(),
 		Anonymous: anonymous(g.cfg.Auth.AllowAnonymous, g.cfg.edge().Listeners),
 		Node:      g.cfg.nodeName(), Version: Version().String(), Log: g.log,

@@ -1,0 +1,50 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/jackc/pgx/v5"
+)
+
+// maxSelected is the most rows of one Select.
+const maxSelected = 10_000
+
+// errSelected keeps a query without a condition from filling the memory.
+var errSelected = errors.New("gives more than 10,000 rows; name the user or the client in it")
+
+// Select gives the rows of a query of the user's own for j, each column as text by its
+// name; null is left out.
+func (d *DB) Select(ctx context.Context, query string, j *rules.Job) (found []map[string]string, err error) {
+	if err := checkTexts(j); err != nil {
+		return nil, nil // no row holds such a name
+	}
+	c, err := d.custom(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	args := append([]any{pgx.QueryResultFormats{pgx.TextFormatCode}}, c.args(j)...)
+	rows, err := d.pool.Query(ctx, c.query, args...)
+	if err != nil {
+		return nil, explainStatement(query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if len(found) == maxSelected {
+			return nil, explainStatement(query, errSelected)
+		}
+		row := map[string]string{}
+		for i, value := range rows.RawValues() {
+			if value != nil {
+				row[strings.ToLower(rows.FieldDescriptions()[i].Name)] = string(value)
+			}
+		}
+		found = append(found, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, explainStatement(query, err)
+	}
+	return found, nil
+}
