@@ -54,6 +54,7 @@ func layers() []layer {
 		{folder: "admin", ours: []string{"core", "core/topic", "admin/web"}},
 		{folder: "admin/web"},
 		{folder: "backends", ours: []string{"core", "backends/*"}},
+		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
 		// The engine of data rules and the queue on disk are for all of them.

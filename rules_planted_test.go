@@ -106,6 +106,8 @@ func plantedImports() []planted {
 		{"adapter's row", "layers", "mqtt/a.go", imports("mqtt", m+"core", m+"core/topic", m+"protocols", m+"mqtt/packet", "net"), ""},
 		{"test support in a test", "layers", "mqtt/a_test.go", imports("mqtt_test", m+"mqtt", m+"core/coretest", m+"internal/simnet", m+"devices"), ""},
 		{"the root wires all", "layers", "fairlead.go", imports("fairlead", m+"mqtt", m+"backends/pebble", m+"cluster/rpc"), ""},
+		{"a backend's spool", "layers", "backends/redis/a.go", imports("redis", m+"core", m+"backends/spool"), ""},
+		{"the spool imports core", "layers", "backends/spool/a.go", imports("spool", m+"core"), "nothing of ours"},
 		{"a table of backends", "layers", "backends/backends.go", imports("backends", m+"core", m+"backends/pebble"), ""},
 
 		{"pebble in core", "drivers", "core/a.go", imports("core", "github.com/cockroachdb/pebble/v2/vfs"), "keeps it in backends/pebble"},

@@ -38,6 +38,8 @@ type model struct {
 	rng  *rand.Rand
 	next uint64
 	lane []modelLane
+
+	holes uint64 // records that a crash left out between others, so far
 }
 
 // modelLane keeps numbers in the order of Append.
@@ -127,8 +129,11 @@ func (m *model) check() {
 			if j <= at {
 				m.t.Fatalf("lane %d: %d was served behind %d, or never appended", i, n, l.kept[max(at, 0)])
 			}
-			for k := max(at+1, l.committed); k < j; k++ {
-				m.t.Fatalf("lane %d: %d is missing before %d", i, l.kept[k], n)
+			for k := at + 1; k < j; k++ {
+				if k >= l.committed && k < l.confirmed {
+					m.t.Fatalf("lane %d: %d is missing before %d", i, l.kept[k], n)
+				}
+				m.holes++ // blocks that were not synced reach the disk in any order
 			}
 			at = j
 		}
@@ -138,8 +143,8 @@ func (m *model) check() {
 		// What came back goes on; what was lost was never confirmed.
 		l.kept, l.committed, l.confirmed = got, 0, len(got)
 	}
-	if st := m.s.Stats(); st.Damaged != 0 {
-		m.t.Fatalf("a crash is no damage: %+v", st)
+	if st := m.s.Stats(); st.Damaged > m.holes {
+		m.t.Fatalf("%d records are missing between others, but %+v", m.holes, st)
 	}
 }
 

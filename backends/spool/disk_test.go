@@ -228,8 +228,12 @@ type memFile struct {
 func (f *memFile) Write(b []byte) (int, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
+	before := f.d.dead
 	if err := f.d.do("write", f.name, true); err != nil {
 		n := len(b) / 2 // a part may arrive
+		if before {
+			n = 0
+		}
 		f.node.data = append(f.node.data, b[:n]...)
 		return n, err
 	}

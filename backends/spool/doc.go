@@ -31,6 +31,8 @@
 //   - In order: within a lane records are served in the order of Append, after
 //     Retry and after a crash as well. A crash may serve again what had been
 //     committed, never in another order.
+//   - A loss of power may leave holes among the records that were not safe yet;
+//     they are counted as damaged.
 //   - Without Flushed, a crash loses what was in memory only. Close loses nothing.
 //   - Never damaged: a record that does not agree with its checksum is skipped,
 //     counted and reported. The unfinished end that a crash leaves is cut.
