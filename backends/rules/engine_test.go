@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/backends/spool"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
 )
@@ -388,6 +389,100 @@ func TestEndWritesWhatWaits(t *testing.T) {
 		w.stop()
 		if n := strings.Count(w.did(), "on_message_publish"); n != 50 {
 			t.Errorf("%d of 50 are written", n)
+		}
+	})
+}
+
+// newSpool opens a queue on disk.
+func newSpool(t *testing.T, dir string) func(string, int) (rules.Queue, error) {
+	return func(_ string, lanes int) (rules.Queue, error) {
+		s, err := spool.Open(spool.Options{Dir: dir, Lanes: lanes, MaxMemory: 1 << 20, MaxBytes: 64 << 20})
+		if err != nil {
+			return nil, err
+		}
+		return rules.NewSpool(s), nil
+	}
+}
+
+// With ack = "spool" an acknowledgement says that the message is on disk: it comes while
+// the database is away, and a later run writes it, in order.
+func TestSpool(t *testing.T) {
+	dir, db := t.TempDir(), rulestest.NewMemory()
+	db.Away(errors.New("no"))
+	const n = 5000
+	bubble(t, func(t *testing.T) {
+		w := start(t, db, sync1(rules.AckSpool), func(o *rules.Options) { o.Queue = newSpool(t, dir) })
+		p := w.Connect("p", nil)
+		for i := range n {
+			p.Publish(pub(fmt.Sprintf("t/%d", i%5), strings.Repeat("x", 500)+fmt.Sprint(i), 1, uint16(i+1)))
+			if i%100 == 99 {
+				if ds := p.Take(100); len(ds) != 100 || ds[99].Reason != core.Success && ds[99].Reason != core.NoMatchingSubscribers {
+					t.Fatalf("after %d: %s", i, show(ds))
+				}
+			}
+		}
+		w.stop()
+	})
+	bubble(t, func(t *testing.T) {
+		db.Away(nil)
+		w := start(t, db, sync1(rules.AckSpool), func(o *rules.Options) { o.Queue = newSpool(t, dir) })
+		for w.e.Stats()[0].Done < n {
+			time.Sleep(time.Second)
+		}
+		next := [5]int{0, 1, 2, 3, 4}
+		for _, j := range db.Did() {
+			if j.Message == nil {
+				continue
+			}
+			at, lane := 0, int(j.Topic[2]-'0')
+			fmt.Sscan(strings.TrimLeft(string(j.Message.Payload), "x"), &at)
+			if at != next[lane] {
+				t.Fatalf("%s: %d came, want %d", j.Topic, at, next[lane])
+			}
+			next[lane] += 5
+		}
+		w.stop()
+	})
+}
+
+// Without a disk ack = "spool" promises nothing, and says so.
+func TestNoSpool(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := start(t, nil, sync1(rules.AckSpool), nil)
+		p := w.Connect("p", nil)
+		p.Publish(pub("t/1", "x", 1, 1))
+		w.gets(p, "ack 1 store_unavailable")
+	})
+}
+
+// choosy is a database that cannot do more than a few jobs at once.
+type choosy struct{ *rulestest.Memory }
+
+func (d choosy) Do(ctx context.Context, jobs []rules.Job) (int, error) {
+	if len(jobs) > 3 {
+		return 0, errors.New("too much at once")
+	}
+	return d.Memory.Do(ctx, jobs)
+}
+
+// What fails at once is tried in smaller pieces.
+func TestBatchesShrink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		db := rulestest.NewMemory()
+		w := start(t, db, sync1(rules.AckNone), func(o *rules.Options) { o.Pools["pool1"] = choosy{db} })
+		p := w.Connect("p", nil)
+		db.Away(errors.New("no"))
+		for i := range 100 {
+			p.Publish(pub("t/1", fmt.Sprint(i), 1, uint16(i+1)))
+		}
+		time.Sleep(time.Second)
+		db.Away(nil)
+		time.Sleep(5 * time.Minute)
+		if n := strings.Count(w.did(), "on_message_publish"); n != 100 {
+			t.Errorf("%d of 100 are written", n)
+		}
+		if n := w.log.of("is away"); n > 10 {
+			t.Errorf("%d lines say that it is away", n)
 		}
 	})
 }

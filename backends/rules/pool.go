@@ -163,6 +163,7 @@ func (t *trouble) failed(p *pool, doing string, err error) {
 	defer t.mu.Unlock()
 	if t.fails++; t.since.IsZero() {
 		t.since = time.Now()
+		p.spill(true)
 		p.engine.log.Warn("a database is away; what is to be written waits", "pool", p.name, "doing", doing, "err", err)
 	}
 }
@@ -176,6 +177,7 @@ func (t *trouble) answered(p *pool) {
 	}
 	p.engine.log.Info("a database is back", "pool", p.name, "after", time.Since(t.since).Round(time.Millisecond), "failures", t.fails)
 	t.since, t.fails = time.Time{}, 0
+	p.spill(false)
 }
 
 // away says for how long.
@@ -192,7 +194,7 @@ func (t *trouble) away() time.Duration {
 func (p *pool) run(ctx, grace context.Context) {
 	var wg sync.WaitGroup
 	for _, l := range p.queue.Lanes() {
-		w := &worker{pool: p, lane: l, pause: p.engine.cfg.RetryMin}
+		w := &worker{pool: p, lane: l, pause: p.engine.cfg.RetryMin, most: p.engine.cfg.Batch}
 		wg.Go(func() { w.run(ctx, grace) })
 	}
 	p.reads.run(ctx, &wg)

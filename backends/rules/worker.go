@@ -19,6 +19,8 @@ type worker struct {
 	tried bool          // the job at the front was given to the database before
 	fails int           // in a row
 	pause time.Duration // after the next failure
+	most  int           // jobs of one call, at present
+	good  int           // calls in a row that went well
 }
 
 // batch is jobs with what the engine knows of each.
@@ -110,9 +112,8 @@ func (w *worker) decode(b []byte) error {
 
 // do does the jobs; false: the time is over before all are done.
 func (w *worker) do(ctx, grace context.Context) bool {
-	most := len(w.jobs)
 	for len(w.jobs) > 0 {
-		n := min(most, len(w.jobs))
+		n := min(w.most, len(w.jobs))
 		call, cancel := context.WithTimeout(grace, w.pool.engine.cfg.Timeout)
 		if w.tried {
 			w.rules[0].retried.Add(1)
@@ -123,7 +124,8 @@ func (w *worker) do(ctx, grace context.Context) bool {
 		switch {
 		case err == nil && done >= n:
 			w.pool.trouble.answered(w.pool)
-			w.fails, w.pause, most = 0, w.pool.engine.cfg.RetryMin, len(w.jobs)
+			w.fails, w.pause = 0, w.pool.engine.cfg.RetryMin
+			w.grow()
 			continue
 		case len(w.jobs) == 0:
 			continue
@@ -137,12 +139,19 @@ func (w *worker) do(ctx, grace context.Context) bool {
 		w.tried = true
 		w.rules[0].failed.Add(1)
 		w.pool.trouble.failed(w.pool, string(w.jobs[0].Hook), err)
-		most = max(1, n/2) // one of them may be the reason
+		w.most, w.good = max(1, n/2), 0 // one of them may be the reason
 		if !w.wait(ctx, grace) {
 			return false
 		}
 	}
 	return true
+}
+
+// grow lets batches that had to be smaller be larger again, by and by.
+func (w *worker) grow() {
+	if w.good++; w.good%16 == 0 {
+		w.most = min(2*w.most, w.pool.engine.cfg.Batch)
+	}
 }
 
 // done takes n jobs off the front.
