@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,12 +18,15 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/backends/spool"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
 // BackendsConfig is the section [backends]: a table for each kind of database.
 type BackendsConfig struct {
 	rules.Config
+	Spool int64 `toml:"spool_bytes" unit:"bytes" doc:"most bytes of disk, below node.data_dir, for what waits, for each pool; 0: nothing goes to disk, and what waits is lost when the gateway ends"`
+
 	Redis     BackendConfig[redis.Config, *redis.Config]         `toml:"redis" doc:"Redis or Valkey: one server, sentinels or a cluster"`
 	Postgres  SQLConfig[postgres.Config, *postgres.Config]       `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
 	MySQL     SQLConfig[mysql.Config, *mysql.Config]             `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
@@ -32,9 +36,29 @@ type BackendsConfig struct {
 
 // defaultBackends has no pool, and so no database.
 func defaultBackends() BackendsConfig {
-	c := BackendsConfig{Config: rules.DefaultConfig()}
+	c := BackendsConfig{Config: rules.DefaultConfig(), Spool: 1 << 30}
 	c.Postgres.Identities, c.MySQL.Identities = identity.SQLConfig(), identity.SQLConfig()
 	return c
+}
+
+// minSpool is a few segments.
+const minSpool = 8 << 20
+
+// Validate reports what is wrong with the spool. What belongs to one database is reported
+// by its own Validate.
+func (c *BackendsConfig) Validate() error {
+	errs := []error{c.Config.Validate()}
+	if c.Spool != 0 && c.Spool < minSpool {
+		errs = append(errs, fmt.Errorf("spool_bytes: %d must be 0, or at least %d", c.Spool, minSpool))
+	}
+	for _, b := range c.active() {
+		for i := range b.rules {
+			if c.Spool == 0 && b.rules[i].Ack == rules.AckSpool {
+				errs = append(errs, fmt.Errorf("%s.rules[%d].ack: \"spool\" needs a disk; give backends.spool_bytes", b.driver.Name, i))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // active are the backends that have a pool.
@@ -162,6 +186,9 @@ func (p *parts) openBackend(b backend) (*served, error) {
 	for name, pool := range b.pools {
 		db, err := pool.Open()
 		if err != nil {
+			for _, open := range o.Pools {
+				_ = open.Close()
+			}
 			return nil, fmt.Errorf("pools.%s: %w", name, err)
 		}
 		o.Pools[name], o.Lanes[name] = db, pool.Lanes()
@@ -172,8 +199,13 @@ func (p *parts) openBackend(b backend) (*served, error) {
 	if err := s.openIdentities(&b, o.Pools); err != nil {
 		return nil, err
 	}
+	if p.g.cfg.Backends.Spool > 0 {
+		o.Queue = func(pool string, lanes int) (rules.Queue, error) { return p.openSpool(s.name+"."+pool, lanes) }
+	}
 	var err error
-	s.Engine, err = rules.New(o)
+	if s.Engine, err = rules.New(o); err == nil {
+		p.undo = append(p.undo, s.Close)
+	}
 	return s, err
 }
 
@@ -203,6 +235,17 @@ func (bs backends) identities() (users []core.Authenticator, access []core.Autho
 		}
 	}
 	return users, access
+}
+
+// openSpool opens the queue of one pool.
+func (p *parts) openSpool(name string, lanes int) (rules.Queue, error) {
+	c := &p.g.cfg.Backends
+	s, err := spool.Open(spool.Options{Dir: filepath.Join(p.g.cfg.Node.DataDir, "spool", name), Lanes: min(lanes, 256),
+		MaxMemory: int64(c.Queue), MaxBytes: c.Spool, Log: p.g.log})
+	if err != nil {
+		return nil, err
+	}
+	return rules.NewSpool(s), nil
 }
 
 // runBackends has the engines work, and end before the core does.

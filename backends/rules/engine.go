@@ -34,13 +34,14 @@ type Options struct {
 
 // Engine does the rules of one backend.
 type Engine struct {
-	cfg    Config
-	driver string
-	node   string
-	run    uint64 // tells this run's entries from those that were waiting
-	pools  []*pool
-	log    *slog.Logger
-	ending atomic.Bool
+	cfg     Config
+	driver  string
+	node    string
+	run     uint64 // tells this run's entries from those that were waiting
+	pools   []*pool
+	log     *slog.Logger
+	ending  atomic.Bool
+	started atomic.Bool // or closed
 
 	gateway *core.Gateway
 	turnMu  sync.Mutex // turn
@@ -72,7 +73,7 @@ func New(o Options) (*Engine, error) {
 		p := &pool{engine: e, name: e.driver + "." + name, short: name, db: o.Pools[name], byID: map[uint64]*planned{}}
 		for i := range rules {
 			if r := rules[i]; r.Pool == name || r.Pool == "" && name == names[0] {
-				p.add(plan(r))
+				p.add(plan(r, i))
 			}
 		}
 		p.confirms.init(p)
@@ -80,7 +81,7 @@ func New(o Options) (*Engine, error) {
 		e.pools = append(e.pools, p)
 	}
 	if err := e.openQueues(&o); err != nil {
-		return nil, errors.Join(err, e.close())
+		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
@@ -111,8 +112,11 @@ func (e *Engine) openQueues(o *Options) error {
 	return nil
 }
 
-// close closes what is open, where Run never came.
-func (e *Engine) close() (err error) {
+// Close closes what is open where Run never comes; else it does nothing.
+func (e *Engine) Close() (err error) {
+	if e.started.Swap(true) {
+		return nil
+	}
 	for _, p := range e.pools {
 		if p.queue != nil {
 			err = errors.Join(err, p.queue.Close())
@@ -162,6 +166,9 @@ func (p *pool) ownsRetained(name string) bool {
 // What waits then goes on being written for as long as grace, and is kept if the queue
 // can. Run closes the pools.
 func (e *Engine) Run(ctx context.Context, g *core.Gateway, grace time.Duration) {
+	if e.started.Swap(true) {
+		return
+	}
 	e.turnMu.Lock()
 	e.gateway, e.own = g, g.NewTurn()
 	e.turnMu.Unlock()
@@ -217,18 +224,39 @@ func (e *Engine) complain(text string, args ...any) {
 	}
 }
 
-// Stats are the figures of all rules.
+// Stats are the figures of all rules. Those that do the same are one; statements are
+// named after their place, such as rules[2].
 func (e *Engine) Stats() (list []RuleStats) {
 	for _, p := range e.pools {
 		away := p.trouble.away().Seconds()
+		at := map[RuleStats]int{}
 		for _, r := range p.rules {
-			s := RuleStats{Backend: e.driver, Pool: p.short, Hook: r.Hook, Topic: r.Topic, Function: r.Function,
-				Done: r.done.Load(), Dropped: r.dropped.Load(), Failed: r.failed.Load(), Retried: r.retried.Load(), Read: r.read.Load(), AwayForSeconds: away}
-			if taken := r.taken.Load(); r.work.kind == writes && taken > s.Done+s.Dropped {
-				s.Waiting = taken - s.Done - s.Dropped
+			s := RuleStats{Backend: e.driver, Pool: p.short, Hook: r.Hook, Topic: r.Topic, Function: r.label()}
+			i, twice := at[s]
+			if !twice {
+				i = len(list)
+				at[s] = i
+				list = append(list, s)
+				list[i].AwayForSeconds = away
 			}
-			list = append(list, s)
+			r.addTo(&list[i])
 		}
 	}
 	return list
+}
+
+func (r *planned) label() Function {
+	if r.Function == "" {
+		return Function(fmt.Sprintf("rules[%d]", r.place))
+	}
+	return r.Function
+}
+
+func (r *planned) addTo(s *RuleStats) {
+	done, dropped := r.done.Load(), r.dropped.Load()
+	s.Done, s.Dropped = s.Done+done, s.Dropped+dropped
+	s.Failed, s.Retried, s.Read = s.Failed+r.failed.Load(), s.Retried+r.retried.Load(), s.Read+r.read.Load()
+	if taken := r.taken.Load(); r.work.kind == writes && taken > done+dropped {
+		s.Waiting += taken - done - dropped
+	}
 }

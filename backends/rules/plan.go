@@ -12,8 +12,9 @@ import (
 type planned struct {
 	Rule
 	work
-	id   uint64
-	kind core.EventKind
+	id    uint64
+	place int // among the rules of the configuration
+	kind  core.EventKind
 	counts
 }
 
@@ -32,7 +33,7 @@ type RuleStats struct {
 	Backend, Pool  string
 	Hook           Hook
 	Topic          string
-	Function       Function // "" for statements
+	Function       Function // for statements rules[I], their place
 	Done, Dropped  uint64
 	Failed         uint64 // tries that failed
 	Retried        uint64 // jobs that were tried again
@@ -63,10 +64,10 @@ func eventOf(h Hook) core.EventKind {
 	return core.EventAcked
 }
 
-func plan(r Rule) *planned {
+func plan(r Rule, place int) *planned {
 	r = normal(r)
 	w, _ := workOf(r.Function)
-	return &planned{Rule: r, work: w, id: ruleID(&r), kind: eventOf(r.Hook)}
+	return &planned{Rule: r, work: w, id: ruleID(&r), kind: eventOf(r.Hook), place: place}
 }
 
 // wants says whether the rule makes a job of e.
