@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-iot/fairlead/mqtt"
 	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
+	"github.com/fairlead-iot/fairlead/protocols/exproto"
 )
 
 // Protocol is a protocol that the embedding program adds: Config.Protocols.
@@ -26,15 +27,23 @@ type Protocol struct {
 // adapterOf is one row of the table of protocols.
 type adapterOf struct {
 	name string
-	make func(c *Config, g *core.Gateway) protocols.Adapter
+	make func(g *Gateway, c *core.Gateway) (protocols.Adapter, error)
+}
+
+// sure is a row's make that cannot fail.
+func sure(make func(c *Config, g *core.Gateway) protocols.Adapter) func(*Gateway, *core.Gateway) (protocols.Adapter, error) {
+	return func(g *Gateway, c *core.Gateway) (protocols.Adapter, error) { return make(&g.cfg, c), nil }
 }
 
 // ownProtocols is the table: a protocol that Fairlead adds is a row here.
 func ownProtocols() []adapterOf {
 	return []adapterOf{
-		{"mqtt", func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) }},
-		{"mqttsn", func(c *Config, g *core.Gateway) protocols.Adapter { return mqttsn.New(c.MQTTSN, g) }},
-		{"coap", func(c *Config, g *core.Gateway) protocols.Adapter { return coap.New(c.CoAP, g) }},
+		{"mqtt", sure(func(c *Config, g *core.Gateway) protocols.Adapter { return mqtt.New(c.MQTT, g) })},
+		{"mqttsn", sure(func(c *Config, g *core.Gateway) protocols.Adapter { return mqttsn.New(c.MQTTSN, g) })},
+		{"coap", sure(func(c *Config, g *core.Gateway) protocols.Adapter { return coap.New(c.CoAP, g) })},
+		{protocols.Exproto, func(g *Gateway, c *core.Gateway) (protocols.Adapter, error) {
+			return exproto.New(exproto.Options{Listeners: g.cfg.ActiveListeners(), Log: g.log}, c)
+		}},
 	}
 }
 
@@ -42,7 +51,7 @@ func ownProtocols() []adapterOf {
 func (c *Config) adapters() []adapterOf {
 	all := ownProtocols()
 	for _, p := range c.Protocols {
-		all = append(all, adapterOf{p.Name, func(_ *Config, g *core.Gateway) protocols.Adapter { return p.New(g) }})
+		all = append(all, adapterOf{p.Name, sure(func(_ *Config, g *core.Gateway) protocols.Adapter { return p.New(g) })})
 	}
 	return all
 }

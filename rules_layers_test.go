@@ -45,7 +45,8 @@ func layers() []layer {
 		{folder: "core", ours: []string{"core/topic", "core/route"}},
 		{folder: "core/coretest", ours: []string{"core", "core/topic"}},
 		{folder: "protocols", ours: []string{"core"}, tests: []string{"devices"}},
-		{folder: "protocols/exproto", ours: []string{"core", "core/topic", "protocols"}, tests: []string{"devices"}},
+		{folder: "protocols/exproto", ours: []string{"core", "core/topic", "protocols", "protocols/exproto/pb"}, tests: []string{"devices"}},
+		{folder: "protocols/exproto/pb"},
 		adapter("mqtt"),
 		adapter("mqttsn"),
 		adapter("coap"),
@@ -166,6 +167,8 @@ func drivers() []driver {
 		{prefix: "github.com/plgd-dev/go-coap/v3/udp/coder", folders: []string{"coap", "devices/coapmachine"}},
 		{prefix: "github.com/plgd-dev/go-coap/v3/tcp/coder", folders: []string{"coap"}},
 		{prefix: "github.com/fxamacker/cbor/v2", folders: []string{"coap"}},
+		{prefix: "google.golang.org/grpc", folders: []string{"protocols/exproto", "protocols/exproto/pb"}, tests: true}, // tests are handlers
+		{prefix: "google.golang.org/protobuf", folders: []string{"protocols/exproto", "protocols/exproto/pb"}, tests: true},
 		{prefix: "github.com/spf13/cobra", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/spf13/pflag", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/pelletier/go-toml/v2", folders: []string{"internal/config"}},

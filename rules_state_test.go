@@ -10,6 +10,9 @@ import (
 func checkNoInit(tr *tree) []string {
 	var faults []string
 	for _, f := range tr.files {
+		if f.generated { // what protoc makes registers itself
+			continue
+		}
 		for _, decl := range f.syntax.Decls {
 			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
 				faults = append(faults, fmt.Sprintf("%s: init() is not used here; wire it explicitly from fairlead.go or cmd/fairlead", tr.at(fn.Pos())))

@@ -174,15 +174,27 @@ func (p *parts) openAdmin(ctx context.Context) error {
 	return nil
 }
 
+// runner is an adapter that has something to do beside its connections. It runs from
+// before the first of them until after the last.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
 func (p *parts) openListeners(ctx context.Context) error {
 	g := p.g
 	var speak []protocols.Adapter
 	for _, a := range g.cfg.adapters() {
-		made := a.make(&g.cfg, p.core)
+		made, err := a.make(g, p.core)
+		if err != nil {
+			return err
+		}
 		if made == nil || made.Name() != a.name {
 			return fmt.Errorf("fairlead: protocol %q: its New must give an adapter of that Name", a.name)
 		}
 		speak = append(speak, made)
+		if r, runs := made.(runner); runs {
+			p.beside(ctx, a.name, r.Run)
+		}
 	}
 	edge, err := protocols.NewServer(g.cfg.edge(), p.core, speak, g.log)
 	if err != nil {

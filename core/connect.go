@@ -110,7 +110,7 @@ func (g *Gateway) admit(t *Turn, r *ConnectRequest) (*ConnectResult, bool) {
 // enter gives an authenticated client its session.
 func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResult, bool) {
 	c := &r.Credentials
-	res := &ConnectResult{ClientID: c.ClientID, KeepAlive: g.keepAlive(r.KeepAlive), Expiry: g.expiry(r.Expiry), ReceiveMaximum: g.cfg.ReceiveMaximum}
+	res := &ConnectResult{ClientID: c.ClientID, KeepAlive: g.KeepAlive(r.KeepAlive), Expiry: g.expiry(r.Expiry), ReceiveMaximum: g.cfg.ReceiveMaximum}
 	if grant != nil && grant.ClientID != "" {
 		// [MQTT-3.1.3-8]: bound before any look-up
 		if c.ClientID != "" && c.ClientID != grant.ClientID {
@@ -254,8 +254,9 @@ func peerString(c Conn) string {
 	return c.Peer().String()
 }
 
-// keepAlive is the keep-alive that holds. [MQTT-3.2.2-21]
-func (g *Gateway) keepAlive(asked uint16) uint16 {
+// KeepAlive is the keep-alive that holds for a client that asks for so many seconds; 0 is
+// none. [MQTT-3.2.2-21]
+func (g *Gateway) KeepAlive(asked uint16) uint16 {
 	if g.cfg.ServerKeepAlive > 0 {
 		return uint16(min(g.cfg.ServerKeepAlive/time.Second, math.MaxUint16))
 	}

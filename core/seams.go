@@ -45,6 +45,7 @@ const (
 	OpRegister                         // Register: Reasons, one
 	OpWill                             // SetWill: Reasons, one
 	OpOutput                           // the adapter's own: its output half hands over to its input half
+	OpAdapter                          // the adapter's own: something beside its connections wants the machine
 )
 
 // Completion is the late result of an operation.

@@ -31,7 +31,7 @@ type Config struct {
 // that its doc names.
 type ListenerConfig struct {
 	Enabled   *bool  `toml:"enabled" doc:"false keeps the table and opens nothing; true when left out"`
-	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt or mqttsn"`
+	Protocol  string `toml:"protocol" doc:"the protocol that is spoken: mqtt, mqttsn, coap, or exproto: one of a program of your own"`
 	Transport string `toml:"transport" doc:"tcp, tls, ws, wss, unix, quic (over UDP), or for protocols of datagrams udp or dtls"`
 	Address   string `toml:"address" doc:"host:port, or the socket's path for unix; the host localhost means 127.0.0.1 and ::1, port 0 any free one"`
 	Path      string `toml:"path" doc:"path of the WebSocket resource; /mqtt when left out"`
@@ -41,6 +41,8 @@ type ListenerConfig struct {
 	QUIC QUICConfig `toml:"quic" doc:"bounds of quic"`
 	UDP  UDPConfig  `toml:"udp" doc:"groups and bounds of udp and dtls"`
 	DTLS DTLSConfig `toml:"dtls" doc:"keys of dtls"`
+
+	Exproto ExprotoConfig `toml:"exproto" doc:"the program that speaks the protocol, where protocol is exproto; see docs/adapters.md"`
 
 	ProxyProtocol string         `toml:"proxy_protocol" doc:"on: every connection must begin with a PROXY protocol v1 or v2 header; off (when left out): none is read"`
 	ProxyTrusted  []netip.Prefix `toml:"proxy_trusted" doc:"networks of the proxies; a connection from elsewhere is refused"`
@@ -152,6 +154,10 @@ const (
 	defaultRetryAbove         = 256
 	defaultQUICStreams        = 16
 	defaultAnswerRate         = 200
+	defaultHandlerWindow      = 64 << 10
+	defaultHandlerQueue       = 8 << 20
+	defaultHandlerStall       = 30 * time.Second
+	defaultHandlerRetry       = 10 * time.Second
 	maxLoops                  = 64
 )
 
@@ -160,8 +166,8 @@ func DefaultConfig() Config {
 	return Config{Wait: "auto", DrainRate: defaultDrainRate, Listeners: map[string]*ListenerConfig{}}
 }
 
-// withDefaults gives a copy of c in which every field says what holds.
-func (c *ListenerConfig) withDefaults() ListenerConfig {
+// WithDefaults gives a copy of c in which every field says what holds.
+func (c *ListenerConfig) WithDefaults() ListenerConfig {
 	d := *c
 	orInt := func(v *int, def int) {
 		if *v == 0 {
@@ -198,6 +204,12 @@ func (c *ListenerConfig) withDefaults() ListenerConfig {
 	orInt(&d.QUIC.RetryAbove, defaultRetryAbove)
 	orInt(&d.QUIC.Streams, defaultQUICStreams)
 	orInt(&d.UDP.AnswerRate, defaultAnswerRate)
+	orText(&d.Exproto.TLS, "auto")
+	orInt(&d.Exproto.Streams, 1)
+	orInt(&d.Exproto.Window, defaultHandlerWindow)
+	orInt(&d.Exproto.Queue, defaultHandlerQueue)
+	orTime(&d.Exproto.StallTimeout, defaultHandlerStall)
+	orTime(&d.Exproto.RetryMax, defaultHandlerRetry)
 	return d
 }
 
@@ -232,4 +244,24 @@ func (c *ListenerConfig) Loopback() bool {
 	}
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
+}
+
+// ExprotoConfig is what only listeners of the protocol exproto have: where the handler
+// is, the program that speaks with their clients, and what may wait for it.
+type ExprotoConfig struct {
+	Handler string `toml:"handler" doc:"host:port of the program that speaks the protocol, or unix:PATH; it offers the gRPC service of protocols/exproto/pb/handler.proto"`
+	Streams int    `toml:"streams" doc:"streams to the handler, over which clients are spread; 1 when 0"`
+
+	TLS        string `toml:"tls" doc:"on, off, or auto (when left out): on unless the handler is on this machine"`
+	CAFile     string `toml:"ca_file" doc:"authorities that may sign the handler's certificate, PEM; the system's when left out"`
+	CertFile   string `toml:"cert_file" doc:"certificate that Fairlead shows the handler, PEM"`
+	KeyFile    string `toml:"key_file" doc:"its private key, PEM"`
+	ServerName string `toml:"server_name" doc:"name that the handler's certificate must have; the host of handler when left out"`
+
+	Window int `toml:"window" unit:"bytes" doc:"bytes that may wait of one client, and for one client; 64 KiB when 0"`
+	Queue  int `toml:"queue" unit:"bytes" doc:"bytes that may wait for one stream to the handler; beyond it nothing more is read from its clients; 8 MiB when 0"`
+
+	Hold         time.Duration `toml:"hold" doc:"how long clients are kept while the handler is away; those that were not let in yet within connect_timeout; 0: they are disconnected at once"`
+	StallTimeout time.Duration `toml:"stall_timeout" doc:"time after which a handler that takes nothing counts as away; 30s when 0"`
+	RetryMax     time.Duration `toml:"retry_max" doc:"longest pause between attempts to reach a handler that is away; 10s when 0"`
 }

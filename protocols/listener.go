@@ -31,7 +31,7 @@ type Listener struct {
 }
 
 func newListener(name string, cfg *ListenerConfig, adapter Adapter) *Listener {
-	c := cfg.withDefaults()
+	c := cfg.WithDefaults()
 	return &Listener{
 		name: name, cfg: c, adapter: adapter,
 		rate:    newBucket(c.AcceptRate, c.AcceptBurst),

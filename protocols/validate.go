@@ -41,6 +41,7 @@ func (c *ListenerConfig) validate(f *faults, adapters []string) {
 	c.validateWebSocket(f)
 	c.validateQUIC(f)
 	c.validateUDP(f)
+	c.validateExproto(f)
 	c.validateBounds(f)
 	if err := core.ValidateMount(c.Mountpoint); err != nil {
 		f.add("mountpoint", c.Mountpoint, err.Error())
