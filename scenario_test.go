@@ -3,6 +3,7 @@ package fairlead
 import (
 	"cmp"
 	"context"
+	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 	"github.com/fairlead-iot/fairlead/mqttsn"
 	"github.com/fairlead-iot/fairlead/protocols"
+	"github.com/fairlead-iot/fairlead/protocols/exproto"
 )
 
 // TestScenarios plays the scenarios of core/coretest through every adapter, over a
@@ -29,7 +31,7 @@ func TestScenarios(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, "mqtt", version) })
 		})
 	}
-	for _, protocol := range []string{"mqttsn", "coap", "mixed"} {
+	for _, protocol := range []string{"mqttsn", "coap", "exproto", "mixed"} {
 		t.Run(protocol, func(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, protocol, packet.V5) })
 		})
@@ -61,6 +63,12 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
 	}
 	cfg.Listeners["mqtt"].Transport = protocols.TCP
+	private := &protocols.ListenerConfig{Protocol: protocols.Exproto, Transport: protocols.TCP, Given: true, Exproto: protocols.ExprotoConfig{Handler: "127.0.0.1:9000"}}
+	cfg.Listeners[protocols.Exproto] = private
+	handler := serveRelay(must(s.net.Listen("127.0.0.1:9000")))
+	handlers := must(exproto.New(exproto.Options{Listeners: cfg.Listeners, Dial: func(ctx context.Context, handler string) (net.Conn, error) {
+		return s.net.Dialer("")(ctx, "tcp", handler)
+	}}, s.core.Gateway))
 	if s.change != nil {
 		s.change(&cfg)
 	}
@@ -69,7 +77,7 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 	heartbeat.KeepAlive = noticed
 	sensors := mqttsn.DefaultConfig()
 	sensors.Predefined = map[string]string{"1": "plant/temperature"}
-	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(sensors, gw), coap.New(heartbeat, gw)}, nil)
+	server, err := protocols.NewServer(cfg, gw, []protocols.Adapter{mqtt.New(mqtt.DefaultConfig(), gw), mqttsn.New(sensors, gw), coap.New(heartbeat, gw), handlers}, nil)
 	if err == nil {
 		err = server.Open()
 	}
@@ -77,8 +85,11 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		s.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1+len(cfg.Listeners))
+	ended := make(chan error, 2+len(cfg.Listeners))
+	go func() { ended <- handlers.Run(ctx) }()
+	synctest.Wait() // until the handler is there
 	go func() { ended <- server.Run(ctx) }()
+	go func() { ended <- server.Serve(must(s.net.Listen("gateway:7000")), protocols.Exproto) }()
 	go func() { ended <- server.Serve(must(s.net.Listen("gateway:1883")), "mqtt") }()
 	for name, port := range map[string]string{"mqttsn": "1884", "coap": "5683", "mqttsns": "8884", "coaps": "5684"} {
 		if cfg.Listeners[name] != nil {
@@ -96,6 +107,7 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 				s.t.Error(err)
 			}
 		}
+		handler()
 		s.core.Stop()
 	})
 	s.t.Cleanup(s.stop)
@@ -122,8 +134,10 @@ func (s *edgeStage) Has(what string) bool {
 		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic"}, what)
 	case "coap":
 		return slices.Contains([]string{"durable", "qos1", "expiry"}, what)
+	case protocols.Exproto:
+		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "expiry", "window", "topic", "retain", "dup", "resumed"}, what)
 	case "mixed": // what all of them have; each tells messages as CoAP does
-		return slices.Contains([]string{"durable", "qos1", "via mqtt", "via mqttsn", "via coap"}, what)
+		return slices.Contains([]string{"durable", "qos1", "via mqtt", "via mqttsn", "via coap", "via exproto"}, what)
 	}
 	switch what {
 	case "durable", "qos1", "qos2", "will", "window", "topic", "retain", "dup":
@@ -155,6 +169,8 @@ func (s *edgeStage) Device(name, protocol string) coretest.Device {
 		return newSensorDevice(s, name, "mqttsn://gateway:1884")
 	case "coap":
 		return newSensorDevice(s, name, "coap://gateway:5683")
+	case protocols.Exproto:
+		return &privateDevice{stage: s, name: name}
 	}
 	return &mqttDevice{stage: s, name: name}
 }

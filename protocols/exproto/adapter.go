@@ -24,6 +24,7 @@ type Gateway interface {
 	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
 	Take(t *core.Turn, l core.Link, dst []core.Delivery, max int) (out []core.Delivery, more bool)
+	Waiting(l core.Link) bool
 	Drop(t *core.Turn, l core.Link, d core.Delivery, r core.Reason)
 	Disconnect(t *core.Turn, l core.Link, r core.Reason, expiry *uint32)
 	Refuse(t *core.Turn, info core.Refusal)

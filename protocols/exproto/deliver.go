@@ -14,6 +14,7 @@ func (m *Machine) deliver(t *core.Turn) {
 	var few [takeBatch]core.Delivery
 	for m.more && m.lane.roomFor(m) {
 		var batch []core.Delivery
+		m.called.Store(false) // what comes from here on calls again
 		batch, m.more = m.gw.Take(t, m.link, few[:0], takeBatch)
 		for i := range batch {
 			m.take(t, &batch[i])
@@ -21,6 +22,9 @@ func (m *Machine) deliver(t *core.Turn) {
 		if len(batch) == 0 {
 			break
 		}
+	}
+	if m.more {
+		m.called.Store(true)
 	}
 }
 

@@ -35,7 +35,8 @@ type Machine struct {
 	done   int          // bytes of commands to be given back
 	said   atomic.Int32 // bytes for the client that its socket has not made room for
 	freed  atomic.Int32 // of them, for which it has
-	called atomic.Bool  // Output has asked for the input half
+	due    atomic.Bool  // enough is freed to be given back
+	called atomic.Bool  // the input half knows that core has something
 
 	heard     int64 // when something came, Unix milliseconds
 	last      *uint32
@@ -136,7 +137,6 @@ func (m *Machine) Complete(t *core.Turn, c core.Completion, a *protocols.Actions
 	case c.Op == core.OpAdapter:
 		m.lane.answered(m)
 	case c.Op == core.OpOutput:
-		m.called.Store(false)
 		m.more = true
 	case c.Op == core.OpReadable:
 		m.congested = false
@@ -232,6 +232,7 @@ func (m *Machine) work(t *core.Turn, a *protocols.Actions) {
 
 // giveBack returns the handler what its commands took, once it is worth an event.
 func (m *Machine) giveBack() {
+	m.due.Store(false)
 	m.done += int(m.freed.Swap(0))
 	if m.done >= m.lane.cfg.Window/2 {
 		m.lane.repay(m, m.done)
@@ -263,8 +264,9 @@ func (m *Machine) Tick(t *core.Turn, a *protocols.Actions) {
 // Output implements protocols.Machine: it asks the input half to take what core has. That
 // it is called says that the client's socket has room for what was said.
 func (m *Machine) Output(*core.Turn, *protocols.Out) (more bool) {
-	m.freed.Add(m.said.Swap(0))
-	if m.called.CompareAndSwap(false, true) {
+	due := m.freed.Add(m.said.Swap(0)) >= int32(m.lane.cfg.Window/2) && m.due.CompareAndSwap(false, true)
+	// Only where something waits, and once: the edge calls after all that it does.
+	if due || m.gw.Waiting(m.link) && m.called.CompareAndSwap(false, true) {
 		m.conn.Complete(core.Completion{Op: core.OpOutput})
 	}
 	return false
