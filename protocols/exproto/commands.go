@@ -89,7 +89,7 @@ func (m *Machine) obeyOpen(t *core.Turn, a *protocols.Actions, c *pb.Command) *c
 // keep begins a keep-alive.
 func (m *Machine) keep(a *protocols.Actions, seconds uint16, now int64) {
 	m.keepAlive, m.heard = seconds, now
-	a.SetTimer, a.Timer = true, m.patience()
+	m.arm(a)
 }
 
 // fault tells core and the handler of a command that was wrong.

@@ -241,8 +241,6 @@ func (m *Machine) giveBack() {
 }
 
 // silent ends a client that was not heard of for one and a half times its keep-alive.
-// Ticks come when nothing at all happens; messages to the client must not hide its
-// silence.
 func (m *Machine) silent(t *core.Turn, a *protocols.Actions) {
 	if m.state == open && m.keepAlive != 0 && !m.paused && t.Now() >= m.heard+m.patience().Milliseconds() {
 		m.end(a, core.KeepAliveTimeout)
@@ -256,10 +254,12 @@ func (m *Machine) patience() time.Duration {
 // Tick implements protocols.Machine.
 func (m *Machine) Tick(t *core.Turn, a *protocols.Actions) {
 	m.settle(t, a)
-	if m.state == open && m.keepAlive != 0 {
-		a.SetTimer, a.Timer = true, max(m.patience()-time.Duration(t.Now()-m.heard)*time.Millisecond, time.Second)
-	}
+	m.arm(a)
 }
+
+// arm asks for the tick that looks whether the client is silent. All that happens moves
+// it, messages to the client too, so it comes more often than it is due.
+func (m *Machine) arm(a *protocols.Actions) { a.SetTimer, a.Timer = true, m.patience()/4 }
 
 // Output implements protocols.Machine: it asks the input half to take what core has. That
 // it is called says that the client's socket has room for what was said.
