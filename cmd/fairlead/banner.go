@@ -51,6 +51,9 @@ func urlOf(l *protocols.ListenerConfig, address string) string {
 			scheme += "s"
 		}
 	}
+	if l.Protocol == protocols.Exproto {
+		scheme = l.Protocol + "+" + l.Transport // no client of ours speaks it
+	}
 	url := scheme + "://" + address
 	if l.Transport == protocols.WebSocket || l.Transport == protocols.SecureWS {
 		if l.Path == "" {
@@ -64,7 +67,7 @@ func urlOf(l *protocols.ListenerConfig, address string) string {
 // firstPlain is a URL to try that needs no certificate.
 func firstPlain(active map[string]*protocols.ListenerConfig, addresses map[string]string) (string, bool) {
 	for _, name := range slices.Sorted(maps.Keys(addresses)) {
-		if l := active[name]; l.Transport == protocols.TCP && l.Loopback() {
+		if l := active[name]; l.Transport == protocols.TCP && l.Protocol == "mqtt" && l.Loopback() {
 			return urlOf(l, addresses[name]), true
 		}
 	}

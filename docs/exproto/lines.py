@@ -93,7 +93,9 @@ class Stream:
         client.token += 1
         client.asked[client.token] = verb
         command = pb.Command(conn=conn, token=client.token)
-        if verb == "hello" and rest:
+        if len(line) > LONGEST:
+            yield from self.end(conn, "packet_too_large")
+        elif verb == "hello" and rest:
             name, *login = rest.split(" ", 2)
             command.authenticate.client_id = name
             command.authenticate.clean_start = True
