@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ type handler struct {
 	server *grpc.Server
 	in     chan *pb.Event
 	out    chan *pb.FromHandler
-	quiet  chan struct{} // while it is not closed, the handler takes nothing; nil: it takes all
+	stuck  atomic.Bool // it takes nothing more
 	hello  *pb.FromHandler
 }
 
@@ -59,12 +60,9 @@ func (h *handler) Serve(s grpc.BidiStreamingServer[pb.FromGateway, pb.FromHandle
 		}
 	}()
 	for {
-		if h.quiet != nil {
-			select {
-			case <-h.quiet:
-			case <-s.Context().Done():
-				return s.Context().Err()
-			}
+		if h.stuck.Load() {
+			<-s.Context().Done()
+			return s.Context().Err()
 		}
 		m, err := s.Recv()
 		if err != nil {
