@@ -1,0 +1,55 @@
+package rules
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// nowhere is a database that has done everything at once.
+type nowhere struct{ Database }
+
+func (nowhere) Do(_ context.Context, jobs []Job) (int, error) { return len(jobs), nil }
+func (nowhere) Close() error                                  { return nil }
+
+// BenchmarkRules is what the engine costs for each message that one rule stores, from the
+// event to the database and back, without the database.
+func BenchmarkRules(b *testing.B) {
+	cfg := DefaultConfig()
+	cfg.Queue = 1 << 30
+	e, err := New(Options{Driver: Driver{Name: "none"}, Config: cfg, Pools: map[string]Database{"p": nowhere{}},
+		Rules: []Rule{{Hook: MessagePublish, Topic: "#", Function: OnMessagePublish}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		e.Run(ctx, core.New(core.Options{Config: core.DefaultConfig()}), 0)
+	}()
+	events := make([]core.Event, 64)
+	for i := range events {
+		m := &core.Message{Topic: fmt.Sprintf("sensors/%d/temperature", i), Payload: make([]byte, 100), Publisher: "sensor", QoS: 1, ID: uint64(i)}
+		events[i] = core.Event{Kind: core.EventPublish, Topic: m.Topic, ClientID: m.Publisher, QoS: 1, Msg: m}
+	}
+	p := e.pools[0]
+	sink := published{p}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += len(events) {
+		if sink.Take(events) != len(events) {
+			b.Fatal("full")
+		}
+	}
+	all := make(chan error, 1)
+	p.confirms.add(&waiter{to: p.writing.latest(), done: func(err error) { all <- err }}, false)
+	if err := <-all; err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	cancel()
+	<-ended
+}
