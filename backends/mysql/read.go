@@ -25,15 +25,23 @@ func (c *clause) add(text string, args ...any) {
 
 // matching adds what of the topics of m, rows of table, the filter matches.
 func (st *statements) matching(c *clause, table, filter string) {
-	prefix, exact := rules.Prefix(filter)
-	if exact {
+	if _, exact := rules.Prefix(filter); exact {
 		c.add(" and "+st.sameTopic(table, "m"), st.topicKey(table, filter))
 		return
 	}
-	if prefix != "" {
-		c.add(" and m.topic like ? escape '|'", strings.NewReplacer("|", "||", "%", "|%", "_", "|_").Replace(prefix)+"%")
+	// LIKE is for the index, and leaves little to the expression, which is slow.
+	c.add(" and m.topic like ? escape '|' and m.topic regexp ?", like(filter), "(?s)"+rules.Pattern(filter, `\z`))
+}
+
+// like is a pattern for at least the topics that filter matches.
+func like(filter string) string {
+	if filter == "#" {
+		return "%"
 	}
-	c.add(" and m.topic regexp ?", "(?s)"+rules.Pattern(filter, `\z`))
+	if parent, all := strings.CutSuffix(filter, "/#"); all {
+		filter = parent + "+" // [MQTT-4.7.1-2]: the parent, too
+	}
+	return strings.NewReplacer("|", "||", "%", "|%", "_", "|_", "+", "%").Replace(filter)
 }
 
 // query runs a query that was prepared once.
