@@ -1,0 +1,95 @@
+package emqximport
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/rules"
+)
+
+// TOML is the sections, as they stand in our configuration file.
+func (r *Result) TOML() []byte {
+	var w strings.Builder
+	for _, b := range r.Backends {
+		for _, p := range b.Pools {
+			writePool(&w, b.Name, &p)
+		}
+		for _, rule := range b.Rules {
+			writeRule(&w, b.Name, &rule)
+		}
+	}
+	return []byte(strings.TrimPrefix(w.String(), "\n"))
+}
+
+func writePool(w *strings.Builder, backend string, p *Pool) {
+	fmt.Fprintf(w, "\n[backends.%s.pools.%s]\n", backend, p.Name)
+	for _, s := range p.Settings {
+		fmt.Fprintf(w, "%s = %s\n", s.Key, literal(s.Value))
+	}
+}
+
+// writeRule writes what differs from a rule that says nothing.
+func writeRule(w *strings.Builder, backend string, r *rules.Rule) {
+	fmt.Fprintf(w, "\n[[backends.%s.rules]]\n", backend)
+	for _, s := range []Setting{
+		{"hook", string(r.Hook)}, {"topic", r.Topic}, {"function", string(r.Function)}, {"statements", r.Statements}, {"pool", r.Pool},
+		{"expiry", r.Expiry}, {"max_returned", r.MaxReturned}, {"time_range", r.TimeRange}, {"payload_format", r.Format},
+	} {
+		if text := literal(s.Value); text != `""` && text != "[]" && text != "0" && text != `"0s"` {
+			fmt.Fprintf(w, "%s = %s\n", s.Key, text)
+		}
+	}
+}
+
+func literal(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return strconv.FormatBool(v)
+	case int:
+		return strconv.Itoa(v)
+	case time.Duration:
+		return quote(short(v))
+	case []string:
+		list := make([]string, len(v))
+		for i := range v {
+			list[i] = quote(v[i])
+		}
+		return "[" + strings.Join(list, ", ") + "]"
+	case string:
+		return quote(v)
+	}
+	panic(fmt.Sprintf("emqximport: no literal of %T", v)) // only our own tables name values
+}
+
+// short is a time without parts that are zero: 2h, not 2h0m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// quote writes a basic string of TOML.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(c)
+		case c < ' ' || c == 0x7f:
+			fmt.Fprintf(&b, `\u%04X`, c)
+		default:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
