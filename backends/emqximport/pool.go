@@ -17,7 +17,7 @@ type reader struct {
 	members map[string][]entry // of pools; key is SETTING
 	names   []string           // of pools, as they come
 	hooks   []entry            // key is HOOK.N
-	limits  limits
+	limits  limits             // of all rules
 }
 
 func (r *reader) note(e *entry, why, do string) { r.notes = append(r.notes, e.note(why, do)) }
@@ -32,7 +32,7 @@ func (r *reader) sort(entries []entry) {
 	r.members = map[string][]entry{}
 	for _, e := range entries {
 		part, below := r.below(e.key)
-		first, rest, deeper := strings.Cut(below, ".")
+		first, _, deeper := strings.Cut(below, ".")
 		switch {
 		case part == "":
 			r.note(&e, "does not belong to this database", leave)
@@ -40,20 +40,16 @@ func (r *reader) sort(entries []entry) {
 			r.hooks = append(r.hooks, e)
 		case first == "topology":
 			r.note(&e, "connections are kept by the driver", "set timeout of the pool where it takes too long to notice that a server is away")
-		case r.limit(&e, below), !deeper && r.unknownLimit(&e):
+		case r.limit(&e, below):
+		case !deeper:
+			r.note(&e, noPlace, leave)
 		default:
 			if r.members[first] == nil {
 				r.names = append(r.names, first)
 			}
-			_ = rest
 			r.members[first] = append(r.members[first], e)
 		}
 	}
-}
-
-func (r *reader) unknownLimit(e *entry) bool {
-	r.note(e, noPlace, leave)
-	return true
 }
 
 // below parts backend.DATABASE.REST.
@@ -86,6 +82,9 @@ func (r *reader) pools() {
 		}
 		for i := range lines {
 			p.take(&lines[i])
+		}
+		if len(p.Settings) == 0 {
+			continue // there is a note for each line
 		}
 		p.finishTLS()
 		if r.finish != nil {

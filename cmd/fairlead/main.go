@@ -72,6 +72,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 		t.serveCommand(),
 		t.checkCommand(),
 		t.configCommand(),
+		t.importCommand(),
 		t.passwdCommand(),
 		t.pubCommand(),
 		t.subCommand(),
