@@ -12,7 +12,7 @@ type dialect struct {
 	file      string
 	name      string   // of [backends.NAME]
 	prefixes  []string // of keys: backend.PREFIX.
-	port      string   // of servers that name none
+	port      string   // of servers that name none; "": they must
 	settings  map[string]setting
 	functions []rules.Function
 	statement func(text string) error
@@ -65,7 +65,7 @@ func secured(of map[string]setting) map[string]setting {
 
 func redis() *dialect {
 	return &dialect{
-		file: "emqx_backend_redis.conf", name: "redis", prefixes: []string{"redis"}, port: "6379", expires: true,
+		file: "emqx_backend_redis.conf", name: "redis", prefixes: []string{"redis"}, expires: true,
 		settings: secured(map[string]setting{
 			"type": {"type", text}, "server": {"server", servers}, "sentinel": {"sentinel", text}, "pool_size": {"pool_size", count},
 			"database": {"database", number}, "password": {"password", text}, "channel": {"channel", text},

@@ -181,6 +181,7 @@ func (r *reader) rule(e *entry) {
 	r.format(e, &w, &rule)
 	if err := r.check(rule); err != nil {
 		for _, fault := range strings.Split(err.Error(), "\n") {
+			fault = strings.TrimPrefix(fault, fmt.Sprintf("rules[%d].", len(r.out.Rules)))
 			r.note(e, "the rule was left out: "+strings.ReplaceAll(fault, "; ", ": "), "mend the rule, and import again")
 		}
 		return
@@ -191,10 +192,14 @@ func (r *reader) rule(e *entry) {
 // decode reads one JSON value that a comment may follow.
 func decode(s string, into any) error {
 	d := json.NewDecoder(strings.NewReader(s))
-	if err := d.Decode(into); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return errors.New("it ends too soon")
-		}
+	err := d.Decode(into)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("it ends too soon")
+	case errors.As(err, &kind):
+		return fmt.Errorf("%q cannot be a JSON %s", kind.Field, kind.Value)
+	case err != nil:
 		return err
 	}
 	if rest := strings.TrimSpace(s[d.InputOffset():]); rest != "" && rest[0] != '#' {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/fairlead-iot/fairlead"
+	"github.com/fairlead-iot/fairlead/backends/emqximport"
+	"github.com/fairlead-iot/fairlead/internal/config"
+)
+
+// TestImportedLoads has the loader take what the importer makes of complete files.
+func TestImportedLoads(t *testing.T) {
+	for _, name := range []string{"redis", "mysql", "pgsql", "mongo", "cassa"} {
+		t.Run(name, func(t *testing.T) {
+			file := "emqx_backend_" + name + ".conf"
+			text, err := os.ReadFile(filepath.Join("../../backends/emqximport/testdata", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := emqximport.Read([]emqximport.File{{Name: file, Text: text}})
+			if len(r.Backends) != 1 {
+				t.Fatalf("%d backends, want 1", len(r.Backends))
+			}
+			if !hasBackend(r.Backends[0].Name) {
+				t.Skipf("this build has no %s", r.Backends[0].Name)
+			}
+			if err := loadText(t, r.TOML()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func hasBackend(name string) bool {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[fairlead.BackendsConfig]()) {
+		if f.Tag.Get("toml") == name {
+			return true
+		}
+	}
+	return false
+}
+
+func loadText(t *testing.T, toml []byte) error {
+	path := filepath.Join(t.TempDir(), "fairlead.toml")
+	if err := os.WriteFile(path, toml, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := fairlead.DefaultConfig()
+	return config.Load(&c, config.Options{Path: path})
+}
+
+// TestImportedTextsLoad: whatever stands in a value comes out of the loader as it was.
+func TestImportedTextsLoad(t *testing.T) {
+	for _, secret := range []string{`"`, `\`, `a"b\c`, "tab\tin", "\x01\x1f\x7f", "é€😀", "\\u0041", "'", "]", "a#b", "\u2028"} {
+		text := "backend.redis.p.server = h:1\nbackend.redis.p.password = x" + secret + "x\n"
+		r := emqximport.Read([]emqximport.File{{Name: "emqx_backend_redis.conf", Text: []byte(text)}})
+		path := filepath.Join(t.TempDir(), "fairlead.toml")
+		if err := os.WriteFile(path, r.TOML(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := fairlead.DefaultConfig()
+		if err := config.Load(&c, config.Options{Path: path}); err != nil {
+			t.Fatalf("%q: %v\n%s", secret, err, r.TOML())
+		}
+		if got := strings.Trim(c.Backends.Redis.Pools["p"].Password, "x"); got != secret {
+			t.Errorf("%q came out as %q", secret, got)
+		}
+	}
+}
