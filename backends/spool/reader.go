@@ -73,9 +73,11 @@ func (l *Lane) readDisk(job *readJob) bool {
 		l.readFault = nil
 		l.s.opts.Log.Info("the spool can be read again", "dir", l.s.opts.Dir, "lane", l.id)
 	}
-	l.damaged(job)
+	if l.read <= job.from { // else dropped meanwhile, and counted as that
+		l.damaged(job)
+	}
 	for _, h := range job.got {
-		if h.seq >= l.read { // else dropped meanwhile
+		if h.seq >= l.read {
 			l.out = append(l.out, h)
 			l.counts.ReadDisk++
 		}

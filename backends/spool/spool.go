@@ -97,7 +97,9 @@ func (s *Spool) Spill(on bool) {
 // committed: with nil; or with why that failed, a *DiskError, ErrFull, ErrDropped
 // or ErrClosed, while the records stay in the queue as far as they are not
 // dropped. Calls of done come in the order of Flushed, from the writer or, after
-// Close, from the caller; done must not block. One fsync serves all that wait.
+// Close, from the caller; done must not block. One fsync serves all that wait; while
+// the disk fails, an answer takes up to two seconds. How many may wait is for the
+// caller to bound.
 func (s *Spool) Flushed(done func(error)) {
 	s.flush.mu.Lock()
 	if s.flush.closed {
@@ -115,7 +117,6 @@ func (s *Spool) Flushed(done func(error)) {
 
 // waiters takes over who waits, into the slice that served the round before.
 func (s *Spool) waiters(reuse []func(error)) []func(error) {
-	clear(reuse)
 	s.flush.mu.Lock()
 	defer s.flush.mu.Unlock()
 	got := s.flush.waiters

@@ -109,8 +109,9 @@ func (w *writer) round(last bool) error {
 	if len(w.calling) > 0 {
 		w.holes = holes
 	}
-	for _, done := range w.calling {
+	for i, done := range w.calling {
 		done(err)
+		w.calling[i] = nil
 	}
 	if errors.Is(err, ErrDropped) {
 		return nil
