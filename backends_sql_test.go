@@ -58,7 +58,7 @@ func (s *sqlServer) await(want, script string) {
 
 // TestSQLIdentities: users and access rules in the documented tables, with passwords
 // hashed as other programs do.
-func TestSQLIdentities(t *testing.T) {
+func TestServiceSQLIdentities(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) { sqlIdentities(t, postgresServer(t)) })
 	t.Run("mariadb", func(t *testing.T) { sqlIdentities(t, mysqlServer(t, "mariadb")) })
 	t.Run("mysql", func(t *testing.T) { sqlIdentities(t, mysqlServer(t, "mysql")) })
@@ -186,7 +186,7 @@ func mysqlServer(t *testing.T, kind string) *sqlServer {
 
 // Devices, hubs and other programs meet in tables, and none of them knows more of them
 // than its own protocol or SQL.
-func TestSQLEndToEnd(t *testing.T) {
+func TestServiceSQLEndToEnd(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) { sqlEndToEnd(t, postgresServer(t)) })
 	t.Run("mariadb", func(t *testing.T) { sqlEndToEnd(t, mysqlServer(t, "mariadb")) })
 	t.Run("mysql", func(t *testing.T) { sqlEndToEnd(t, mysqlServer(t, "mysql")) })

@@ -61,7 +61,7 @@ func documented() []step {
 
 // TestDocumented does what the guide's table shows, looks with the server's client, and
 // compares: the guide is true of both kinds.
-func TestDocumented(t *testing.T) {
+func TestServiceDocumented(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema+"create table readings (device varchar(100), at datetime(3), value double)")
 		compareGuide(t, tableOf(t, s, db))

@@ -21,7 +21,7 @@ const (
 
 // The server dies in the middle of batches, and again. What was said to be done stands
 // there, once, in the order of its topic.
-func TestKilledUnderLoad(t *testing.T) {
+func TestServiceKilledUnderLoad(t *testing.T) {
 	s := &site{own: newServer(t)}
 	s.server = s.own.url
 	s.fresh(t)

@@ -22,7 +22,7 @@ func matchLike(pattern, text string) bool {
 }
 
 // LIKE leaves nothing out that the filter matches, and not everything in.
-func TestLikeLeavesNothingOut(t *testing.T) {
+func TestServiceLikeLeavesNothingOut(t *testing.T) {
 	names := []string{"a", "a/b", "a/b/c", "a//c", "/a", "/", "a%b", "a_b", "a|b", "axb", "x/a%", "$SYS/a", "a/b/", "ab/c"}
 	left := 0
 	for _, filter := range []string{"#", "+", "a/#", "a/+", "+/b", "+/+/c", "a/+/c/#", "/+", "+/#", "a%b/#", "a_b/#", "a|b/#", "x/a%/#", "a/b/+"} {

@@ -75,7 +75,7 @@ func initiated(t *testing.T, db *mysql.DB, create bool) (lines []string, text st
 }
 
 // Somebody's tables of EMQ X 2.4.3 work as they are, and stay as they are.
-func TestOldTables(t *testing.T) {
+func TestServiceOldTables(t *testing.T) {
 	script, err := os.ReadFile("testdata/emqx24.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func oldTables(t *testing.T, s *site, db *mysql.DB, how string) {
 }
 
 // The old tables see no difference between a and A, and cannot be told to.
-func TestOldTablesOfLetters(t *testing.T) {
+func TestServiceOldTablesOfLetters(t *testing.T) {
 	script, err := os.ReadFile("testdata/emqx24.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestOldTablesOfLetters(t *testing.T) {
 }
 
 // Tables that are missing are waited for: the operator can make them.
-func TestMissingTables(t *testing.T) {
+func TestServiceMissingTables(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, "")
 		m := message(1, "t", "x")
@@ -219,7 +219,7 @@ func TestMissingTables(t *testing.T) {
 }
 
 // Whatever an operator can mend is no fault of a job, and says so by its name.
-func TestOperatorsFaultsAreForNow(t *testing.T) {
+func TestServiceOperatorsFaultsAreForNow(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		s.with(t, mysql.Schema)
 		name := strings.Trim(mustParse(t, s.url).Path, "/")
@@ -256,7 +256,7 @@ func mustParse(t testing.TB, text string) *url.URL {
 }
 
 // What the end of one subscription may take with it is what no other one needs.
-func TestCursorsOfOverlappingFilters(t *testing.T) {
+func TestServiceCursorsOfOverlappingFilters(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema)
 		cursors := func() string {
@@ -287,7 +287,7 @@ func TestCursorsOfOverlappingFilters(t *testing.T) {
 }
 
 // What comes late from one node does not undo what another one has written since.
-func TestLateJobsOfOtherNodes(t *testing.T) {
+func TestServiceLateJobsOfOtherNodes(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema)
 		event := func(f rules.Function, node string, after int64) rules.Job {
@@ -318,7 +318,7 @@ func TestLateJobsOfOtherNodes(t *testing.T) {
 }
 
 // Many clients and acknowledgements at once, in numbers that are no power of two.
-func TestManyRows(t *testing.T) {
+func TestServiceManyRows(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema)
 		for _, n := range []int{1, 3, 7, 100, 769, 999} {
@@ -343,7 +343,7 @@ func TestManyRows(t *testing.T) {
 }
 
 // A statement gets what it binds in the type that it has there.
-func TestStatementTypes(t *testing.T) {
+func TestServiceStatementTypes(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema+"create table typed (at datetime(3), qos tinyint, retain bool, body json, raw longblob, text text, number bigint)")
 		m := message(5, "t", `{"a": 1}`)
@@ -370,7 +370,7 @@ func TestStatementTypes(t *testing.T) {
 }
 
 // Message Expiry Intervals come back; rows of other programs have none.
-func TestExpires(t *testing.T) {
+func TestServiceExpires(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		db := s.with(t, mysql.Schema)
 		m := message(1, "t", "x")

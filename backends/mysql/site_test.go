@@ -242,6 +242,6 @@ func (s *site) Outage(t *testing.T) (restart func()) {
 	return func() { s.own.start(t) }
 }
 
-func TestRules(t *testing.T) {
+func TestServiceRules(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) { rulestest.Run(t, s) })
 }

@@ -59,7 +59,7 @@ func documented() []step {
 }
 
 // TestDocumented does what the guide's table shows, looks with psql, and compares.
-func TestDocumented(t *testing.T) {
+func TestServiceDocumented(t *testing.T) {
 	s, db := opened(t, postgres.Schema+"create table readings (device text, at timestamptz, value float8)")
 	var b strings.Builder
 	b.WriteString("| hook | function | when | rows afterwards, as psql shows them |\n|---|---|---|---|\n")

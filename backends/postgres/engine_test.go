@@ -21,7 +21,7 @@ const (
 
 // Behind the engine nothing is lost, doubled or out of order when the server dies under
 // load, whatever acknowledgements wait for.
-func TestKilledBehindTheEngine(t *testing.T) {
+func TestServiceKilledBehindTheEngine(t *testing.T) {
 	s := &site{own: newServer(t)}
 	s.server = s.own.url
 	for _, ack := range []string{rules.AckSync, rules.AckNone} {

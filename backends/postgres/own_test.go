@@ -134,7 +134,7 @@ func (s *ownServer) kill(t testing.TB) {
 	}
 }
 
-func TestRulesWhenKilled(t *testing.T) {
+func TestServiceRulesWhenKilled(t *testing.T) {
 	own := newServer(t)
 	rulestest.Run(t, &site{server: own.url, own: own})
 }

@@ -67,7 +67,7 @@ func opened(t *testing.T, script string) (*site, *postgres.DB) {
 }
 
 // Somebody's tables of EMQ X 2.4.3 work as they are, and stay as they are.
-func TestOldTables(t *testing.T) {
+func TestServiceOldTables(t *testing.T) {
 	script, err := os.ReadFile("testdata/emqx24.sql")
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func oldTables(t *testing.T, s *site, db *postgres.DB, how string) {
 }
 
 // Tables that are missing are waited for: the operator can make them.
-func TestMissingTables(t *testing.T) {
+func TestServiceMissingTables(t *testing.T) {
 	s, db := opened(t, "")
 	m := message(1, "t", "x")
 	for range 2 {
@@ -179,7 +179,7 @@ func TestMissingTables(t *testing.T) {
 }
 
 // Whatever an operator can mend is no fault of a job, and says so by its name.
-func TestOperatorsFaultsAreForNow(t *testing.T) {
+func TestServiceOperatorsFaultsAreForNow(t *testing.T) {
 	s, db := opened(t, postgres.Schema)
 	user := fmt.Sprintf("u%d", time.Now().UnixNano())
 	psql(t, s.url, fmt.Sprintf("create role %s login; grant usage on schema %s to %s", user, psql(t, s.url, "select current_schema"), user))
@@ -215,7 +215,7 @@ func TestOperatorsFaultsAreForNow(t *testing.T) {
 }
 
 // What the end of one subscription may take with it is what no other one needs.
-func TestCursorsOfOverlappingFilters(t *testing.T) {
+func TestServiceCursorsOfOverlappingFilters(t *testing.T) {
 	s, db := opened(t, postgres.Schema)
 	cursors := func() string {
 		return psql(t, s.url, "select topic, subscribed from mqtt_acked order by topic")
@@ -244,7 +244,7 @@ func TestCursorsOfOverlappingFilters(t *testing.T) {
 }
 
 // What comes late from one node does not undo what another one has written since.
-func TestLateJobsOfOtherNodes(t *testing.T) {
+func TestServiceLateJobsOfOtherNodes(t *testing.T) {
 	s, db := opened(t, postgres.Schema)
 	event := func(f rules.Function, node string, after int64) rules.Job {
 		j := job(f, "c", nil)
@@ -273,7 +273,7 @@ func TestLateJobsOfOtherNodes(t *testing.T) {
 }
 
 // A statement gets what it binds in the type that it has there.
-func TestStatementTypes(t *testing.T) {
+func TestServiceStatementTypes(t *testing.T) {
 	s, db := opened(t, postgres.Schema+"create table typed (at timestamptz, qos smallint, retain boolean, body jsonb, raw bytea, text text, id text, number numeric)")
 	m := message(5, "t", `{"a": 1}`)
 	j := job("", "c", m)
@@ -298,7 +298,7 @@ func TestStatementTypes(t *testing.T) {
 }
 
 // Message Expiry Intervals come back; rows of other programs have none.
-func TestExpires(t *testing.T) {
+func TestServiceExpires(t *testing.T) {
 	_, db := opened(t, postgres.Schema)
 	m := message(1, "t", "x")
 	m.Expires = at + 60_000

@@ -224,4 +224,4 @@ func (s *site) Outage(t *testing.T) (restart func()) {
 	return func() { s.own.start(t) }
 }
 
-func TestRules(t *testing.T) { rulestest.Run(t, &site{server: server(t)}) }
+func TestServiceRules(t *testing.T) { rulestest.Run(t, &site{server: server(t)}) }
