@@ -12,8 +12,12 @@ import (
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
-// embeddedAddress is where the gateway in memory listens; there is no such network.
-const embeddedAddress = "10.0.0.1:1883"
+// Where the gateway in memory listens; there is no such network.
+const (
+	embeddedAddress = "10.0.0.1:1883"
+	embeddedSN      = "10.0.0.1:1884"
+	embeddedCoAP    = "10.0.0.1:5683"
+)
 
 // embed runs a gateway in this process, with a directory of its own, that the devices
 // reach in memory.
@@ -35,6 +39,8 @@ func (t *terminal) embed(ctx context.Context, fo *fleet.Options) (end func(), er
 	cfg.Admin.Address = "off"
 	cfg.Listeners = map[string]*protocols.ListenerConfig{
 		"fleet": {Protocol: "mqtt", Transport: protocols.TCP, Given: true, AllowAnonymous: &yes},
+		"radio": {Protocol: "mqttsn", Transport: protocols.UDP, Given: true, AllowAnonymous: &yes, AddressChange: true},
+		"coap":  {Protocol: "coap", Transport: protocols.UDP, Given: true, AllowAnonymous: &yes},
 	}
 	log, _ := t.logger(&cfg.Log)
 	g, err := fairlead.New(cfg, log)
@@ -48,11 +54,21 @@ func (t *terminal) embed(ctx context.Context, fo *fleet.Options) (end func(), er
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	fo.Streams = fleet.Memory(n)
+	sn, err := n.ListenPacket(embeddedSN)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	coap, err := n.ListenPacket(embeddedCoAP)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	fo.Streams, fo.Packets = fleet.Memory(n), fleet.MemoryPackets(n)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx) }()
 	go func() { _ = g.Serve(ln, "fleet") }() // what ends it ends Run, too
+	go func() { _ = g.ServePacket(sn, "radio") }()
+	go func() { _ = g.ServePacket(coap, "coap") }()
 	end = func() {
 		cancel()
 		<-ended

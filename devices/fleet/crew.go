@@ -77,7 +77,7 @@ func newLocal(o *Options, plan *scenario.Plan, part Part, sinkOf func(worker int
 		ties = &atomic.Int64{}
 	}
 	for i := range o.Loops {
-		l, err := loop.New(loop.Options{Portable: o.Portable, Clock: clock, Sources: sources, Streams: o.Streams})
+		l, err := loop.New(loop.Options{Portable: o.Portable, Clock: clock, Sources: sources, Streams: o.Streams, Packets: o.Packets})
 		if err != nil {
 			c.abandon()
 			return nil, err
@@ -115,17 +115,30 @@ func (c *local) meetEndpoints(o *Options, plan *scenario.Plan) error {
 
 // populate makes the devices, spread over the workers.
 func (c *local) populate(plan *scenario.Plan, part Part) {
-	counts := make([]int, len(c.workers))
-	c.each(plan, part, func(_ *group, _ uint32, worker int) { counts[worker]++ })
+	devices, sensors := make([]int, len(c.workers)), make([]int, len(c.workers))
+	c.each(plan, part, func(g *group, _ uint32, worker int) {
+		if g.plan.Group.Sensor() {
+			sensors[worker]++
+		} else {
+			devices[worker]++
+		}
+	})
 	for i, w := range c.workers {
-		w.devices = make([]device, 0, counts[i])
+		w.devices, w.sensors = make([]device, 0, devices[i]), make([]sensor, 0, sensors[i])
 	}
 	c.each(plan, part, func(g *group, number uint32, worker int) {
 		w := c.workers[worker]
-		w.devices = append(w.devices, device{w: w, shared: g})
-		d := &w.devices[len(w.devices)-1]
-		plan.InitState(&d.state, number)
-		d.speech.Init(g.config)
+		if g.plan.Group.Sensor() {
+			w.sensors = append(w.sensors, sensor{unit: unit{w: w, shared: g}})
+			s := &w.sensors[len(w.sensors)-1]
+			plan.InitState(&s.state, number)
+			s.init()
+		} else {
+			w.devices = append(w.devices, device{unit: unit{w: w, shared: g}})
+			d := &w.devices[len(w.devices)-1]
+			plan.InitState(&d.state, number)
+			d.speech.Init(g.config)
+		}
 		if g.plan.Group.WarmUp {
 			c.cold.Add(1)
 		}

@@ -11,31 +11,50 @@ import (
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
-// device is one virtual device. All of it belongs to its worker's loop.
-type device struct {
-	conn   loop.Conn
-	speech machine.Machine
+// unit is what every virtual device has, whatever it speaks. All of it belongs to its
+// worker's loop.
+type unit struct {
 	state  scenario.State
 	w      *worker
 	shared *group
 	timer  loop.Timer
 	topics []string // by scenario.Message.Slot; made when first needed
-	rare   *rare    // nil for most
 
 	due    int64 // when the device connects again, or leaves
 	back   int64 // when it comes back after leaving
 	tries  uint32
 	asked  uint16 // SUBSCRIBEs under way that the device waits for before it speaks
 	phase  phase
-	code   packet.ReasonCode // of the server's DISCONNECT
-	abrupt bool              // it will leave without DISCONNECT
-	seen   bool              // was connected at least once
-	stood  bool              // was connected and subscribed at least once
-	silent bool              // nothing passes any more; the device does not know, the oracle does
-	ready  bool              // its first subscriptions on this connection stand
-	final  bool              // it leaves for good
-	held   bool              // a stream waits for room
+	abrupt bool // it will leave without DISCONNECT
+	seen   bool // was connected at least once
+	stood  bool // was connected and subscribed at least once
+	silent bool // nothing passes any more; the device does not know, the oracle does
+	ready  bool // its first subscriptions on this connection stand
+	final  bool // it leaves for good
+	held   bool // a stream waits for room
 }
+
+// speaker is a device as its worker sees it.
+type speaker interface {
+	base() *unit
+	wake(now int64)
+	schedule()
+	depart()  // ends a connection that stands, by the device's own will
+	breakUp() // ends one that does not stand yet
+}
+
+func (u *unit) base() *unit { return u }
+
+// device is one that speaks MQTT over a stream.
+type device struct {
+	unit
+	conn   loop.Conn
+	speech machine.Machine
+	rare   *rare             // nil for most
+	code   packet.ReasonCode // of the server's DISCONNECT
+}
+
+func (d *device) breakUp() { d.conn.Close() }
 
 // phase is what a device is doing.
 type phase uint8
@@ -45,6 +64,8 @@ const (
 	dialling                // the transport is being opened
 	connecting              // CONNECT is out
 	running                 // the server accepted
+	dozing                  // the server knows that it sleeps
+	fetching                // it is waking and takes what gathered
 	leaving                 // DISCONNECT is out, or the connection was cut by intent
 	gone                    // it will not come back
 )
@@ -154,7 +175,7 @@ func (d *device) dial() {
 	d.phase, d.due, d.back = dialling, 0, 0
 	d.code, d.silent, d.held, d.asked, d.ready = 0, false, false, 0, false
 	d.w.loop.Stop(&d.timer)
-	d.w.loop.Dial(&d.conn, d.shared.endpoint, d.shared.network, d.shared.seed(d), d)
+	d.w.loop.Dial(&d.conn, d.shared.endpoint, d.shared.network, d.shared.seed(&d.unit), d)
 }
 
 // Opened implements loop.Handler.
@@ -177,7 +198,7 @@ func (d *device) Opened(*loop.Conn) {
 func (d *device) connect(t *machine.Turn) error {
 	w := d.w
 	id := machine.Identity{ClientID: d.state.AppendClientID(nil)}
-	d.shared.credentials(d, &id)
+	d.shared.credentials(&d.unit, &id)
 	at := w.now()
 	m := &w.message
 	will := d.state.Will(at-w.begun, m)
@@ -191,8 +212,7 @@ func (d *device) connect(t *machine.Turn) error {
 	w.note(oracle.Event{At: at, Kind: oracle.Connecting, Device: d.state.Index, Clean: c.Clean, Expiry: d.shared.expiry(),
 		KeepAlive: c.KeepAlive, Code: d.shared.version()})
 	if will {
-		w.note(oracle.Event{At: at, Kind: oracle.WillSet, Device: d.state.Index, Topic: d.topic(m), Seq: m.Seq,
-			Hash: oracle.Hash32(m.Payload), Size: uint32(len(m.Payload)), QoS: m.QoS, Retain: m.Retain, Delay: m.Delay, Expiry: m.Expiry})
+		d.willSet(m, at)
 	}
 	return nil
 }
@@ -301,21 +321,6 @@ func (d *device) Closed(_ *loop.Conn, err error) {
 		d.stand()
 	}
 	d.schedule()
-}
-
-// backOff sets when the device tries again after a loss or a refusal.
-func (d *device) backOff(now int64) {
-	d.tries++
-	wait, ok := d.state.Backoff(int(d.tries))
-	if !ok {
-		d.w.shorts.add("devices gave up connecting", "groups.NAME.reconnect.limit says how often they try")
-		d.phase = gone
-		return
-	}
-	if d.w.quiet {
-		wait = min(wait, time.Second)
-	}
-	d.due = now + int64(wait)
 }
 
 // noteEnd tells the oracle how a connection ended that was not ended by the device.

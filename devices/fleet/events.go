@@ -17,66 +17,23 @@ func (d *device) Connected(ack *packet.Connack) {
 		return
 	}
 	w.note(e)
-	d.phase, d.tries = running, 0
-	if !d.seen {
-		d.seen = true
-		d.shared.connected.Add(1)
-	}
-	w.connected++
+	d.accepted()
 	if !ack.SessionPresent || !d.stood {
 		d.subscribeAll()
 	}
 	d.maybeReady()
 }
 
-// maybeReady lets the streams begin once the first subscriptions stand.
-func (d *device) maybeReady() {
-	if d.asked > 0 || d.ready {
-		return
-	}
-	d.ready = true
-	if !d.stood {
-		d.stand()
-	}
-	if d.w.quiet {
-		return
-	}
-	stay := d.state.Begin(d.w.loop.Now() - d.w.begun)
-	if stay.Leave != 0 {
-		d.due, d.back, d.abrupt = stay.Leave+d.w.begun, stay.Back+d.w.begun, stay.Abrupt
-	}
-}
-
-// stand notes that the device is where its group's warm-up wants it, or never will be.
-func (d *device) stand() {
-	d.stood = true
-	if d.shared.plan.Group.WarmUp {
-		d.w.cold.Add(-1)
-	}
-}
-
 // Message implements machine.Handler.
 func (d *device) Message(p *packet.Publish, topic []byte) {
-	w := d.w
-	e := oracle.Event{At: w.now(), Kind: oracle.Received, Device: d.state.Index, Topic: w.intern(topic),
-		Hash: oracle.Hash32(p.Payload), Size: uint32(len(p.Payload)), QoS: p.QoS, Retain: p.Retain, Dup: p.Dup}
-	mark, ok := scenario.FindMark(p.Payload)
-	if !ok && len(p.Properties.User) > 0 {
-		for name, value := range p.Properties.User.All() {
-			if string(name) == scenario.MarkProperty {
-				mark, ok = scenario.FindMark(value)
-			}
+	property := []byte(nil)
+	for name, value := range p.Properties.User.All() {
+		if string(name) == scenario.MarkProperty {
+			property = value
 		}
 	}
-	if ok && mark.Time < w.begun {
-		w.incidents.add("messages of an earlier run, retained or queued by the broker", "")
-		return
-	}
-	if ok {
-		e.Marked, e.Publisher, e.Seq, e.Sent = true, mark.Device, mark.Seq, mark.Time
-	}
-	w.note(e)
-	if len(d.shared.plan.Responds) > 0 && !p.Retain && !w.quiet {
+	ours := d.heard(&arrived{topic: topic, payload: p.Payload, property: property, qos: p.QoS, retain: p.Retain, dup: p.Dup})
+	if ours && len(d.shared.plan.Responds) > 0 && !p.Retain && !d.w.quiet {
 		d.consider(p, topic)
 	}
 }

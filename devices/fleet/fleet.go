@@ -86,7 +86,7 @@ func (e *RoomError) Error() string {
 func (f *Fleet) room() error {
 	need := 0
 	for _, g := range f.plan.Groups {
-		if !strings.HasPrefix(g.Broker, "mem:") { // streams in memory have no descriptor
+		if !strings.HasPrefix(g.Broker, "mem:") && !g.Group.Sensor() { // those need none of their own
 			need += int(g.Count)
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/devices/coapmachine"
 	"github.com/fairlead-iot/fairlead/devices/loop"
 	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/devices/scenario"
+	"github.com/fairlead-iot/fairlead/devices/snmachine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -17,11 +19,17 @@ type group struct {
 	endpoint     *loop.Endpoint
 	network      *loop.Conditions // nil: a perfect one
 	config       *machine.Config
-	acknowledged []bool // by stream: its messages may have QoS 1 or 2
-	paced        bool   // it has a schedule to keep
+	sn           *snmachine.Config   // of MQTT-SN devices
+	coap         *coapmachine.Config // of CoAP devices
+	acknowledged []bool              // by stream: its messages may have QoS 1 or 2
+	paced        bool                // it has a schedule to keep
 	salt         uint64
 	connected    atomic.Int64 // devices that were connected at least once
 }
+
+// congestionWait is how long a device leaves a congested gateway alone: less than the
+// specification's five minutes, as runs are short.
+const congestionWait = 5 * time.Second
 
 // connackTimeout is how long a device waits for the CONNACK.
 const connackTimeout = 10 * time.Second
@@ -38,6 +46,11 @@ func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
 		c.SessionExpiry = uint32(min(g.Expiry/time.Second, math.MaxUint32-1))
 	}
 	out := &group{plan: p, endpoint: e, config: c, salt: seed}
+	out.sn = &snmachine.Config{Clean: c.Clean, KeepAlive: c.KeepAlive, Retry: g.Retry, CongestionWait: congestionWait}
+	out.coap = &coapmachine.Config{KeepAlive: c.KeepAlive, AckTimeout: g.Retry, BlockSize: g.Block}
+	if g.Durable {
+		out.coap.Expiry = p.Expiry
+	}
 	if p.Network != nil {
 		n := loop.Conditions(*p.Network)
 		out.network = &n
@@ -54,7 +67,7 @@ func versionOf(protocol string) packet.Version {
 	switch protocol {
 	case "mqtt3.1":
 		return packet.V31
-	case "mqtt3.1.1":
+	case "mqtt3.1.1", "mqttsn": // whose sessions are as theirs
 		return packet.V311
 	}
 	return packet.V5
@@ -79,12 +92,12 @@ func (g *group) expiry() uint32 {
 
 // seed is that of a connection's network conditions: every connection has its own, the
 // same in every run of the same seed.
-func (g *group) seed(d *device) uint64 {
+func (g *group) seed(d *unit) uint64 {
 	return g.salt ^ uint64(d.state.Index)<<24 ^ uint64(d.tries)
 }
 
 // credentials fills in user name and password: the group's, or those of the URL.
-func (g *group) credentials(d *device, id *machine.Identity) {
+func (g *group) credentials(d *unit, id *machine.Identity) {
 	if user, ok := d.state.Username(); ok {
 		id.HasUsername, id.Username = true, []byte(user)
 	}

@@ -1,6 +1,9 @@
 package fleet
 
 import (
+	"net"
+	"net/netip"
+
 	"github.com/fairlead-iot/fairlead/devices/loop"
 	"github.com/fairlead-iot/fairlead/internal/simnet"
 )
@@ -14,6 +17,19 @@ func Memory(n *simnet.Network) func(name string) (loop.Stream, error) {
 			return nil, err
 		}
 		return memory{c}, nil
+	}
+}
+
+// MemoryPackets opens sockets for datagrams on a network in memory, each with an address
+// of its own; what stands behind mem:// is the gateway's.
+func MemoryPackets(n *simnet.Network) func(name string) (net.PacketConn, net.Addr, error) {
+	return func(name string) (net.PacketConn, net.Addr, error) {
+		c, err := n.ListenPacket("127.0.0.1:0")
+		if err != nil {
+			return nil, nil, err
+		}
+		to, err := netip.ParseAddrPort(name)
+		return c, net.UDPAddrFromAddrPort(to), err
 	}
 }
 

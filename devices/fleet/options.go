@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"net"
 	"runtime"
 	"time"
 
@@ -17,6 +18,8 @@ type Options struct {
 	Version  string             // of the program, for the report
 	// Streams opens what mem:// URLs name, for gateways in the same process.
 	Streams func(name string) (loop.Stream, error)
+	// Packets opens sockets for datagrams to what mem:// URLs name.
+	Packets func(name string) (net.PacketConn, net.Addr, error)
 	// Sources are loopback addresses to connect from; "": loop.DefaultSources.
 	Sources string
 	// BrokerPIDs are the broker's processes, whose processor time and memory are

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/fairlead-iot/fairlead/devices/machine"
-	"github.com/fairlead-iot/fairlead/devices/oracle"
 	"github.com/fairlead-iot/fairlead/devices/scenario"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
@@ -20,23 +19,9 @@ const (
 	maxAnswers = 1000
 )
 
-// next is the next message by the schedule, on the loop's clock.
-func (d *device) next() (at int64, stream int, ok bool) {
-	if d.w.quiet || d.phase != running {
-		return 0, 0, false
-	}
-	at, stream, ok = d.state.Next()
-	return at + d.w.begun, stream, ok
-}
-
 // speak sends the messages that are due and have room.
 func (d *device) speak(t *machine.Turn) {
-	if d.held {
-		d.held = false
-		for i := range d.shared.plan.Streams {
-			d.state.Release(i)
-		}
-	}
+	d.releaseAll()
 	for range maxAtOnce {
 		at, stream, ok := d.next()
 		if !ok || at > t.Now {
@@ -95,31 +80,7 @@ func (d *device) say(t *machine.Turn, m *scenario.Message, stamp int64) {
 	} else if d.silent {
 		return // it went nowhere, and is not sent again
 	}
-	w.note(oracle.Event{At: stamp, Kind: oracle.Publishing, Device: d.state.Index, Topic: topic, Seq: m.Seq,
-		Hash: oracle.Hash32(m.Payload), Size: uint32(len(m.Payload)), QoS: m.QoS, Retain: m.Retain, Expiry: m.Expiry})
-}
-
-// seqBits is how much of a PUBLISH's token is the message's number; the rest is the slot
-// of its topic.
-const seqBits = 40
-
-// topic is the topic of m as a string that lasts.
-func (d *device) topic(m *scenario.Message) string {
-	slot := int(m.Slot)
-	if slot >= len(d.topics) {
-		d.topics = append(d.topics, make([]string, slot+1-len(d.topics))...)
-	}
-	if d.topics[slot] == "" {
-		d.topics[slot] = string(m.Topic)
-	}
-	return d.topics[slot]
-}
-
-func tokenOf(m *scenario.Message) uint64 { return uint64(m.Slot)<<seqBits | m.Seq }
-
-// lookUp gives what a token stands for.
-func (d *device) lookUp(token uint64) (topic string, seq uint64) {
-	return d.topics[token>>seqBits], token & (1<<seqBits - 1)
+	d.published(m, topic, stamp)
 }
 
 // answer is a response that is to be given.

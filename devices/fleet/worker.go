@@ -37,9 +37,11 @@ type worker struct {
 	clock   *loop.Clock
 	sink    sink
 	devices []device
+	sensors []sensor
 	turn    machine.Turn
 	message scenario.Message
 	publish packet.Publish
+	radio   radio // what the sensors' machines share
 	will    packet.Will
 	text    []byte // scratch for filters
 	output  []byte // scratch for the turn's output
@@ -141,62 +143,71 @@ func (w *worker) start(warm bool, begun, now int64) {
 		w.started, w.begun = true, begun
 		w.loop.After(&w.pulse, heartbeat, w.beat)
 	}
-	for i := range w.devices {
-		d := &w.devices[i]
+	w.each(func(s speaker) {
+		d := s.base()
 		if d.shared.plan.Group.WarmUp != warm || d.phase != away {
-			continue
+			return
 		}
 		d.due = now + d.state.ConnectAt()
-		w.loop.At(&d.timer, d.due, d.wake)
-	}
+		w.loop.At(&d.timer, d.due, s.wake)
+	})
 }
 
 // hush ends all publishing; who is away comes back for what waits.
 func (w *worker) hush() {
 	w.quiet = true
 	now := w.loop.Now()
-	for i := range w.devices {
-		d := &w.devices[i]
+	w.each(func(s speaker) {
+		d := s.base()
 		if d.phase == running && d.held && d.shared.paced && !d.silent {
 			w.shorts.add("devices that were behind their schedule at the end", "the broker acknowledges too slowly for it: publish less often, or raise groups.NAME.inflight")
 		}
-		if d.phase == away && d.seen {
+		if (d.phase == away || d.phase == dozing) && d.seen {
 			d.due = min(d.due, now)
 		} else if d.phase == away {
 			d.phase = gone // its time to connect first has not come
 		} else {
 			d.due = 0
 		}
-		d.schedule()
+		s.schedule()
+	})
+}
+
+// each goes over all devices.
+func (w *worker) each(f func(s speaker)) {
+	for i := range w.devices {
+		f(&w.devices[i])
+	}
+	for i := range w.sensors {
+		f(&w.sensors[i])
 	}
 }
 
 // cut takes the lingering groups away without DISCONNECT.
 func (w *worker) cut() {
-	for i := range w.devices {
-		if d := &w.devices[i]; d.shared.plan.Group.Linger {
+	w.each(func(s speaker) {
+		if d := s.base(); d.shared.plan.Group.Linger {
 			d.final, d.abrupt = true, true
-			w.dismiss(d)
+			w.dismiss(s)
 		}
-	}
+	})
 }
 
 // leave takes all away in order.
 func (w *worker) leave() {
 	w.over = true
-	for i := range w.devices {
-		d := &w.devices[i]
-		d.abrupt = false
-		w.dismiss(d)
-	}
+	w.each(func(s speaker) {
+		s.base().abrupt = false
+		w.dismiss(s)
+	})
 }
 
-func (w *worker) dismiss(d *device) {
-	switch d.phase {
-	case running:
-		d.depart()
+func (w *worker) dismiss(s speaker) {
+	switch d := s.base(); d.phase {
+	case running, dozing, fetching:
+		s.depart()
 	case dialling, connecting:
-		d.conn.Close()
+		s.breakUp()
 	case away:
 		d.phase = gone
 		w.loop.Stop(&d.timer)
@@ -205,6 +216,9 @@ func (w *worker) dismiss(d *device) {
 
 // finish is the last that a worker does for the oracle.
 func (w *worker) finish() {
+	for i := range w.sensors {
+		w.sensors[i].port.Close() // who did not answer in time
+	}
 	w.note(oracle.Event{At: w.now(), Kind: oracle.Ends})
 	w.flush()
 	w.loop.Stop(&w.pulse)

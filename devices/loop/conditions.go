@@ -8,12 +8,13 @@ import "time"
 type Conditions struct {
 	Latency   time.Duration // added to each direction
 	Jitter    time.Duration // added at random up to this; order is kept
-	Loss      float64       // of datagrams: without meaning here
-	Reorder   float64       // of datagrams: without meaning here
+	Loss      float64       // share of datagrams that vanish, of each direction; streams ignore it
+	Duplicate float64       // share of datagrams that come twice; streams ignore it
+	Reorder   float64       // share of datagrams that are held back behind the next; streams ignore it
 	Bandwidth int           // bytes a second in each direction; 0: not limited
 	CutEvery  time.Duration // mean time until the connection is reset; 0: never
 	HalfOpen  float64       // share of cuts that are silent, see Conn.Silence
-	Rebind    time.Duration // mean time until the device comes from another address: a reset, with ErrRebound
+	Rebind    time.Duration // mean time until the device comes from another address: of streams a reset, with ErrRebound
 }
 
 // TLS says how to check the server, and what to show it. The fields are those of

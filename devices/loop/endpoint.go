@@ -17,7 +17,7 @@ import (
 // Endpoint is where devices connect, read once for all of them. It is immutable but
 // for Resolve, so loops share it.
 type Endpoint struct {
-	scheme string // mqtt, mqtts, ws, wss, unix, mem
+	scheme string // mqtt, mqtts, ws, wss, unix, mem, mqttsn, coap
 	host   string // without port
 	port   uint16
 	path   string // of the socket, the WebSocket or the stream
@@ -31,6 +31,7 @@ type Endpoint struct {
 // ParseEndpoint reads a URL:
 //
 //	mqtt://HOST[:1883]  mqtts://HOST[:8883]  ws://HOST[:8083][/mqtt]  wss://HOST[:8084][/mqtt]
+//	mqttsn://HOST[:1884]  coap://HOST[:5683]  (datagrams, for OpenPort)
 //	unix:///PATH  mem://NAME (a stream in memory, by Options.Streams)
 //
 // and the files of t, if the URL asks for TLS. Host names need Resolve as well.
@@ -68,6 +69,10 @@ func defaultPort(scheme string) uint16 {
 		return 8083
 	case "wss":
 		return 8084
+	case "mqttsn":
+		return 1884
+	case "coap":
+		return 5683
 	}
 	return 0
 }
@@ -91,7 +96,7 @@ func (e *Endpoint) check(u *url.URL) error {
 	}
 	e.port = defaultPort(e.scheme)
 	if e.port == 0 {
-		return fmt.Errorf("unknown scheme %q: use mqtt, mqtts, ws, wss or unix", e.scheme)
+		return fmt.Errorf("unknown scheme %q: use mqtt, mqtts, ws, wss, unix, mqttsn or coap", e.scheme)
 	}
 	if e.host == "" {
 		return fmt.Errorf("the host is missing: write %s://HOST:PORT", e.scheme)
@@ -156,6 +161,9 @@ func (e *Endpoint) String() string { return e.shown }
 func (e *Endpoint) Loopback() bool {
 	return len(e.addrs) > 0 && e.addrs[0].Addr().IsLoopback()
 }
+
+// Datagrams tells whether devices speak to it by OpenPort.
+func (e *Endpoint) Datagrams() bool { return e.scheme == "mqttsn" || e.scheme == "coap" }
 
 func (e *Endpoint) network() bool   { return e.scheme != "unix" && e.scheme != "mem" }
 func (e *Endpoint) websocket() bool { return e.scheme == "ws" || e.scheme == "wss" }

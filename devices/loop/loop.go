@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,9 @@ type Options struct {
 	// Streams opens what mem:// URLs name. It must not block; the stream may begin
 	// to give ErrAgain. nil: such URLs cannot be dialled.
 	Streams func(name string) (Stream, error)
+	// Packets opens a socket for datagrams to what mem:// URLs name, and tells the
+	// address there. nil: there are none.
+	Packets func(name string) (net.PacketConn, net.Addr, error)
 
 	ReadSize    int           // bytes taken from one connection at once; 64 KiB
 	MaxPending  int           // bytes of output that may wait on a connection; 256 KiB
@@ -91,6 +95,7 @@ type Loop struct {
 	buf     []byte // what was held goes in front of what comes
 	buffers buffers
 	extras  []*extra
+	hubs    hubs
 
 	mu      sync.Mutex
 	posted  []func()

@@ -6,7 +6,8 @@ import (
 )
 
 // Probe tells whether something accepts connections there, and closes the one it
-// made; mem:// is always there. It blocks until ctx ends at most. The error is a
+// made; mem:// and
+// datagrams cannot be asked. It blocks until ctx ends at most. The error is a
 // *DialError that says what to do.
 func (e *Endpoint) Probe(ctx context.Context, d *net.Dialer) error {
 	if e.scheme == "mem" {
@@ -14,6 +15,9 @@ func (e *Endpoint) Probe(ctx context.Context, d *net.Dialer) error {
 	}
 	if err := e.Resolve(ctx); err != nil {
 		return err
+	}
+	if e.Datagrams() {
+		return nil
 	}
 	network, addresses := "tcp", []string{e.path}
 	if e.scheme == "unix" {

@@ -118,6 +118,7 @@ func (l *Loop) abandon() {
 		l.mu.Unlock()
 	}
 	l.secured.Wait()
+	l.hubs.close()
 	l.kernel.close()
 }
 

@@ -49,11 +49,8 @@ const maxGroup = 10_000_000
 
 func (b *builder) group(p *Plan, key, name string, g *Group) *GroupPlan {
 	gp := &GroupPlan{
-		Name: name, Group: g, Broker: g.Broker, Expiry: g.sessionExpiry(), plan: p,
+		Name: name, Group: g, Broker: brokerOf(b.s.Broker, g), Expiry: g.sessionExpiry(), plan: p,
 		Count: uint32(min(max(g.Count, 1), maxGroup)), seed: mix(p.Seed ^ hashText(name)),
-	}
-	if gp.Broker == "" {
-		gp.Broker = b.s.Broker
 	}
 	if g.Network != "" {
 		gp.Network = b.s.Network[g.Network]

@@ -62,8 +62,8 @@ func (f *faults) broker(key, text string) {
 	switch {
 	case err != nil:
 		f.add(key, "%q is no URL; write mqtt://HOST:PORT", shorten(text))
-	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix", "mem"}, strings.ToLower(u.Scheme)):
-		f.add(key, "%q does not begin with mqtt://, mqtts://, ws://, wss:// or unix://", shorten(u.Redacted()))
+	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix", "mem", "mqttsn", "coap"}, strings.ToLower(u.Scheme)):
+		f.add(key, "%q does not begin with mqtt://, mqtts://, ws://, wss://, unix://, mqttsn:// or coap://", shorten(u.Redacted()))
 	case u.Host == "" && u.Path == "":
 		f.add(key, "%q names no host; write %s://HOST:PORT", shorten(u.Redacted()), u.Scheme)
 	}
@@ -155,7 +155,7 @@ func (t *TLS) Validate() error {
 func (n *Network) Validate() error {
 	var f faults
 	f.times("latency", n.Latency, "jitter", n.Jitter, "cut_every", n.CutEvery, "rebind", n.Rebind)
-	f.shares("loss", n.Loss, "reorder", n.Reorder, "half_open", n.HalfOpen)
+	f.shares("loss", n.Loss, "duplicate", n.Duplicate, "reorder", n.Reorder, "half_open", n.HalfOpen)
 	if n.Bandwidth < 0 {
 		f.add("bandwidth", "%d is less than nothing; 0 means not limited", n.Bandwidth)
 	}

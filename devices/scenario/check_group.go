@@ -30,6 +30,7 @@ func (g *Group) Validate() error {
 	if len(g.Respond) > 0 && len(g.Subscribe) == 0 {
 		f.add("respond", "nothing comes that could be answered; the group has no subscriptions")
 	}
+	g.checkSensor(&f)
 	if g.Protocol != "mqtt5" {
 		g.onlyMQTT5(&f)
 	}
@@ -43,7 +44,7 @@ func (g *Group) onlyMQTT5(f *faults) {
 			f.add(fmt.Sprintf(key, values...), "%s has no such thing; leave it out, or set protocol = \"mqtt5\"", g.Protocol)
 		}
 	}
-	no(g.Expiry != 0, "session_expiry")
+	no(g.Expiry != 0 && !g.Sensor(), "session_expiry")
 	no(g.Receive != 0, "receive_maximum")
 	if g.Will != nil {
 		no(g.Will.Delay != 0, "will.delay")
@@ -57,7 +58,7 @@ func (g *Group) onlyMQTT5(f *faults) {
 	}
 	for name, p := range g.Publish {
 		if p != nil && plainName(name) {
-			no(p.Expiry != 0, "publish.%s.expiry", name)
+			no(p.Expiry != 0 && g.Protocol != "coap", "publish.%s.expiry", name)
 			no(p.Response != "", "publish.%s.response_topic", name)
 			no(p.Payload.Mark == "property", "publish.%s.payload.mark", name)
 		}

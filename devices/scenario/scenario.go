@@ -48,6 +48,7 @@ type Network struct {
 	Latency   time.Duration `toml:"latency" doc:"added to each direction"`
 	Jitter    time.Duration `toml:"jitter" doc:"added at random up to this; a stream stays in order"`
 	Loss      float64       `toml:"loss" doc:"share of datagrams that vanish; streams ignore it"`
+	Duplicate float64       `toml:"duplicate" doc:"share of datagrams that come twice; streams ignore it"`
 	Reorder   float64       `toml:"reorder" doc:"share of datagrams that are held back behind the next; streams ignore it"`
 	Bandwidth int           `toml:"bandwidth" unit:"bytes" doc:"bytes a second in each direction; 0: not limited"`
 	CutEvery  time.Duration `toml:"cut_every" doc:"mean time after which a connection is reset; 0: never"`
@@ -59,8 +60,8 @@ type Network struct {
 type Group struct {
 	Description string        `toml:"description" doc:"what these are"`
 	Count       int           `toml:"count" doc:"how many"`
-	Protocol    string        `toml:"protocol" oneof:"mqtt5,mqtt3.1.1,mqtt3.1" doc:"what they speak"`
-	Broker      string        `toml:"broker" doc:"URL for this group; the scenario's when left out"`
+	Protocol    string        `toml:"protocol" oneof:"mqtt5,mqtt3.1.1,mqtt3.1,mqttsn,coap" doc:"what they speak"`
+	Broker      string        `toml:"broker" doc:"URL for this group; the scenario's when left out, for MQTT-SN and CoAP its host with the port of the protocol"`
 	ClientID    string        `toml:"client_id" doc:"template; of its placeholders {id} is not allowed"`
 	Username    string        `toml:"username" doc:"template"`
 	Password    string        `toml:"password" secret:"true" doc:"template"`
@@ -71,6 +72,8 @@ type Group struct {
 	Expiry      time.Duration `toml:"session_expiry" doc:"of durable sessions, MQTT 5; 0: one hour"`
 	Receive     int           `toml:"receive_maximum" doc:"QoS 1 and 2 messages taken unacknowledged, MQTT 5; 0: 65,535"`
 	Inflight    int           `toml:"inflight" doc:"own QoS 1 and 2 messages under way at once; 0: 16"`
+	Retry       time.Duration `toml:"retry" doc:"MQTT-SN and CoAP: time until what was not answered is sent again; 0: 10s and 2s"`
+	Block       int           `toml:"block" unit:"bytes" doc:"CoAP: payload of one datagram, 16 to 1024 by powers of two; longer ones go block by block; 0: 1024"`
 	Network     string        `toml:"network" doc:"name of a network condition"`
 	Linger      bool          `toml:"linger" doc:"true: cut the connection at the end of the run instead of DISCONNECT, so that Wills are published"`
 	WarmUp      bool          `toml:"warm_up" doc:"true: groups without it begin only once all of this group are connected and subscribed"`
@@ -156,7 +159,8 @@ type Reconnect struct {
 	Limit  int           `toml:"limit" doc:"tries in a row until the device gives up; 0: never"`
 }
 
-// Sleep takes a device off and on: it disconnects, sleeps, and connects again.
+// Sleep takes a device off and on: it disconnects, sleeps, and connects again. MQTT-SN
+// devices tell the gateway that they sleep, and fetch what gathered when they wake.
 type Sleep struct {
 	Awake  time.Duration `toml:"awake" doc:"mean time connected"`
 	Asleep time.Duration `toml:"asleep" doc:"mean time away"`
