@@ -137,18 +137,34 @@ func (m *Machine) address(p *packet.Publish, topic string) (known bool) {
 // introduce sends the REGISTER that a message needs. Its PUBLISH waits for the REGACK.
 // [SN-6.10-2] [SN-6.10-3]
 func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, d *core.Delivery) (done bool) {
-	topic, id := d.Topic(), packet.NoTopicID
-	if e := m.topics.byName(topic); e != nil {
-		id = e.id
-	} else if id = m.topics.next(m.adapter.predefined); id == packet.NoTopicID {
-		m.adapter.gw.Drop(t, m.link, *d, core.QuotaExceeded)
-		return true
-	}
+	topic := d.Topic()
 	if !m.proven && !m.info.Secure && packet.Size(4+len(topic)) > m.room() {
 		return false // [SN-0-2]: the client's next datagram makes room
 	}
+	id, why := m.reserve(t, topic)
+	if why != core.Success {
+		m.adapter.gw.Drop(t, m.link, *d, why)
+		return true
+	}
 	m.startRegister(t, a, id, topic)
 	return false
+}
+
+// reserve gives a topic its id before the client is told: its own REGISTER may cross ours,
+// and where our REGACK is lost it remembers the id all the same.
+func (m *Machine) reserve(t *core.Turn, topic string) (uint16, core.Reason) {
+	if e := m.topics.byName(topic); e != nil {
+		return e.id, core.Success
+	}
+	id := m.topics.next(m.adapter.predefined)
+	if id == packet.NoTopicID {
+		return id, core.QuotaExceeded
+	}
+	if why, _ := m.adapter.gw.Register(t, m.link, 0, core.Registration{ID: id, Topic: topic}); why != core.Success {
+		return packet.NoTopicID, why
+	}
+	m.topics.add(entry{id: id, name: topic})
+	return id, core.Success
 }
 
 func (m *Machine) startRegister(t *core.Turn, a *protocols.Actions, id uint16, topic string) {
@@ -165,11 +181,7 @@ func (m *Machine) afford(t *core.Turn, a *protocols.Actions, size int, topic str
 	if m.challenge || packet.Size(4+len(topic)) > m.room() {
 		return false
 	}
-	id := m.topics.next(m.adapter.predefined)
-	if e := m.topics.byName(topic); e != nil {
-		id = e.id
-	}
-	if id != packet.NoTopicID {
+	if id, why := m.reserve(t, topic); why == core.Success {
 		m.challenge = true
 		m.startRegister(t, a, id, topic)
 	}
@@ -236,15 +248,9 @@ func (m *Machine) introduced(t *core.Turn, a *protocols.Actions, p *packet.Topic
 		m.rejected(t, r.name)
 		return
 	}
-	if e := m.topics.byName(r.name); e != nil {
+	if e := m.topics.byName(r.name); e != nil { // else the client subscribed to it meanwhile, and was refused
 		e.known = true
-		return
 	}
-	if why, _ := m.adapter.gw.Register(t, m.link, 0, core.Registration{ID: r.topicID, Topic: r.name}); why != core.Success {
-		m.dropTopic(t, r.name, why)
-		return
-	}
-	m.topics.add(entry{id: r.topicID, known: true, name: r.name})
 }
 
 // correct tells the client again what the topic id of our PUBLISH stands for, where it said

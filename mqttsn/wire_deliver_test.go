@@ -60,7 +60,7 @@ func deliverScenes() []scene {
 			a < 0a 0001 $r "b/1"
 			a > 0b 0001 $r 03
 			send b/2 1 y
-			a < 0a 0001 $s "b/2"
+			a < 0a 0002 $s "b/2"
 			a > 0b 0001 $s 00
 			a < 0c 20 0001 $m "y"
 			a > 0d 0001 $m 00`},

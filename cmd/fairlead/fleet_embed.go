@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/fairlead-iot/fairlead"
 	"github.com/fairlead-iot/fairlead/devices/fleet"
@@ -37,6 +38,7 @@ func (t *terminal) embed(ctx context.Context, fo *fleet.Options) (end func(), er
 	cfg.Auth.ACLFile = rules
 	cfg.Node.DataDir = filepath.Join(dir, "data")
 	cfg.Admin.Address = "off"
+	cfg.MQTTSN.RetryInterval = time.Second // runs are short, and their radios lose much
 	cfg.Listeners = map[string]*protocols.ListenerConfig{
 		"fleet": {Protocol: "mqtt", Transport: protocols.TCP, Given: true, AllowAnonymous: &yes},
 		"radio": {Protocol: "mqttsn", Transport: protocols.UDP, Given: true, AllowAnonymous: &yes, AddressChange: true},
