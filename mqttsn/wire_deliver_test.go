@@ -61,9 +61,9 @@ func deliverScenes() []scene {
 			a > 0b 0001 $r 03
 			send b/2 1 y
 			a < 0a 0002 $s "b/2"
-			a > 0b 0001 $s 00
-			a < 0c 20 0001 $m "y"
-			a > 0d 0001 $m 00`},
+			a > 0b 0002 $s 00
+			a < 0c 20 0002 $m "y"
+			a > 0d 0002 $m 00`},
 		{name: "SN-6.10-5 a client that does not know a topic id is told again, and gets the message", script: deliverOne + `
 			send aaa 1 x
 			a < 0c 20 0001 $m "x"

@@ -83,6 +83,10 @@ func (m *Machine) observing(t *Turn, msg *message.Message, r *request) {
 		m.observed = append(m.observed, observation{token, filter})
 	}
 	n := Notification{Filter: filter, Payload: msg.Payload, Retained: true}
+	if msg.Type == message.Confirmable && !r.acked { // a notification overtook the answer
+		n.Retained = false
+		m.seen = append(m.seen, seen{id: uint16(msg.MessageID), acked: true})
+	}
 	m.finish(t, msg.Code, "")
 	switch b := blockOf(msg, message.Block2); {
 	case b.there && b.more:
