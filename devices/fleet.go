@@ -40,7 +40,7 @@ func Start(t T, s *scenario.Scenario, m *Memory) *Running {
 	if m != nil {
 		here := *s
 		here.Broker = "mem://" + memoryAddress
-		o.Scenario, o.Streams = &here, fleet.Memory(m.network)
+		o.Scenario, o.Streams, o.Packets = &here, fleet.Memory(m.network), fleet.MemoryPackets(m.network)
 	}
 	f, err := fleet.New(o)
 	if err != nil {
@@ -78,6 +78,7 @@ func (r *Running) Wait() *report.Run {
 type Memory struct {
 	network  *simnet.Network
 	listener net.Listener
+	packets  map[string]net.PacketConn
 }
 
 // memoryAddress is where the gateway listens; there is no such network.
@@ -90,8 +91,18 @@ func NewMemory() (*Memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Memory{network: n, listener: ln}, nil
+	m := &Memory{network: n, listener: ln, packets: map[string]net.PacketConn{}}
+	for protocol, port := range map[string]string{"mqttsn": "1884", "coap": "5683"} {
+		if m.packets[protocol], err = n.ListenPacket("10.0.0.1:" + port); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
+
+// PacketConn is where the gateway hears sensors, with protocol mqttsn or coap, for its
+// ServePacket; whoever serves it closes it.
+func (m *Memory) PacketConn(protocol string) net.PacketConn { return m.packets[protocol] }
 
 // Listener is where the gateway accepts; whoever serves it closes it.
 func (m *Memory) Listener() net.Listener { return m.listener }

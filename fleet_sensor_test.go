@@ -1,0 +1,77 @@
+package fairlead_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead"
+	"github.com/fairlead-iot/fairlead/devices"
+	"github.com/fairlead-iot/fairlead/devices/scenario"
+	"github.com/fairlead-iot/fairlead/protocols"
+)
+
+// TestSensorFleets plays the profiles of sensors, small, against a gateway in memory: the
+// three protocols deliver to each other over radios that lose, and nothing acknowledged is
+// lost.
+func TestSensorFleets(t *testing.T) {
+	for name, sets := range map[string][]string{
+		"sensor-field": {"groups.probe.count=8", "groups.probe.sleep.awake=500ms", "groups.probe.sleep.asleep=500ms", "groups.valve.count=3", "groups.gate.count=3", "network.roaming.rebind=1s"},
+		"coap-meters":  {"groups.meter.count=5", "groups.remote.count=5", "groups.display.count=3"},
+		"field-scale":  {"groups.sensor.count=20", "groups.observer.count=20"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := sensorGateway(t)
+			s, err := scenario.Profile(name, append(sets, "seed=1", "duration=3s", "settle=30s", "expect.min_published=5", "expect.loss_qos0=1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := devices.Start(t, s, m).Wait()
+			t.Logf("%d messages, %d deliveries", r.Verdict.Total.Sent, r.Verdict.Total.Delivered)
+		})
+	}
+}
+
+// sensorGateway runs a gateway that three protocols reach in memory.
+func sensorGateway(t *testing.T) *devices.Memory {
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "acl")
+	if err := os.WriteFile(rules, []byte("allow all pubsub #\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	anyone := true
+	cfg := fairlead.DefaultConfig()
+	cfg.Node.DataDir = filepath.Join(dir, "data")
+	cfg.Admin.Address = "off"
+	cfg.Auth.ACLFile = rules
+	cfg.MQTTSN.RetryInterval = 500 * time.Millisecond
+	cfg.Listeners = map[string]*protocols.ListenerConfig{
+		"mqtt":   {Protocol: "mqtt", Transport: protocols.TCP, Given: true, AllowAnonymous: &anyone},
+		"mqttsn": {Protocol: "mqttsn", Transport: protocols.UDP, Given: true, AllowAnonymous: &anyone, AddressChange: true},
+		"coap":   {Protocol: "coap", Transport: protocols.UDP, Given: true, AllowAnonymous: &anyone},
+	}
+	g, err := fairlead.New(cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := devices.NewMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	go g.Serve(m.Listener(), "mqtt")
+	go g.ServePacket(m.PacketConn("mqttsn"), "mqttsn")
+	go g.ServePacket(m.PacketConn("coap"), "coap")
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
