@@ -163,7 +163,7 @@ func drivers() []driver {
 		{prefix: "github.com/pion/logging", folders: []string{"protocols"}}, // to silence pion/dtls
 		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices", "devices/loop"}},
 		{prefix: "github.com/pires/go-proxyproto", folders: []string{"protocols"}},
-		{prefix: "github.com/plgd-dev/go-coap/v3/message", folders: []string{"coap", "devices", "devices/coapmachine"}},
+		{prefix: "github.com/plgd-dev/go-coap/v3/message", folders: []string{"coap", "devices", "devices/coapmachine", "devices/fleet"}},
 		{prefix: "github.com/plgd-dev/go-coap/v3/udp/coder", folders: []string{"coap", "devices/coapmachine"}},
 		{prefix: "github.com/plgd-dev/go-coap/v3/tcp/coder", folders: []string{"coap"}},
 		{prefix: "github.com/fxamacker/cbor/v2", folders: []string{"coap"}},
