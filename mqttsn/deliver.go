@@ -17,7 +17,7 @@ type sending struct {
 	name      string // of REGISTER
 	tries     int
 	at        int64 // when it is sent again, Unix milliseconds; 0: it waits for core
-	corrected bool  // the client did not know the topic id once already
+	corrected int   // how often the client was told again what the topic id stands for
 }
 
 // maxHeld bounds the QoS 0 messages that wait until the client knows their topic.
@@ -327,9 +327,12 @@ func (m *Machine) published(t *core.Turn, a *protocols.Actions, p *packet.Topica
 	case p.Code == packet.Congestion:
 		m.postpone(t, s)
 		return
-	case p.Code == packet.InvalidTopicID && e != nil && !s.corrected:
-		// [SN-6.10-5]
-		e.known, s.corrected, s.at = false, true, 0
+	case p.Code == packet.InvalidTopicID && e != nil && !e.known && (s.at == 0 || m.reg != nil):
+		return // the answer to a repetition: the client is being told
+	case p.Code == packet.InvalidTopicID && e != nil && s.corrected < max(1, m.adapter.cfg.Retries):
+		// [SN-6.10-5]; it may be of before the client was told, and so comes more than once.
+		e.known, s.at = false, 0
+		s.corrected++
 		return
 	}
 	m.pub = nil

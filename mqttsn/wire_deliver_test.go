@@ -75,6 +75,22 @@ func deliverScenes() []scene {
 			send aaa 1 y
 			a < 0c 20 0001 $n "y"
 			a > 0d 0001 $n 00`},
+		{name: "SN-6.10-5 answers that come late or twice lose nothing", script: deliverOne + `
+			send aaa 1 x
+			a < 0c 20 0001 $m "x"
+			a > 0d 0001 $m 02
+			a < 0a 0001 $r "aaa"
+			a > 0d 0001 $m 02
+			a <
+			a > 0b 0001 $r 00
+			a < 0c a0 0001 $m "x"
+			a > 0d 0001 $m 02
+			a < 0a 0001 $s "aaa"
+			a > 0b 0001 $s 00
+			a < 0c a0 0001 $m "x"
+			a > 0d 0001 $m 00
+			send aaa 1 y
+			a < 0c 20 0001 $n "y"`},
 		{name: "SN-6.10-5 at QoS 0 the next message is introduced again", script: deliverOne + `
 			send aaa 0 x
 			a < 0c 00 0001 0000 "x"
