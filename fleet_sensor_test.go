@@ -14,7 +14,7 @@ import (
 )
 
 // TestSensorFleets plays the profiles of sensors, small, against a gateway in memory: the
-// three protocols deliver to each other over radios that lose, and nothing acknowledged is
+// three protocols deliver to each other, in two of them over radios that lose, and nothing acknowledged is
 // lost.
 func TestSensorFleets(t *testing.T) {
 	for name, sets := range map[string][]string{
