@@ -243,3 +243,36 @@ func TestTooLarge(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Memory fills up while an fsync runs, which then fails: what was written and is
+// not safe yet must not have left the memory.
+func TestMemoryFullDuringFailingSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDisk()
+		s := open(t, Options{Dir: "d", MaxMemory: 8 << 10, FS: d})
+		taken := uint64(0)
+		d.setFail(func(op, name string) error {
+			if op != "sync" || !strings.HasSuffix(name, segmentSuffix) {
+				return nil
+			}
+			for range 100 {
+				taken += uint64(s.Append(0, number(taken, 200)))
+			}
+			return syscall.EIO
+		})
+		for range 10 {
+			taken += uint64(s.Append(0, number(taken, 200)))
+		}
+		if err := flushed(s); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("Flushed: %v", err)
+		}
+		d.setFail(nil)
+		time.Sleep(lastRetry)
+		if err := flushed(s); err != nil || s.Stats().RefusedBusy == 0 {
+			t.Fatalf("%v, %+v", err, s.Stats())
+		}
+		if got := drain(t, s.Lane(0)); !slices.Equal(got, count(0, taken)) {
+			t.Errorf("%d taken, served %v", taken, got)
+		}
+	})
+}
