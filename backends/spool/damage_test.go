@@ -90,7 +90,9 @@ func TestTornEnd(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := d.clone()
 			c.now[name].data = c.now[name].data[:size]
-			s := open(t, Options{Dir: "d", FS: c})
+			opts := Options{Dir: "d", MaxMemory: 1 << 20, MaxBytes: 1 << 30, FS: c}
+			s := open(t, opts)
+			checkLedger(t, s, opts)
 			whole := uint64(max(0, (size-headBytes)/frame))
 			fill(t, s, 0, 100, 3, 60)
 			s.Close()
