@@ -17,6 +17,7 @@ type reader struct {
 	members map[string][]entry // of pools; key is SETTING
 	names   []string           // of pools, as they come
 	hooks   []entry            // key is HOOK.N
+	taken   []string           // keys of out.Rules
 	limits  limits             // of all rules
 }
 

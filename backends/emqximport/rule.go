@@ -181,12 +181,12 @@ func (r *reader) rule(e *entry) {
 	r.format(e, &w, &rule)
 	if err := r.check(rule); err != nil {
 		for _, fault := range strings.Split(err.Error(), "\n") {
-			fault = strings.TrimPrefix(fault, fmt.Sprintf("rules[%d].", len(r.out.Rules)))
+			fault = strings.TrimPrefix(strings.TrimPrefix(fault, "rules[0]."), "rules[1].")
 			r.note(e, "the rule was left out: "+strings.ReplaceAll(fault, "; ", ": "), "mend the rule, and import again")
 		}
 		return
 	}
-	r.out.Rules = append(r.out.Rules, rule)
+	r.out.Rules, r.taken = append(r.out.Rules, rule), append(r.taken, e.key)
 }
 
 // decode reads one JSON value that a comment may follow.
@@ -332,7 +332,17 @@ func (r *reader) check(rule rules.Rule) error {
 	for _, p := range r.out.Pools {
 		names = append(names, p.Name)
 	}
-	all := append(slices.Clone(r.out.Rules), rule)
 	d := &rules.Driver{Name: r.name, Functions: r.functions, Statement: r.statement}
-	return rules.Check(d, names, all)
+	if err := rules.Check(d, names, []rules.Rule{rule}); err != nil {
+		return err
+	}
+	for i, before := range r.out.Rules { // by pairs: all at once each time would take cubic time
+		if before.Hook != rule.Hook || before.Pool != rule.Pool {
+			continue
+		}
+		if err := rules.Check(d, names, []rules.Rule{before, rule}); err != nil {
+			return errors.New(strings.ReplaceAll(err.Error(), "rules[0]", r.taken[i]))
+		}
+	}
+	return nil
 }
