@@ -112,12 +112,20 @@ func (r *Result) refuse(f File, u *refusal) {
 // refusal is why files of a kind are not taken over.
 type refusal struct{ prefix, why, do string }
 
+const (
+	sources = "sources of identities are not taken over"
+	tables  = "the gateway can read the same tables: write their section by docs/identities.md"
+)
+
+// unsupported is why nothing of a known file is taken over.
 func unsupported(name string) *refusal {
 	for _, u := range []refusal{
 		{"emqx_bridge_kafka.", "bridges to Kafka are not yet supported", "keep the file for a release that has them"},
 		{"emqx_bridge_rabbit.", "bridges to RabbitMQ are not yet supported", "keep the file for a release that has them"},
 		{"emqx_auth_username.", "users do not stand in the configuration", "make each with fairlead passwd FILE USER and name the file in auth.passwd_file"},
 		{"emqx_auth_clientid.", "client ids with a password do not stand in the configuration", "make a user for each with fairlead passwd --client-id ID FILE USER and name the file in auth.passwd_file"},
+		{"emqx_auth_mysql.", sources, tables},
+		{"emqx_auth_pgsql.", sources, tables},
 		{"emqx_auth_", "this source of identities is not yet supported", "make users with fairlead passwd FILE USER, name the file in auth.passwd_file, and access rules in auth.acl_file"},
 	} {
 		if strings.HasPrefix(name, u.prefix) && strings.HasSuffix(name, ".conf") {
