@@ -28,7 +28,6 @@ type readJob struct {
 	from, to   uint64 // numbers: from, below to
 	records    int    // at most
 	bytes      int    // at most, but one record
-	sealed     bool   // everything below to is in the segment
 	got        []held
 	upto       uint64 // everything below was looked at
 	lost       uint64

@@ -281,7 +281,7 @@ func modes(t *testing.T, dir string) {
 	if os.PathSeparator != '/' {
 		return
 	}
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, _ error) error {
 		info, err := e.Info()
 		if err != nil {
 			return err

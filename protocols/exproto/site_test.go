@@ -34,7 +34,6 @@ type handler struct {
 	pb.UnimplementedHandlerServer
 	site   *site
 	at     string
-	window uint32
 	server *grpc.Server
 	in     chan *pb.Event
 	out    chan *pb.FromHandler

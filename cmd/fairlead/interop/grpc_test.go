@@ -95,7 +95,7 @@ func TestForeignGRPCPython(t *testing.T) {
 		c.SetDeadline(time.Now().Add(patience))
 		return lineClient{t, c, bufio.NewReader(c)}
 	}
-	one, two := dial(), dial()
+	one := dial()
 	for begin := time.Now(); ; one = dial() { // until the gateway has reached the handler
 		fmt.Fprintln(one.c, "hello one")
 		if got, _ := one.r.ReadString('\n'); got == "welcome one\n" {
@@ -106,7 +106,7 @@ func TestForeignGRPCPython(t *testing.T) {
 	}
 	device := coapGateway{gateway: g}.device(t, "room/#")
 	one.say("sub room/+", "sub success")
-	two = dial()
+	two := dial()
 	two.say("hello two", "welcome two")
 	two.say("pub room/1 warm and dry", "pub success")
 	one.hear("msg room/1 warm and dry")
