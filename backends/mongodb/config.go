@@ -1,12 +1,9 @@
 package mongodb
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -112,35 +109,13 @@ func (c *Config) options() (*options.ClientOptions, error) {
 		o.SetAuth(options.Credential{Username: c.Username, Password: c.Password, PasswordSet: true, AuthSource: c.AuthSource})
 	}
 	if c.TLS {
-		t, err := c.tls()
+		t, err := rules.ClientTLS(c.CAFile, c.CertFile, c.KeyFile)
 		if err != nil {
 			return nil, err
 		}
 		o.SetTLSConfig(t)
 	}
 	return o, o.Validate()
-}
-
-func (c *Config) tls() (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca_file: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("tls_ca_file: %s holds no certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_cert_file: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }
 
 // SetDefaults begins a pool of the configuration.

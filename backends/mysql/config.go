@@ -2,12 +2,10 @@ package mysql
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -142,26 +140,11 @@ func (c *Config) settings() (s *mysql.Config, err error) {
 }
 
 func (c *Config) tls() (*tls.Config, error) {
-	host, _, _ := net.SplitHostPort(c.Server)
-	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca_file: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("tls_ca_file: %s holds no certificate", c.CAFile)
-		}
+	t, err := rules.ClientTLS(c.CAFile, c.CertFile, c.KeyFile)
+	if err == nil {
+		t.ServerName, _, _ = net.SplitHostPort(c.Server)
 	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_cert_file: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
+	return t, err
 }
 
 // Driver implements [rules.Pool].

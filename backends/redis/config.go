@@ -1,12 +1,9 @@
 package redis
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"time"
 
@@ -101,33 +98,11 @@ func (c *Config) client() (redis.UniversalClient, error) {
 	}
 	if c.TLS {
 		var err error
-		if o.TLSConfig, err = c.tls(); err != nil {
+		if o.TLSConfig, err = rules.ClientTLS(c.CAFile, c.CertFile, c.KeyFile); err != nil {
 			return nil, err
 		}
 	}
 	return redis.NewUniversalClient(o), nil
-}
-
-func (c *Config) tls() (*tls.Config, error) {
-	t := &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		text, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_ca_file: %w", err)
-		}
-		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("tls_ca_file: %s holds no certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls_cert_file: %w", err)
-		}
-		t.Certificates = []tls.Certificate{pair}
-	}
-	return t, nil
 }
 
 // SetDefaults begins a pool of the configuration.
