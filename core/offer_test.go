@@ -219,3 +219,25 @@ func TestMessageIDsFollowTheClock(t *testing.T) {
 		}
 	})
 }
+
+// What lies above a client's mount point is not its own, whoever has kept it.
+func TestOfferStaysBelowTheMountPoint(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g, d := startDiary(t, func(o *core.Options) {
+			o.Authenticators, o.Mounts = []core.Authenticator{vouching{}}, map[string]string{"tenant": "t/%u/"}
+		})
+		s := g.Connect("s", by("tenant", as("eve")))
+		d.read()
+		s.Subscribe(1, "#")
+		e := d.last(core.EventSubscribed)
+		var ms []*core.Message
+		for _, name := range []string{"t/eve", "t/eve/$hidden", "t/eve/a"} {
+			ms = append(ms, &core.Message{Topic: name, Payload: []byte("kept"), QoS: 1, ID: g.NewMessageID()})
+		}
+		if n, open := g.Offer(g.T, e, ms, false); n != len(ms) || !open {
+			t.Errorf("taken %d, open %v", n, open)
+		}
+		g.T.End()
+		expect(t, s, "[t/eve/a=kept q1 id1]") // the prefix is the adapter's to take
+	})
+}
