@@ -55,12 +55,7 @@ func (c *Config) Validate() error {
 	if c.User != "" && c.Username != "" && c.Username != DefaultConfig().Username && c.User != c.Username {
 		add("user: differs from username; keep one of them")
 	}
-	if !c.TLS && c.CAFile+c.CertFile+c.KeyFile != "" {
-		add("tls_ca_file, tls_cert_file, tls_key_file: have no meaning without tls = true")
-	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		add("tls_cert_file and tls_key_file: go together")
-	}
+	errs = append(errs, rules.CheckTLS(c.TLS, c.CAFile, c.CertFile, c.KeyFile))
 	return errors.Join(errs...)
 }
 

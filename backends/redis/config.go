@@ -79,12 +79,7 @@ func (c *Config) Validate() error {
 	if c.Timeout < time.Millisecond || c.Timeout > time.Minute {
 		add("timeout: %s must be between 1ms and 1m", c.Timeout)
 	}
-	if !c.TLS && c.CAFile+c.CertFile+c.KeyFile != "" {
-		add("tls_ca_file, tls_cert_file, tls_key_file: have no meaning without tls = true")
-	}
-	if (c.CertFile == "") != (c.KeyFile == "") {
-		add("tls_cert_file and tls_key_file: go together")
-	}
+	errs = append(errs, rules.CheckTLS(c.TLS, c.CAFile, c.CertFile, c.KeyFile))
 	return errors.Join(errs...)
 }
 

@@ -3,9 +3,23 @@ package rules
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 )
+
+// CheckTLS reports what is wrong with the keys of a pool that ClientTLS takes, files unread;
+// on says whether the pool speaks TLS.
+func CheckTLS(on bool, ca, cert, key string) error {
+	var errs []error
+	if !on && ca+cert+key != "" {
+		errs = append(errs, errors.New("tls_ca_file, tls_cert_file, tls_key_file: have no meaning without tls = true"))
+	}
+	if (cert == "") != (key == "") {
+		errs = append(errs, errors.New("tls_cert_file and tls_key_file: go together"))
+	}
+	return errors.Join(errs...)
+}
 
 // ClientTLS is how a pool speaks TLS: ca is the file of certificates that the server's is
 // proven by ("": the system's), cert and key are those of the certificate that the server
