@@ -65,15 +65,18 @@ func (l *traffic) more(n int) {
 	}
 }
 
-// stored gives the payloads of a topic in the order in which the database has them.
-func (r *redisServer) stored(topic string) (list []string) {
-	list = strings.Fields(r.cli("ZRANGE", "mqtt:msg:"+topic, "0", "-1"))
-	script := `local out = {} for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do out[#out+1] = redis.call('HGET', 'mqtt:msg:' .. id, 'payload') end return out`
+// stored gives the payloads of a topic in the order in which the database has them. One
+// script looks, so that names and messages are those of one moment.
+func (r *redisServer) stored(topic string) []string {
+	script := `local names = redis.call('ZRANGE', KEYS[1], 0, -1)
+local out = {#names}
+for _, id in ipairs(names) do out[#out+1] = redis.call('HGET', 'mqtt:msg:' .. id, 'payload') end
+return out`
 	got := strings.Fields(r.cli("EVAL", script, "1", "mqtt:msg:"+topic))
-	if len(got) != len(list) {
-		r.t.Errorf("%s: %d names and %d messages", topic, len(list), len(got))
+	if got[0] != fmt.Sprint(len(got)-1) {
+		r.t.Errorf("%s: %s names and %d messages", topic, got[0], len(got)-1)
 	}
-	return got
+	return got[1:]
 }
 
 // The database is killed under load, several times. With ack = "sync" nothing that was

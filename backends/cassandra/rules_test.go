@@ -32,6 +32,7 @@ func looker(t *testing.T, node *url.URL) *gocql.Session {
 		c.Authenticator = gocql.PasswordAuthenticator{Username: node.User.Username(), Password: password}
 	}
 	c.Timeout, c.ConnectTimeout = 20*time.Second, 20*time.Second
+	c.ReconnectInterval = 500 * time.Millisecond
 	s, err := c.CreateSession()
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +156,28 @@ func (*site) Broken() string { return `INSERT INTO nowhere (id) VALUES (${client
 
 func (s *site) Outage(t *testing.T) func() {
 	testservice.Kill(t, "cassandra")
-	return func() { testservice.Start(t, "cassandra") }
+	return func() {
+		testservice.Start(t, "cassandra")
+		s.lookAgain(t)
+	}
+}
+
+// lookAgain waits until the test's own session has found the node, too.
+func (s *site) lookAgain(t *testing.T) {
+	t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for late := time.After(time.Minute); ; {
+		err := s.look.Query("SELECT release_version FROM system.local").Exec()
+		if err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestConfigFaults(t *testing.T) {
