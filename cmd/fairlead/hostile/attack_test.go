@@ -89,9 +89,9 @@ func (a attack) run(t *testing.T) {
 	}
 	at.innocents = startInnocents(t, at.mqtt)
 	at.innocents.await(t, 50) // what it costs to serve them at all
-	at.innocents.mark()
-	at.innocents.await(t, size(100, 1000))
-	before := at.innocents.mark()
+	at.innocents.mark(t)
+	at.innocents.await(t, size(100, 2000))
+	before := at.innocents.mark(t)
 	var elsewhere latency
 	if *full {
 		elsewhere = a.control(t, at, settings)
@@ -100,7 +100,7 @@ func (a attack) run(t *testing.T) {
 	at.meter = startMeter(g.ready.PID)
 	a.wage(t, at)
 	grown := at.meter.done()
-	during := at.innocents.mark()
+	during := at.innocents.mark(t)
 	at.innocents.finish(t)
 	a.judge(t, at, counted, grown)
 	note(t, figure{Name: a.name, Does: a.does, Holds: a.holds, Grown: grown, Before: before, Elsewhere: elsewhere, During: during, Many: a.many, Fault: a.needs})
@@ -113,14 +113,14 @@ func (a attack) control(t *testing.T, at *arena, settings []string) latency {
 	t.Helper()
 	decoy := startGateway(t, settings)
 	other := &arena{gateway: decoy, mqtt: decoy.ready.Listeners["mqtt"], innocents: at.innocents, tolerant: at.tolerant}
-	at.innocents.mark()
+	at.innocents.mark(t)
 	other.meter = startMeter(decoy.ready.PID)
 	a.wage(t, other)
 	other.meter.done()
-	took := at.innocents.mark()
+	took := at.innocents.mark(t)
 	decoy.stop(t)
 	at.innocents.await(t, 200) // what the attack left in the kernel is over
-	at.innocents.mark()
+	at.innocents.mark(t)
 	return took
 }
 

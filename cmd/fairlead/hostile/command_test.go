@@ -118,7 +118,7 @@ func startGateway(t *testing.T, settings []string) *gateway {
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}
-	g := &gateway{cmd: exec.Command(command(t), args...), log: &journal{}, exited: make(chan struct{})}
+	g := &gateway{cmd: prefer(niceGateway, command(t), args...), log: &journal{}, exited: make(chan struct{})}
 	g.cmd.Dir = folder
 	g.cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		return strings.HasPrefix(pair, "FAIRLEAD_") // the gateway would take them for settings

@@ -32,7 +32,7 @@ type figure struct {
 
 // MarshalJSON keeps the figures in microseconds.
 func (l latency) MarshalJSON() ([]byte, error) {
-	return json.Marshal([2]int64{l.p50.Microseconds(), l.p99.Microseconds()})
+	return json.Marshal([2]int64{l.P50.Microseconds(), l.P99.Microseconds()})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
@@ -41,7 +41,7 @@ func (l *latency) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &us); err != nil {
 		return err
 	}
-	l.p50, l.p99 = time.Duration(us[0])*time.Microsecond, time.Duration(us[1])*time.Microsecond
+	l.P50, l.P99 = time.Duration(us[0])*time.Microsecond, time.Duration(us[1])*time.Microsecond
 	return nil
 }
 
@@ -137,5 +137,5 @@ func (f figure) row() string {
 // String gives milliseconds.
 func (l latency) String() string {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return fmt.Sprintf("%.2f/%.2f", ms(l.p50), ms(l.p99))
+	return fmt.Sprintf("%.2f/%.2f", ms(l.P50), ms(l.P99))
 }

@@ -16,9 +16,10 @@ import (
 // pace is how often the innocent publish.
 const pace = 2 * time.Millisecond
 
-// innocents are a publisher and a subscriber that live through an attack. What
-// the one publishes at QoS 1 must be acknowledged and reach the other, in order.
-type innocents struct {
+// pair are the innocent: a publisher and a subscriber that live through an attack. What
+// the one publishes at QoS 1 must be acknowledged and reach the other, in order. They
+// are in a process of their own, see innocents.
+type pair struct {
 	pub, sub *peer
 	stop     chan struct{}
 	quiet    chan struct{} // closed when nothing more is published
@@ -32,10 +33,10 @@ type innocents struct {
 	faults []error
 }
 
-// startInnocents begins to publish until finish.
-func startInnocents(t *testing.T, address string) *innocents {
+// startPair begins to publish until finish.
+func startPair(t *testing.T, address string) *pair {
 	t.Helper()
-	n := &innocents{stop: make(chan struct{}), quiet: make(chan struct{})}
+	n := &pair{stop: make(chan struct{}), quiet: make(chan struct{})}
 	n.sub = connect(t, address, "innocent-sub")
 	if codes := n.sub.subscribed(t, subscribe(1, 1, "innocent/+")); codes[0] != 1 {
 		t.Fatalf("the innocent may not subscribe: %v", codes)
@@ -49,13 +50,13 @@ func startInnocents(t *testing.T, address string) *innocents {
 	return n
 }
 
-func (n *innocents) fault(format string, a ...any) {
+func (n *pair) fault(format string, a ...any) {
 	n.mu.Lock()
 	n.faults = append(n.faults, fmt.Errorf(format, a...))
 	n.mu.Unlock()
 }
 
-func (n *innocents) publish() {
+func (n *pair) publish() {
 	defer close(n.quiet)
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
@@ -78,7 +79,7 @@ func (n *innocents) publish() {
 }
 
 // acknowledged counts the publisher's PUBACKs.
-func (n *innocents) acknowledged() {
+func (n *pair) acknowledged() {
 	for {
 		f, err := n.pub.next()
 		if err != nil {
@@ -93,7 +94,7 @@ func (n *innocents) acknowledged() {
 	}
 }
 
-func (n *innocents) receive() {
+func (n *pair) receive() {
 	var p packet.Publish
 	for {
 		f, err := n.sub.next()
@@ -118,7 +119,7 @@ func (n *innocents) receive() {
 	}
 }
 
-func (n *innocents) arrived(p *packet.Publish) {
+func (n *pair) arrived(p *packet.Publish) {
 	seq := binary.BigEndian.Uint64(p.Payload)
 	at := time.Unix(0, int64(binary.BigEndian.Uint64(p.Payload[8:])))
 	n.mu.Lock()
@@ -130,11 +131,8 @@ func (n *innocents) arrived(p *packet.Publish) {
 	n.took = append(n.took, time.Since(at))
 }
 
-// latency is how long the innocents' messages took.
-type latency struct{ p50, p99 time.Duration }
-
 // mark gives the latency since the mark before.
-func (n *innocents) mark() latency {
+func (n *pair) mark() latency {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	took := n.took
@@ -143,11 +141,11 @@ func (n *innocents) mark() latency {
 		return latency{}
 	}
 	slices.Sort(took)
-	return latency{took[len(took)/2], took[len(took)*99/100]}
+	return latency{P50: took[len(took)/2], P99: took[len(took)*99/100]}
 }
 
 // await waits until count more messages have arrived.
-func (n *innocents) await(t *testing.T, count int) {
+func (n *pair) await(t *testing.T, count int) {
 	t.Helper()
 	n.mu.Lock()
 	want := n.got + uint64(count)
@@ -160,7 +158,7 @@ func (n *innocents) await(t *testing.T, count int) {
 }
 
 // finish stops publishing and demands that all was acknowledged and arrived.
-func (n *innocents) finish(t *testing.T) {
+func (n *pair) finish(t *testing.T) {
 	t.Helper()
 	close(n.stop)
 	<-n.quiet

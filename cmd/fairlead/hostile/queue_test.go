@@ -121,7 +121,7 @@ func emptyReplays(t *testing.T, at *arena) {
 		}
 	}
 	at.settled(t, p)
-	at.innocents.mark() // only the searching counts
+	at.innocents.mark(t) // only the searching counts
 	at.meter.rebase()
 	var none []string
 	for i := range 1000 {

@@ -24,15 +24,15 @@ func TestRetainedToEverything(t *testing.T) {
 	}
 	n := startInnocents(t, g.ready.Listeners["mqtt"])
 	n.await(t, 50)
-	n.mark()
+	n.mark(t)
 	n.await(t, size(100, 2000))
-	before := n.mark()
+	before := n.mark(t)
 	for _, qos := range []byte{0, 1} {
 		m := startMeter(g.ready.PID)
 		took := replayAll(t, g, qos, count)
-		grown, during := m.done(), n.mark()
+		grown, during := m.done(), n.mark(t)
 		replayAll(t, beside, qos, count)
-		control := n.mark()
+		control := n.mark(t)
 		t.Logf("# at QoS %d: %d messages in %v, %.1f MiB more; innocents p50/p99 in ms: before %v, during %v, control %v",
 			qos, count, took.Round(time.Millisecond), float64(grown)/(1<<20), before, during, control)
 		if grown > ceiling {

@@ -172,7 +172,7 @@ func repeated(t *testing.T, at *arena) {
 	for i := range size(20, 100) {
 		p.subscribed(t, subscribe(1, 1, filters(i*1000, 1000)...))
 	}
-	at.innocents.mark() // only the repeating counts
+	at.innocents.mark(t) // only the repeating counts
 	again := subscribe(1, 1, filters(0, 1000)...)
 	turns := 0
 	for stop := time.Now().Add(span()); time.Now().Before(stop); turns++ {
