@@ -2,7 +2,6 @@ package fairlead
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -20,13 +19,6 @@ const (
 	// have before they are given back; trimLeast is what is never worth it.
 	trimSlack = 0.2
 	trimLeast = 4 << 20
-
-	// A heap of less than smallHeap is collected when it has grown by smallPercent: a
-	// client that makes garbage as fast as it can then costs at most 32 MiB. It costs
-	// 2 % more processor time per message when saturated, and nothing otherwise.
-	smallHeap    = 64 << 20
-	smallPercent = 50
-	largePercent = 100 // Go's own
 )
 
 // trimMemory gives memory back to the system while the gateway is quiet. After a
@@ -43,11 +35,7 @@ func trimMemory(ctx context.Context, g *core.Gateway) error {
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	var before uint64
-	tuned := os.Getenv("GOGC") == "" // else whoever starts the process knows better
 	for {
-		if tuned {
-			debug.SetGCPercent(percentFor(liveHeap(samples[:1])))
-		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -61,21 +49,6 @@ func trimMemory(ctx context.Context, g *core.Gateway) error {
 			debug.FreeOSMemory()
 		}
 	}
-}
-
-// liveHeap is what the latest collection left, in bytes.
-func liveHeap(live []metrics.Sample) uint64 {
-	metrics.Read(live)
-	return live[0].Value.Uint64()
-}
-
-// percentFor is by how much a heap with so many live bytes may grow before it is
-// collected.
-func percentFor(live uint64) int {
-	if live < smallHeap {
-		return smallPercent
-	}
-	return largePercent
 }
 
 // slack says whether giving memory back is worth a collection.

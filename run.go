@@ -108,6 +108,7 @@ func (p *parts) restore(ctx context.Context) error {
 	g.log.Info("sessions restored", "sessions", s.Sessions, "subscriptions", s.Subscriptions,
 		"retained", s.Retained, "took", time.Since(began).Round(time.Millisecond).String())
 	p.beside(ctx, "core", p.core.Run)
+	tuneCollector(ctx)
 	p.beside(ctx, "memory", func(ctx context.Context) error { return trimMemory(ctx, p.core) })
 	p.runBackends(ctx)
 	g.mu.Lock()
