@@ -77,16 +77,17 @@ func (p *publication) options(q *request) (r response, bad bool) {
 }
 
 // publish hands a message to core. At QoS 1 and 2 the answer waits until the message has
-// the durability that its receivers were promised.
-func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x asking, p publication) {
+// the durability that its receivers were promised. False: it was answered already, and
+// core has nothing of it.
+func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x asking, p publication) (taken bool) {
 	l := *m.link.Load()
 	if _, err := topic.ParseName(p.topic); err != nil {
 		m.reply(t, a, x, failure(codes.BadRequest, "the topic is not valid: "+err.Error()))
-		return
+		return false
 	}
 	if r, failed := m.condition(t, q, p.topic); failed {
 		m.reply(t, a, x, r)
-		return
+		return false
 	}
 	msg := m.outgoing(q, p)
 	if q.code == codes.DELETE {
@@ -96,19 +97,21 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 		reason := m.adapter.gw.Allowed(t, l, &msg)
 		m.adapter.gw.Publish(t, l, &msg) // counts what it refuses
 		m.published(t, a, x, reason, p.reply)
-		return
+		return reason == core.Success
 	}
 	if len(m.pending) >= m.adapter.cfg.MaxPending {
 		m.refuse(t, core.QuotaExceeded, "max_pending requests wait for their answer")
 		m.reply(t, a, x, m.busy("too many requests wait for their answer"))
-		return
+		return false
 	}
 	msg.PacketID = m.newPacketID()
 	m.later(t, x, msg.PacketID, p.reply)
 	if _, err := m.adapter.gw.Publish(t, l, &msg); err != nil {
 		m.pending = m.pending[:len(m.pending)-1]
 		m.reply(t, a, x, m.refusal(err.Reason, err.Detail))
+		return false
 	}
+	return true
 }
 
 // outgoing is the message in core's words.

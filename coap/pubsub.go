@@ -68,8 +68,7 @@ func (m *Machine) pubsub(t *core.Turn, s *scratch, a *protocols.Actions, q *requ
 	case q.code == codes.FETCH:
 		m.fetchConf(t, a, q, x, conf)
 	case q.code == codes.DELETE: // [PubSub-2.3-4] [PubSub-3.2-5]
-		m.forgetData(t, conf.Name)
-		m.publish(t, a, q, x, publication{topic: m.confTopic(at.name), retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
+		m.removeConf(t, a, q, x, conf, publication{topic: m.confTopic(at.name), retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
 	default:
 		m.changeConf(t, a, q, x, conf, at.name)
 	}
@@ -335,7 +334,17 @@ func (m *Machine) publishData(t *core.Turn, a *protocols.Actions, q *request, x 
 	m.publish(t, a, q, x, p)
 }
 
-// forgetData takes a topic's value away, in the same write as what follows.
+// removeConf takes a topic's resource away with its data: both, or none.
+func (m *Machine) removeConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, p publication) {
+	removal := m.outgoing(q, p)
+	// core says later that a publication was not allowed, when the data would be gone.
+	allowed := m.adapter.gw.Allowed(t, *m.link.Load(), &removal) == core.Success
+	if m.publish(t, a, q, x, p) && allowed {
+		m.forgetData(t, c.Name)
+	}
+}
+
+// forgetData takes a topic's value away, in the same write as what went before.
 func (m *Machine) forgetData(t *core.Turn, name string) {
 	m.adapter.gw.Publish(t, *m.link.Load(), &core.Publish{Topic: name, Retain: true})
 }

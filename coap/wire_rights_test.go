@@ -111,6 +111,18 @@ func resourceScenes() []scene {
 			a < ACK 4.03 3 'not_authorized'
 			a > CON FETCH 4 /pubsub/$n?c=c1 ct=60 hex=820007
 			a < ACK 2.05 4 ct=606 hex=a1TEMP`)},
+		{name: "CoAP-5.9.2-2: who may not remove a topic resource does not remove its data", set: only([]string{"temp"}, append(pubsub, "temp")), script: withCBOR(`
+			b > CON POST 1 /pubsub?c=p ct=606 hex=a2TEMPRT
+			b < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
+			mqtt p retain temp 21
+			a > CON DELETE 1 /pubsub/$n?c=c1
+			a < ACK 4.03 1 'not_authorized'
+			a > CON GET 2 /pubsub/$n/data?c=c1
+			a < ACK 2.05 2 etag=* ct=42 '21'
+			b > CON DELETE 2 /pubsub/$n?c=p ifmatch=0102
+			b < ACK 4.12 2 'the value is another one'
+			a > CON GET 3 /pubsub/$n/data?c=c1
+			a < ACK 2.05 3 etag=* ct=42 '21'`)},
 		{name: "Link-4-1: discovery tells surfaces, and no topic of anybody", set: only(nil, nil), script: withCBOR(`
 			b > CON POST 1 /pubsub?c=p ct=606 hex=a2TEMPRT
 			b < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
