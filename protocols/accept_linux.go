@@ -43,7 +43,7 @@ func (l *loop) accept(a *acceptor) {
 			l.suspend(a, wait)
 			return
 		}
-		fd, from, err := unix.Accept4(a.socket.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, from, err := acceptNow(a.socket.fd)
 		if err != nil {
 			ln.rate.give()
 			if l.acceptFailed(a, err) {
@@ -52,7 +52,7 @@ func (l *loop) accept(a *acceptor) {
 			continue
 		}
 		a.backOff = 0
-		l.admit(fd, ln, addressOf(from))
+		l.admit(fd, ln, from)
 	}
 }
 

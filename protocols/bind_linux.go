@@ -56,12 +56,7 @@ func bindTCP(ln *Listener, a netip.AddrPort) (*boundSocket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	bound, err := unix.Getsockname(fd)
-	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("getsockname: %w", err)
-	}
-	return &boundSocket{listener: ln, fd: fd, addr: net.TCPAddrFromAddrPort(addressOf(bound))}, nil
+	return &boundSocket{listener: ln, fd: fd, addr: net.TCPAddrFromAddrPort(localAddress(fd))}, nil
 }
 
 // configureTCP sets what the accepted sockets inherit, binds and listens.
@@ -157,23 +152,4 @@ func (s *boundSocket) close() {
 	if s.path != "" {
 		os.Remove(s.path)
 	}
-}
-
-// addressOf is the address of an accepted socket; zero for unix sockets.
-func addressOf(sa unix.Sockaddr) netip.AddrPort {
-	switch a := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
-	}
-	return netip.AddrPort{}
-}
-
-func localAddress(fd int) netip.AddrPort {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return addressOf(sa)
 }

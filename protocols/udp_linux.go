@@ -243,15 +243,11 @@ func (s *udpSocket) read(i int) {
 
 // addressIn is the address of a datagram's sender.
 func (s *udpSocket) addressIn(n *unix.RawSockaddrInet6) netip.AddrPort {
-	if n.Family == unix.AF_INET {
-		n4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(n))
-		return netip.AddrPortFrom(netip.AddrFrom4(n4.Addr), swapped(n4.Port))
+	a := rawAddress(n)
+	if n.Family == unix.AF_INET6 && n.Scope_id != 0 && a.Addr().Is6() {
+		a = netip.AddrPortFrom(a.Addr().WithZone(s.zone(n.Scope_id)), a.Port())
 	}
-	a := netip.AddrFrom16(n.Addr).Unmap()
-	if n.Scope_id != 0 && a.Is6() {
-		a = a.WithZone(s.zone(n.Scope_id))
-	}
-	return netip.AddrPortFrom(a, swapped(n.Port))
+	return a
 }
 
 // swapped turns the network's order of a port into ours and back.
