@@ -58,8 +58,10 @@ func layers() []layer {
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
-		// The engine of data rules and the queue on disk are for all of them.
-		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool"}, tests: []string{"backends/rules/rulestest"}},
+		{folder: "backends/sessions", ours: []string{"core", "core/topic"}, tests: []string{"backends/sessions/*"}},
+		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions"}},
+		// The engines of data rules and of sessions and the queue on disk are for all of them.
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/sessions", "backends/spool"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},

@@ -20,6 +20,7 @@ const (
 	notSupported     = "0A000"
 	readOnly         = "25006"
 	indexRowTooLarge = "54000"
+	lockNotAvailable = "55P03"
 )
 
 // state is the SQLSTATE of err, "" when the server did not answer.

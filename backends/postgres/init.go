@@ -13,7 +13,7 @@ import (
 //go:embed schema.sql
 var Schema string
 
-// object is a table or an index of schema.sql.
+// object is a table or an index of a schema.
 type object struct {
 	statement string
 	name      string
@@ -22,10 +22,10 @@ type object struct {
 	columns   [][2]string // names and types of a table
 }
 
-// objects reads schema.sql, which is written for it: a statement ends at a line's end
+// objects reads a schema, which is written for it: a statement ends at a line's end
 // with a semicolon, a column of a table is a line.
-func objects() (all []object) {
-	for _, text := range strings.SplitAfter(Schema, ";\n") {
+func objects(schema string) (all []object) {
+	for _, text := range strings.SplitAfter(schema, ";\n") {
 		at := strings.Index(text, "create ")
 		if at < 0 {
 			continue
@@ -56,7 +56,7 @@ func keyColumns(statement string) []string {
 func columnTypes(statement string) (columns [][2]string) {
 	for line := range strings.Lines(statement) {
 		words := strings.Fields(strings.TrimRight(line, ",\n"))
-		if !strings.HasPrefix(line, "  ") || len(words) < 2 {
+		if !strings.HasPrefix(line, "  ") || len(words) < 2 || words[0] == "primary" {
 			continue
 		}
 		kind := words[1]
@@ -77,7 +77,17 @@ func (d *DB) Init(ctx context.Context, create bool) (report []string, err error)
 	if err != nil {
 		return nil, d.read("looking at the tables", err)
 	}
-	for _, o := range objects() {
+	report, what, err := initSchema(ctx, d.pool, Schema, found, create)
+	if err != nil {
+		return report, d.read(what, err)
+	}
+	d.made.Store(nil)
+	return report, nil
+}
+
+// initSchema makes what is missing of a schema; what is the object that err is about.
+func initSchema(ctx context.Context, db querier, schema string, found shapes, create bool) (report []string, what string, err error) {
+	for _, o := range objects(schema) {
 		missing, differs := o.compare(found)
 		report = append(report, differs...)
 		switch {
@@ -85,9 +95,9 @@ func (d *DB) Init(ctx context.Context, create bool) (report []string, err error)
 		case !create:
 			report = append(report, missing)
 		default:
-			if _, err := d.pool.Exec(ctx, o.statement); err != nil {
+			if _, err := db.Exec(ctx, o.statement); err != nil {
 				if o.table == "" || !lasting(state(err)) {
-					return report, d.read(o.name, err)
+					return report, o.name, err
 				}
 				report = append(report, fmt.Sprintf("%s; it could not be made: %v", missing, err))
 				continue
@@ -95,8 +105,7 @@ func (d *DB) Init(ctx context.Context, create bool) (report []string, err error)
 			report = append(report, o.made())
 		}
 	}
-	d.made.Store(nil)
-	return report, nil
+	return report, "", nil
 }
 
 func (o *object) made() string {

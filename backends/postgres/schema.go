@@ -44,8 +44,12 @@ join pg_index i on i.indrelid = c.oid join pg_class x on x.oid = i.indexrelid`
 
 // readShapes asks what there is of the documented tables.
 func readShapes(ctx context.Context, db querier) (shapes, error) {
+	return readTables(ctx, db, documentedTables())
+}
+
+func readTables(ctx context.Context, db querier, tables []string) (shapes, error) {
 	found := shapes{}
-	rows, err := db.Query(ctx, columnsQuery, documentedTables())
+	rows, err := db.Query(ctx, columnsQuery, tables)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func readShapes(ctx context.Context, db querier) (shapes, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if rows, err = db.Query(ctx, keysQuery, documentedTables()); err != nil {
+	if rows, err = db.Query(ctx, keysQuery, tables); err != nil {
 		return nil, err
 	}
 	var key []string
