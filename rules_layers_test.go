@@ -55,13 +55,14 @@ func layers() []layer {
 		{folder: "admin", ours: []string{"core", "core/topic", "admin/web"}},
 		{folder: "admin/web"},
 		{folder: "backends", ours: []string{"core", "backends/*"}},
+		{folder: "backends/image", ours: []string{"core"}}, // what stores of sessions have in common
+		{folder: "backends/sessions", ours: []string{"core", "backends/image"}, tests: []string{"backends/sessions/*"}},
+		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions"}},
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
-		{folder: "backends/sessions", ours: []string{"core", "core/topic"}, tests: []string{"backends/sessions/*"}},
-		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions"}},
-		// The engines of data rules and of sessions and the queue on disk are for all of them.
-		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/sessions", "backends/spool"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
+		// The engine of data rules, the queue on disk and what keeps sessions are for all of them.
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},

@@ -6,80 +6,18 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// item is a batch on its way.
-type item struct {
-	b     *core.Batch
-	done  func(error)
-	bytes int64
-	err   error // why it fails alone
-}
-
 // Commit implements core.Store. An error means that nothing was taken: done is
 // not called.
-func (s *Store) Commit(b *core.Batch, done func(error)) error {
-	size := batchSize(b)
-	s.mu.Lock()
-	if s.refusal != nil {
-		err := s.refusal
-		s.mu.Unlock()
-		return err
-	}
-	// A batch that is larger than the bound passes when it is alone.
-	if s.bytes > 0 && s.bytes+size > s.cfg.MaxPendingBytes {
-		s.mu.Unlock()
-		return core.ErrStoreBusy
-	}
-	first := s.head == len(s.pending)
-	before := s.ops
-	s.pending = append(s.pending, item{b: b, done: done, bytes: size})
-	s.ops += len(b.Ops)
-	s.bytes += size
-	full := before < s.cfg.CommitOperations && s.ops >= s.cfg.CommitOperations
-	s.mu.Unlock()
-	if first || full {
-		poke(s.wake)
-	}
-	return nil
-}
-
-// batchSize estimates what b holds in memory and will write, in bytes. A message
-// that follows itself is counted once, as it is stored once.
-func batchSize(b *core.Batch) int64 {
-	const perOp = 64
-	size := int64(len(b.Ops)+1) * perOp
-	var last *core.Message
-	for i := range b.Ops {
-		op := &b.Ops[i]
-		m := op.Entry.Msg
-		if m == nil {
-			m = op.Msg
-		}
-		if m == nil && op.Delayed != nil {
-			m = op.Delayed.Msg
-		}
-		if m != nil && m != last {
-			size += int64(m.Length())
-			last = m
-		}
-	}
-	return size
-}
-
-// poke signals without waiting; one signal that is not yet taken is enough.
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
+func (s *Store) Commit(b *core.Batch, done func(error)) error { return s.inbox.Add(b, done) }
 
 // group is what is written at once.
 type group struct {
 	number uint64
-	items  []item
+	items  []image.Item
 	bytes  int64
 	h      *handle
 	out    *pebble.Batch
@@ -125,7 +63,7 @@ func (s *Store) finish() {
 			s.complete(g, nil)
 		}
 		if s.flight.count.Add(-1) == 0 {
-			poke(s.idle)
+			image.Poke(s.idle)
 		}
 	}
 }
@@ -139,14 +77,14 @@ func (s *Store) complete(g *group, err error) {
 	failed := uint64(0)
 	for i := range g.items {
 		it := &g.items[i]
-		if it.err == nil {
-			it.err = err
+		if it.Err == nil {
+			it.Err = err
 		}
-		if it.err != nil {
+		if it.Err != nil {
 			failed++
 		}
-		if it.done != nil {
-			it.done(it.err)
+		if it.Done != nil {
+			it.Done(it.Err)
 		}
 	}
 	if g.wrote && err == nil && s.cfg.Sync {
@@ -154,9 +92,7 @@ func (s *Store) complete(g *group, err error) {
 	}
 	s.figures.failed.Add(failed)
 	s.figures.batches.Add(uint64(len(g.items)) - failed)
-	s.mu.Lock()
-	s.bytes -= g.bytes
-	s.mu.Unlock()
+	s.inbox.Answered(g.bytes)
 	s.recycle(g)
 }
 
@@ -185,43 +121,10 @@ func (s *Store) newGroup() *group {
 // take moves pending batches into a group, as many as fit; more says that some
 // are left.
 func (s *Store) take(g *group) (more bool) {
-	most := s.cfg.MemtableSize / 4
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rest, n, ops := s.pending[s.head:], 0, 0
-	for n < len(rest) {
-		it := &rest[n]
-		if n > 0 && (ops+len(it.b.Ops) > s.cfg.CommitOperations || g.bytes+it.bytes > most) {
-			break
-		}
-		ops += len(it.b.Ops)
-		g.bytes += it.bytes
-		n++
-	}
-	g.items = append(g.items, rest[:n]...)
-	clear(rest[:n])
-	s.ops -= ops
-	if s.head += n; s.head > len(s.pending)/2 {
-		// Moving what is left costs less than what was taken: the list does not
-		// grow, and its length does not make a group dearer.
-		left := copy(s.pending, s.pending[s.head:])
-		clear(s.pending[left:])
-		s.pending, s.head = s.pending[:left], 0
-		const roomy = 1 << 16
-		if left == 0 && cap(s.pending) > roomy {
-			s.pending = nil // a rare burst must not keep its memory
-		}
-	}
-	return n < len(rest)
-}
-
-// refuse makes Commit answer err from here on. The store's end is for good.
-func (s *Store) refuse(err error) {
-	s.mu.Lock()
-	if s.refusal != core.ErrStoreClosed {
-		s.refusal = err
-	}
-	s.mu.Unlock()
+	var bytes int64
+	g.items, bytes, more = s.inbox.Take(g.items, s.cfg.MemtableSize/4)
+	g.bytes += bytes
+	return more
 }
 
 // gather waits until the next group should be closed: at once when nothing is
@@ -234,9 +137,9 @@ func (c *committer) gather() {
 	}
 	c.timer.Reset(s.cfg.CommitDelay)
 	defer c.timer.Stop()
-	for s.flight.count.Load() > 0 && !s.full() {
+	for s.flight.count.Load() > 0 && !s.inbox.Full() {
 		select {
-		case <-s.wake:
+		case <-s.inbox.Wake():
 		case <-s.idle:
 		case <-c.timer.C:
 			return
@@ -244,12 +147,6 @@ func (c *committer) gather() {
 			return
 		}
 	}
-}
-
-func (s *Store) full() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ops >= s.cfg.CommitOperations
 }
 
 func newStoppedTimer() *time.Timer {

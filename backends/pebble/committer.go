@@ -8,16 +8,19 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
 // committer is the goroutine that writes.
 type committer struct {
-	s      *Store
-	w      builder
-	number uint64 // of the last group
-	begun  bool   // number was read from the disk
-	timer  *time.Timer
+	s       *Store
+	build   image.Builder
+	out     writer
+	number  uint64 // of the last group
+	begun   bool   // number was read from the disk
+	scratch []byte
+	timer   *time.Timer
 }
 
 // run is the committer's loop; it ends once Close asked for it and everything
@@ -28,7 +31,7 @@ func (s *Store) run() {
 	go s.finish()
 	for {
 		select {
-		case <-s.wake:
+		case <-s.inbox.Wake():
 			c.gather()
 			c.commitAll()
 		case <-s.broken:
@@ -47,7 +50,7 @@ func (s *Store) run() {
 
 // commitAll writes what is pending, group after group.
 func (c *committer) commitAll() {
-	for c.s.waiting() {
+	for c.s.inbox.Waiting() {
 		if c.s.current.Load().fence.reason() != nil && !c.recover() {
 			return
 		}
@@ -61,20 +64,14 @@ func (c *committer) commitAll() {
 	}
 }
 
-func (s *Store) waiting() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.head < len(s.pending)
-}
-
 // write puts g into the log and hands it to the finisher, which waits for the
 // fsync.
 func (c *committer) write(g *group) {
 	s := c.s
 	g.h = s.current.Load()
-	if err := c.build(g); err != nil {
+	if err := c.turn(g); err != nil {
 		for i := range g.items {
-			g.items[i].err = err
+			g.items[i].Err = err
 		}
 	} else if !g.out.Empty() {
 		c.stamp(g)
@@ -84,29 +81,41 @@ func (c *committer) write(g *group) {
 	s.flight.groups <- g
 }
 
-// build turns g's batches into g.out. Each batch fails alone; an error means that
+// turn turns g's batches into g.out. Each batch fails alone; an error means that
 // nothing can be built at all.
-func (c *committer) build(g *group) error {
+func (c *committer) turn(g *group) error {
 	t, err := c.s.tableReady(context.Background())
 	if err != nil {
 		return err
 	}
-	if err := c.begin(g.h); err != nil {
+	if err := c.count(g.h); err != nil {
 		return err
 	}
 	tight := c.s.space()
 	g.out = g.h.db.NewBatch()
-	c.w.begin(t, g.h.db, g.out)
+	c.begin(t, g.h.db, g.out)
 	for i := range g.items {
 		it := &g.items[i]
-		if tight != nil && grows(it.b) {
-			it.err = tight
+		if tight != nil && grows(it.Batch) {
+			it.Err = tight
 			continue
 		}
-		it.err = c.w.add(it.b)
+		it.Err = c.build.Add(it.Batch)
 	}
 	c.s.measure(t)
 	return nil
+}
+
+// begin starts a group that is written to out, for db.
+func (c *committer) begin(t *image.Image, db *pebble.DB, out *pebble.Batch) {
+	c.out.db, c.out.out = db, out
+	c.build.Begin(t, &c.out)
+}
+
+// put writes the number of the group.
+func (c *committer) put(s stamp) {
+	c.scratch = appendStamp(c.scratch[:0], s)
+	c.build.Put(groupKey(), c.scratch)
 }
 
 // grows says whether b needs space that it does not give back.
@@ -124,8 +133,8 @@ func grows(b *core.Batch) bool {
 	return false
 }
 
-// begin finds out once where the numbering of groups stands.
-func (c *committer) begin(h *handle) error {
+// count finds out once where the numbering of groups stands.
+func (c *committer) count(h *handle) error {
 	if c.begun {
 		return nil
 	}
@@ -163,7 +172,7 @@ func (s *Store) lastGroup(db *pebble.DB) (uint64, error) {
 func (c *committer) stamp(g *group) {
 	c.number++
 	g.number = c.number
-	c.w.stamp(stamp{number: g.number, confirmed: c.s.flight.confirmed.Load()})
+	c.put(stamp{number: g.number, confirmed: c.s.flight.confirmed.Load()})
 }
 
 // farewell proves in the log that all groups were confirmed, when the store is
@@ -174,8 +183,8 @@ func (c *committer) farewell() {
 		return
 	}
 	out := h.db.NewBatch()
-	c.w.begin(nil, h.db, out)
-	c.w.stamp(stamp{number: c.number, confirmed: c.number})
+	c.begin(nil, h.db, out)
+	c.put(stamp{number: c.number, confirmed: c.number})
 	if err := h.db.Apply(out, pebble.Sync); err != nil {
 		h.fence.condemn(err)
 	}

@@ -7,7 +7,7 @@
 //
 // Commit appends the batch to a bounded list and returns. The committer, one
 // goroutine, takes what has gathered (a group), checks and applies each batch
-// to the table (the small in-memory image of what the disk holds), writes the
+// to the image (see backends/image), writes the
 // group as one pebble batch into the write-ahead log, and hands it on. The
 // finisher, a second goroutine, waits for the log's fsync and calls the done
 // functions in order. While an fsync runs, arriving batches gather in the next
@@ -15,8 +15,8 @@
 //
 // # Who owns what
 //
-// The committer alone owns the table and the numbering of groups; Fetch reads
-// the table's directory of sessions under a lock that is held for the look-up
+// The committer alone owns the image and the numbering of groups; Fetch reads
+// the image's directory of sessions under a lock that is held for the look-up
 // only. A handle is one opening of the database; it is replaced when the disk
 // failed below it (see below) and closed when its last reader left.
 //
@@ -36,11 +36,6 @@
 //
 // # Records
 //
-// Every value carries a version byte and a CRC-32C over key and value. A record
-// that does not agree is reported, counted (see [Store.Faults]) and skipped; it
-// is never served.
-//
-// Terms: sid is the number that stands for a ClientID in keys; body is a
-// message that several queue entries share, or that is too large to lie inline;
-// span is a run of consecutive queue entries.
+// Keys and records are those of backends/image, in one order: everything of a session
+// shares a prefix. See [Store.Faults] for damaged ones.
 package pebble

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -16,8 +17,8 @@ func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, ma
 	if err != nil {
 		return dst, err
 	}
-	sid, ok := t.lookup(clientID)
-	if !ok {
+	session := t.Lookup(clientID)
+	if session == nil {
 		return dst, nil
 	}
 	for {
@@ -25,7 +26,7 @@ func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, ma
 		if err != nil {
 			return dst, err
 		}
-		f := fetch{s: s, db: h.db, sid: sid, clientID: clientID, max: max, left: maxBytes}
+		f := fetch{s: s, db: h.db, sid: session.SID(), clientID: clientID, max: max, left: maxBytes}
 		got, err := f.run(ctx, from, dst)
 		h.release()
 		if err == nil || !h.fence.cut() || !h.outlived(ctx) {
@@ -48,8 +49,8 @@ type fetch struct {
 
 func (f *fetch) run(ctx context.Context, from uint64, dst []core.QueuedMessage) ([]core.QueuedMessage, error) {
 	it, err := f.db.NewIter(&pebble.IterOptions{
-		LowerBound: appendEntryKey(nil, f.sid, from),
-		UpperBound: append(appendSession(nil, f.sid), kindEntry+1),
+		LowerBound: image.AppendEntryKey(nil, f.sid, from),
+		UpperBound: append(image.AppendSession(nil, f.sid), image.KindEntry+1),
 	})
 	if err != nil {
 		return dst, fmt.Errorf("pebble: read the queue of %q: %w", f.clientID, err)
@@ -109,8 +110,8 @@ func (f *fetch) pass(it *pebble.Iterator, from uint64) bool {
 	if !pebble.IsCorruptionError(err) {
 		return false
 	}
-	f.s.fault(appendEntryKey(nil, f.sid, from), fmt.Errorf("part of the queue of %q is unreadable: %w", f.clientID, err))
-	return seekBehind(it, func(step uint64) []byte { return appendEntryKey(nil, f.sid, beyond(from, step)) })
+	f.s.fault(image.AppendEntryKey(nil, f.sid, from), fmt.Errorf("part of the queue of %q is unreadable: %w", f.clientID, err))
+	return seekBehind(it, func(step uint64) []byte { return image.AppendEntryKey(nil, f.sid, beyond(from, step)) })
 }
 
 // farthest is how far behind damage a reader looks for what can be read.
@@ -153,7 +154,7 @@ var errGone = errors.New("acknowledged meanwhile")
 
 // isDamage says whether err lies in the record or its block, not in the way to it.
 func isDamage(err error) bool {
-	return errors.Is(err, errCorrupt) || errors.Is(err, errVersion) || errors.Is(err, errNoBody) || pebble.IsCorruptionError(err)
+	return errors.Is(err, image.ErrCorrupt) || errors.Is(err, image.ErrVersion) || errors.Is(err, errNoBody) || pebble.IsCorruptionError(err)
 }
 
 var errNoBody = errors.New("its message is missing")
@@ -163,14 +164,7 @@ func (f *fetch) entry(it *pebble.Iterator) (core.QueuedMessage, error) {
 	if err != nil {
 		return core.QueuedMessage{}, err
 	}
-	k, ok := parseSessionKey(it.Key())
-	if !ok {
-		return core.QueuedMessage{}, errCorrupt
-	}
-	if value, err = unseal(it.Key(), value); err != nil {
-		return core.QueuedMessage{}, err
-	}
-	e, body, err := readEntry(&reader{rest: value}, k.seq(), false)
+	e, body, err := image.OpenEntry(it.Key(), value)
 	if err != nil || body == 0 {
 		return e, err
 	}
@@ -180,7 +174,7 @@ func (f *fetch) entry(it *pebble.Iterator) (core.QueuedMessage, error) {
 
 // message reads the body of the entry under key.
 func (f *fetch) message(key []byte, body uint64) (*core.Message, error) {
-	bodyKey := appendBodyKey(nil, body)
+	bodyKey := image.AppendBodyKey(nil, body)
 	value, closer, err := f.db.Get(bodyKey)
 	if errors.Is(err, pebble.ErrNotFound) {
 		// The iterator sees the queue as it was; the last acknowledgement may
@@ -195,10 +189,5 @@ func (f *fetch) message(key []byte, body uint64) (*core.Message, error) {
 		return nil, err
 	}
 	defer closer.Close()
-	if value, err = unseal(bodyKey, value); err != nil {
-		return nil, err
-	}
-	r := &reader{rest: value}
-	m := readMessage(r)
-	return m, r.end()
+	return image.OpenMessage(bodyKey, value)
 }

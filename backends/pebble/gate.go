@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -11,7 +12,7 @@ import (
 // used, in the same scan as Load where Load comes first, as it does in a gateway.
 type tableGate struct {
 	turn  chan struct{} // holds a token: whoever takes it may scan
-	table atomic.Pointer[table]
+	image atomic.Pointer[image.Image]
 }
 
 func (g *tableGate) init() {
@@ -37,27 +38,28 @@ func (g *tableGate) load(ctx context.Context, s *Store, to core.Loader) error {
 		return err
 	}
 	// With a table at hand the scan was only a look at a moment past.
-	if g.table.CompareAndSwap(nil, t) {
+	if g.image.CompareAndSwap(nil, t) {
 		s.measure(t)
 	}
 	return nil
 }
 
 // tableReady gives the table, reading it from the disk where nobody did yet.
-func (s *Store) tableReady(ctx context.Context) (*table, error) {
-	if t := s.tables.table.Load(); t != nil {
+func (s *Store) tableReady(ctx context.Context) (*image.Image, error) {
+	if t := s.tables.image.Load(); t != nil {
 		return t, nil
 	}
 	if err := s.tables.load(ctx, s, nil); err != nil {
 		return nil, err
 	}
-	return s.tables.table.Load(), nil
+	return s.tables.image.Load(), nil
 }
 
 // measure publishes the table's figures.
-func (s *Store) measure(t *table) {
-	s.figures.sessions.Store(int64(len(t.sessions)))
-	s.figures.queued.Store(t.queued)
-	s.figures.retained.Store(int64(len(t.retained)))
-	s.figures.delayed.Store(int64(len(t.delayed)))
+func (s *Store) measure(t *image.Image) {
+	f := t.Figures()
+	s.figures.sessions.Store(f.Sessions)
+	s.figures.queued.Store(f.Queued)
+	s.figures.retained.Store(f.Retained)
+	s.figures.delayed.Store(f.Delayed)
 }

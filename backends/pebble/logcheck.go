@@ -11,6 +11,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/fairlead-iot/fairlead/backends/image"
 )
 
 // Pebble takes a log that ends in something unreadable as one whose writing was
@@ -43,24 +45,27 @@ type stamp struct {
 	confirmed uint64 // of the last group that was confirmed by then
 }
 
+// groupKey holds the number of the last group that was stored.
+func groupKey() []byte { return []byte{image.FamilyMeta, 'g'} }
+
 func appendStamp(dst []byte, s stamp) []byte {
-	return appendUvarint(appendUvarint(dst, s.number), s.confirmed)
+	return image.AppendUvarint(image.AppendUvarint(dst, s.number), s.confirmed)
 }
 
 func readStamp(value []byte) (stamp, error) {
-	value, err := unseal(groupKey(), value)
+	value, err := image.Unseal(groupKey(), value)
 	if err != nil {
 		return stamp{}, err
 	}
-	r := reader{rest: value}
-	s := stamp{number: r.uvarint(), confirmed: r.uvarint()}
-	return s, r.end()
+	r := image.NewReader(value)
+	s := stamp{number: r.Uvarint(), confirmed: r.Uvarint()}
+	return s, r.End()
 }
 
 // findStamp gives the first stamp in data and what follows it. A stamp in a log is
 // a Set: length of the key, key, length of the value, value.
 func findStamp(data []byte) (s stamp, rest []byte, ok bool) {
-	const longest = envelope + 2*binary.MaxVarintLen64
+	const longest = image.Envelope + 2*binary.MaxVarintLen64
 	key := groupKey()
 	mark := append([]byte{byte(len(key))}, key...)
 	for {
@@ -208,7 +213,7 @@ func chunkAt(text []byte, number uint32, most int) []byte {
 	if end > most || end > len(text) {
 		return nil
 	}
-	c := crc32.Checksum(text[6:end], castagnoli)
+	c := crc32.Checksum(text[6:end], crc32.MakeTable(crc32.Castagnoli))
 	if (c>>15|c<<17)+walMask == binary.LittleEndian.Uint32(text) {
 		return text[header:end]
 	}

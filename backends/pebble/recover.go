@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -28,8 +29,8 @@ const unstickAfter = time.Second
 // onFault is called once when the disk fails below a handle, from anywhere in
 // pebble: it only notes and signals.
 func (s *Store) onFault(why error) {
-	s.refuse(describeFailure("writing to "+s.dir.path+" failed, it is tried again", why))
-	poke(s.broken)
+	s.inbox.Refuse(describeFailure("writing to "+s.dir.path+" failed, it is tried again", why))
+	image.Poke(s.broken)
 	h := s.current.Load()
 	time.AfterFunc(unstickAfter, func() {
 		if h != nil && h.fence.reason() != nil && s.applying.Load() {
@@ -56,7 +57,7 @@ func (c *committer) recover() bool {
 			s.log.Info("the store writes again", "directory", s.dir.path)
 			return true
 		}
-		s.refuse(describeFailure("the store cannot be opened again, it is tried on", err))
+		s.inbox.Refuse(describeFailure("the store cannot be opened again, it is tried on", err))
 		s.log.Warn("the store cannot be opened again yet", "err", err, "next", pause)
 		c.timer.Reset(pause)
 		select {
@@ -102,13 +103,13 @@ func (c *committer) reopen(old *handle) error {
 		<-h.closed
 		return err
 	}
-	s.tables.table.Store(t)
+	s.tables.image.Store(t)
 	s.measure(t)
 	s.current.Store(h)
 	old.retire()
 	c.resolve(stored)
-	s.refuse(nil)
-	poke(s.wake)
+	s.inbox.Refuse(nil)
+	image.Poke(s.inbox.Wake())
 	return nil
 }
 
@@ -116,8 +117,8 @@ func (c *committer) reopen(old *handle) error {
 // show that the log can be written.
 func (c *committer) probe(h *handle, stored uint64) error {
 	out := h.db.NewBatch()
-	c.w.begin(nil, h.db, out)
-	c.w.stamp(stamp{number: stored, confirmed: stored})
+	c.begin(nil, h.db, out)
+	c.put(stamp{number: stored, confirmed: stored})
 	if err := h.db.Apply(out, pebble.Sync); err != nil {
 		h.fence.condemn(err)
 	}
@@ -128,25 +129,20 @@ func (c *committer) probe(h *handle, stored uint64) error {
 // others are put before what is pending, to be committed again.
 func (c *committer) resolve(stored uint64) {
 	s := c.s
-	var again []item
+	var again []image.Item
 	for _, g := range s.flight.held {
 		if len(again) == 0 && (!g.wrote || g.number <= stored) {
 			s.complete(g, nil)
 			continue
 		}
 		for _, it := range g.items {
-			it.err = nil
+			it.Err = nil
 			again = append(again, it)
 		}
 	}
 	s.flight.held = nil
 	c.number = max(c.number, stored)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range again {
-		s.ops += len(again[i].b.Ops)
-	}
-	s.pending, s.head = append(again, s.pending[s.head:]...), 0
+	s.inbox.Return(again)
 }
 
 // abandon answers what cannot be committed any more because the store closes

@@ -37,7 +37,7 @@ func (s *Store) openRepaired() (*handle, error) {
 			return nil, fmt.Errorf("pebble: set the damaged part of %q aside: %w", s.dir.path, err)
 		}
 		s.discarded = true
-		s.damage.add(max(1, d.Groups), fmt.Sprintf("%s byte %d: %s", d.File, d.Offset, d.Detail))
+		s.damage.Add(max(1, d.Groups), fmt.Sprintf("%s byte %d: %s", d.File, d.Offset, d.Detail))
 		s.log.Error("a damaged part of the store was set aside; what it held is lost to this gateway", "file", d.File,
 			slog.Int64("offset", d.Offset), slog.Uint64("lost_groups", d.Groups), "aside", aside, "why", d.Detail)
 	}

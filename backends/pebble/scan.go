@@ -1,55 +1,47 @@
 package pebble
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// scan reads the whole database once: it builds the table and, where there is a
+// scan reads the whole database once: it builds the image and, where there is a
 // loader, hands over what core must know. Records that do not agree with their
 // checksum are reported and left out.
 type scan struct {
 	s  *Store
-	t  *table
-	to core.Loader // nil to build the table only
+	t  *image.Image
+	to core.Loader // nil to build the image only
 
-	open   bool // a session's record was read and good
-	record core.SessionRecord
-	subs   []core.SubscriptionRecord
-	cur    *session
-	sid    uint64 // of the keys that are being read
-	seq    uint64 // of the last entry that was read below sid
-	lost   int    // entries of a session whose record is missing
-	cut    bool   // what lies behind sid cannot be read, to the end
+	cur image.Reading
+	sid uint64 // of the keys that are being read
+	seq uint64 // of the last entry that was read below sid
+	cut bool   // what lies behind sid cannot be read, to the end
 }
 
 // scanAll runs over all families in db.
-func (s *Store) scanAll(ctx context.Context, db *pebble.DB, to core.Loader) (*table, error) {
-	sc := &scan{s: s, t: newTable(), to: to}
+func (s *Store) scanAll(ctx context.Context, db *pebble.DB, to core.Loader) (*image.Image, error) {
+	sc := &scan{s: s, t: image.New(), to: to}
+	sc.cur.Reset(to == nil)
 	if err := sc.sessions(ctx, db); err != nil {
 		return nil, err
 	}
 	if err := sc.lastBody(db); err != nil {
 		return nil, err
 	}
-	if err := sc.family(ctx, db, familyRetained, "retained messages", sc.retained); err != nil {
+	if err := sc.family(ctx, db, image.FamilyRetained, "retained messages", sc.t.TakeRetained); err != nil {
 		return nil, err
 	}
-	if err := sc.family(ctx, db, familyDelayed, "delayed messages", sc.delayed); err != nil {
+	if err := sc.family(ctx, db, image.FamilyDelayed, "delayed messages", sc.t.TakeDelayed); err != nil {
 		return nil, err
 	}
 	return sc.t, nil
 }
-
-// lostReservation is where a session goes on when its used sequence numbers
-// cannot be read; a session reaches it by itself after 300 years at 100 a second.
-const lostReservation = 1 << 40
 
 // discardedLeap is how many sequence numbers are passed over in each session when
 // changes were discarded at the start: some of them may have used numbers.
@@ -59,7 +51,7 @@ const discardedLeap = 1 << 32
 const interval = 1024
 
 func (sc *scan) sessions(ctx context.Context, db *pebble.DB) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{familySession}, UpperBound: []byte{familySession + 1}})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{image.FamilySession}, UpperBound: []byte{image.FamilySession + 1}})
 	if err != nil {
 		return fmt.Errorf("pebble: read sessions: %w", err)
 	}
@@ -90,142 +82,59 @@ func (sc *scan) pass(it *pebble.Iterator) bool {
 	if err == nil || !pebble.IsCorruptionError(err) {
 		return false
 	}
-	sc.s.fault(appendEntryKey(nil, sc.sid, sc.seq), fmt.Errorf("unreadable from here, in session %q: %w", sc.record.ClientID, err))
-	if seekBehind(it, func(step uint64) []byte { return appendEntryKey(nil, sc.sid, beyond(sc.seq, step)) }) {
+	sc.s.fault(image.AppendEntryKey(nil, sc.sid, sc.seq), fmt.Errorf("unreadable from here, in session %q: %w", sc.cur.ClientID(), err))
+	if seekBehind(it, func(step uint64) []byte { return image.AppendEntryKey(nil, sc.sid, beyond(sc.seq, step)) }) {
 		return true
 	}
 	if !pebble.IsCorruptionError(it.Error()) ||
-		seekBehind(it, func(step uint64) []byte { return appendSession(nil, beyond(sc.sid, step)) }) {
+		seekBehind(it, func(step uint64) []byte { return image.AppendSession(nil, beyond(sc.sid, step)) }) {
 		return it.Valid()
 	}
 	// To the end. Where something was read before it, the rest is told as lost.
 	sc.cut = sc.sid != 0 && pebble.IsCorruptionError(it.Error())
-	sc.t.lastSID += 1 << 32 // beyond any that stands there
+	sc.t.UnreadableSIDs()
 	return false
 }
 
 // key takes in one record below a session.
 func (sc *scan) key(key []byte, it *pebble.Iterator) error {
-	k, ok := parseSessionKey(key)
+	k, ok := image.ParseSessionKey(key)
 	if !ok {
-		sc.s.fault(key, errCorrupt)
+		sc.s.fault(key, image.ErrCorrupt)
 		return nil
 	}
-	if k.sid != sc.sid {
+	if k.SID != sc.sid {
 		if err := sc.flush(); err != nil {
 			return err
 		}
-		sc.sid, sc.seq = k.sid, 0
-		sc.t.lastSID = max(sc.t.lastSID, k.sid) // never given out again while keys are left
+		sc.sid, sc.seq = k.SID, 0
+		sc.t.NoteSID(k.SID) // never given out again while keys are left
 	}
-	if k.kind == kindEntry {
-		sc.seq = k.seq()
+	if k.Kind == image.KindEntry {
+		sc.seq = k.Seq()
 	}
 	value, err := it.ValueAndErr()
 	if err == nil {
-		value, err = unseal(key, value)
-	}
-	if err == nil {
-		err = sc.take(k, &reader{rest: value})
+		err = sc.cur.Take(k, key, value)
+	} else {
+		sc.cur.Damage(k)
 	}
 	if err != nil {
 		sc.s.fault(key, err)
-		if k.kind == kindReserved && sc.open {
-			// Which numbers were used is unknown now: leave far more than an
-			// unacknowledged window, so that none comes back.
-			sc.cur.reserved = lostReservation
-		}
 	}
 	return nil
-}
-
-func (sc *scan) take(k sessionKey, r *reader) error {
-	if k.kind == kindRecord {
-		record, err := readSessionRecord(r, string(k.rest))
-		if err != nil {
-			return err
-		}
-		sc.record, sc.open = record, true
-		sc.cur = &session{sid: k.sid, epoch: record.Epoch}
-		return nil
-	}
-	if !sc.open {
-		sc.lost++
-		return nil
-	}
-	switch k.kind {
-	case kindReserved:
-		sc.cur.reserved = r.uvarint()
-		return r.end()
-	case kindSubscription, kindProxy:
-		sub, err := readSubscriptionRecord(r, string(k.rest), k.kind == kindProxy)
-		if err == nil && sc.to != nil {
-			sc.subs = append(sc.subs, sub)
-		}
-		return err
-	case kindReceived:
-		if sc.to != nil {
-			sc.record.Received = append(sc.record.Received, binary.BigEndian.Uint16(k.rest))
-		}
-		return r.end()
-	case kindRegistration:
-		if topic := r.string(); sc.to != nil {
-			sc.record.Registrations = append(sc.record.Registrations, core.Registration{ID: binary.BigEndian.Uint16(k.rest), Topic: topic})
-		}
-		return r.end()
-	case kindAttachment:
-		if sc.to != nil {
-			sc.record.Attachments = append(sc.record.Attachments, core.Attachment{Key: string(k.rest), Value: bytes.Clone(r.rest)})
-		}
-		return nil
-	default:
-		e, body, err := readEntry(r, k.seq(), true)
-		if err != nil {
-			return err
-		}
-		sc.cur.queue.add(e.Seq, body)
-		sc.t.refer(body)
-		sc.t.lastBody = max(sc.t.lastBody, body)
-		return nil
-	}
 }
 
 // flush ends the session that was being read and hands it over.
 func (sc *scan) flush() error {
-	if sc.lost > 0 {
-		sc.s.fault(appendSession(nil, sc.sid), fmt.Errorf("session #%d has no readable record: %d records below it are lost", sc.sid, sc.lost))
-		sc.lost = 0
-	}
-	if !sc.open {
-		return nil
-	}
-	sc.open = false
-	r, c := &sc.record, sc.cur
+	leap := uint64(0)
 	if sc.s.discarded {
-		c.reserved += discardedLeap
+		leap = discardedLeap
 	}
-	if n := len(c.queue); n > 0 {
-		c.reserved = max(c.reserved, c.queue[n-1].end())
-		r.QueueHead = c.queue[0].first
-	} else {
-		r.QueueHead = c.reserved
+	lost, err := sc.cur.Handover(sc.t, sc.to, leap)
+	if lost > 0 {
+		sc.s.fault(image.AppendSession(nil, sc.sid), fmt.Errorf("session #%d has no readable record: %d records below it are lost", sc.sid, lost))
 	}
-	r.QueueEnd = c.reserved
-	r.Queued = int(c.queue.length())
-	sc.t.queued += int64(r.Queued)
-	sc.t.insert(r.ClientID, c)
-	if sc.to == nil {
-		return nil
-	}
-	subs := sc.subs
-	sc.subs = sc.subs[:0]
-	if err := sc.to.Session(*r); err != nil {
-		return err
-	}
-	for i := range subs {
-		if err := sc.to.Subscription(r.ClientID, subs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	sc.cur.Reset(sc.to == nil)
+	return err
 }

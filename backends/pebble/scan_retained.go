@@ -7,22 +7,25 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/fairlead-iot/fairlead/backends/image"
+	"github.com/fairlead-iot/fairlead/core"
 )
 
 // lastBody finds the highest body id, so that none is given out twice.
 func (sc *scan) lastBody(db *pebble.DB) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{familyBody}, UpperBound: []byte{familyBody + 1}})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{image.FamilyBody}, UpperBound: []byte{image.FamilyBody + 1}})
 	if err != nil {
 		return fmt.Errorf("pebble: read messages: %w", err)
 	}
 	defer it.Close()
 	if it.Last() && len(it.Key()) == 9 {
-		sc.t.lastBody = max(sc.t.lastBody, binary.BigEndian.Uint64(it.Key()[1:]))
+		sc.t.NoteBody(binary.BigEndian.Uint64(it.Key()[1:]))
 	}
 	err = it.Error()
 	if pebble.IsCorruptionError(err) {
-		sc.s.fault([]byte{familyBody}, err)
-		sc.t.lastBody += 1 << 32 // beyond any that was counted up
+		sc.s.fault([]byte{image.FamilyBody}, err)
+		sc.t.UnreadableBodies()
 		return nil
 	}
 	if err != nil {
@@ -33,7 +36,7 @@ func (sc *scan) lastBody(db *pebble.DB) error {
 
 // family reads all records of one family, which take hands over: it gives an error
 // of the record's as fault, one of the loader's as err.
-func (sc *scan) family(ctx context.Context, db *pebble.DB, family byte, what string, take func(key, value []byte) (fault, err error)) error {
+func (sc *scan) family(ctx context.Context, db *pebble.DB, family byte, what string, take func(key, value []byte, to core.Loader) (fault, err error)) error {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{family}, UpperBound: []byte{family + 1}})
 	if err != nil {
 		return fmt.Errorf("pebble: read %s: %w", what, err)
@@ -51,10 +54,7 @@ func (sc *scan) family(ctx context.Context, db *pebble.DB, family byte, what str
 		last = append(last[:0], it.Key()...)
 		value, fault := it.ValueAndErr()
 		if fault == nil {
-			value, fault = unseal(it.Key(), value)
-		}
-		if fault == nil {
-			fault, err = take(it.Key(), value)
+			fault, err = take(it.Key(), value, sc.to)
 		}
 		if fault != nil {
 			sc.s.fault(it.Key(), fault)
@@ -95,35 +95,4 @@ func (sc *scan) passFamily(it *pebble.Iterator, last []byte, what string) bool {
 		}
 	}
 	return false
-}
-
-func (sc *scan) retained(key, value []byte) (fault, err error) {
-	r := &reader{rest: value}
-	m := readMessage(r)
-	if err := r.end(); err != nil {
-		return err, nil
-	}
-	if !bytes.Equal(key[1:], []byte(m.Topic)) {
-		return errCorrupt, nil
-	}
-	sc.t.noteRetained(m.Topic, true)
-	if sc.to == nil {
-		return nil, nil
-	}
-	return nil, sc.to.Retained(m)
-}
-
-func (sc *scan) delayed(key, value []byte) (fault, err error) {
-	d, fault := readDelayedRecord(&reader{rest: value})
-	if fault != nil {
-		return fault, nil
-	}
-	if !bytes.Equal(key, appendDelayedKey(nil, d.Msg.ID)) {
-		return errCorrupt, nil
-	}
-	sc.t.delayed[d.Msg.ID] = struct{}{}
-	if sc.to == nil {
-		return nil, nil
-	}
-	return nil, sc.to.Delayed(d)
 }

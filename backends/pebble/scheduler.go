@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/fairlead-iot/fairlead/backends/image"
 )
 
 // scheduler grants compactions to one handle, as many as pebble asks for, but
@@ -76,7 +78,7 @@ func (c *scheduler) reserve() bool {
 }
 
 // UpdateGetAllowedWithoutPermission implements pebble.CompactionScheduler.
-func (c *scheduler) UpdateGetAllowedWithoutPermission() { poke(c.poked) }
+func (c *scheduler) UpdateGetAllowedWithoutPermission() { image.Poke(c.poked) }
 
 // Started implements pebble.CompactionGrantHandle.
 func (c *scheduler) Started() {}
@@ -92,7 +94,7 @@ func (c *scheduler) Done() {
 	c.mu.Lock()
 	c.running--
 	c.mu.Unlock()
-	poke(c.poked)
+	image.Poke(c.poked)
 }
 
 // run grants what waits when something changed, and now and then: how much is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -22,14 +23,8 @@ type Store struct {
 	current atomic.Pointer[handle]
 	tables  tableGate
 
-	mu      sync.Mutex // guards what follows; held for a few instructions only
-	pending []item
-	head    int   // pending up to here is taken
-	ops     int   // in what is pending
-	bytes   int64 // of all batches whose done was not called yet
-	refusal error // why Commit takes nothing: closed, or the disk failed
+	inbox *image.Inbox
 
-	wake   chan struct{} // pending has grown: from nothing, or to a full group
 	idle   chan struct{} // no group is under way
 	broken chan struct{} // the current handle was condemned
 	stop   chan struct{} // closed by Close
@@ -41,7 +36,7 @@ type Store struct {
 	figures  figures
 	lowSpace atomic.Bool
 	applying atomic.Bool // the committer is inside pebble
-	damage   damage
+	damage   image.Damage
 
 	discarded bool // Open set a part aside: what was used of numbers is uncertain
 }
@@ -76,7 +71,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	}
 	s := &Store{
 		cfg: cfg, log: log, dir: dir,
-		wake: make(chan struct{}, 1), idle: make(chan struct{}, 1), broken: make(chan struct{}, 1),
+		inbox: image.NewInbox(cfg.MaxPendingBytes, cfg.CommitOperations), idle: make(chan struct{}, 1), broken: make(chan struct{}, 1),
 		stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.tables.init()
@@ -125,10 +120,7 @@ func (s *Store) Stats() core.StoreStats {
 
 // Health implements core.Store. It asks the file system for its free space.
 func (s *Store) Health() error {
-	s.mu.Lock()
-	refusal := s.refusal
-	s.mu.Unlock()
-	if refusal != nil {
+	if refusal := s.inbox.Refusal(); refusal != nil {
 		return refusal
 	}
 	if err := s.space(); err != nil {
@@ -144,7 +136,7 @@ func (s *Store) Health() error {
 // Close implements core.Store. Repeated calls give the first one's answer.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		s.refuse(core.ErrStoreClosed)
+		s.inbox.Refuse(core.ErrStoreClosed)
 		close(s.stop)
 		s.closeErr = s.wind()
 	})

@@ -1,4 +1,4 @@
-package pebble
+package image
 
 import (
 	"bytes"
@@ -46,9 +46,9 @@ func TestMessageGolden(t *testing.T) {
 			if hex.EncodeToString(got) != tt.want {
 				t.Fatalf("got  %x\nwant %s", got, tt.want)
 			}
-			r := &reader{rest: got}
+			r := &Reader{rest: got}
 			back := readMessage(r)
-			if err := r.end(); err != nil {
+			if err := r.End(); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.m, back, messageOptions()); diff != "" {
@@ -60,29 +60,29 @@ func TestMessageGolden(t *testing.T) {
 
 // Each bit of a record and of its key is guarded.
 func TestEveryBitFlip(t *testing.T) {
-	key := appendEntryKey(nil, 7, 9)
+	key := AppendEntryKey(nil, 7, 9)
 	e := core.QueuedMessage{Seq: 9, Msg: fullMessage(), QoS: 1, SubIDs: []uint32{1, 300}}
 	value := appendEntry(openRecord(nil), &e, 0)
 	sealRecord(key, value)
-	if _, err := unseal(key, value); err != nil {
+	if _, err := Unseal(key, value); err != nil {
 		t.Fatal(err)
 	}
 	for i := range len(value) * 8 {
 		broken := bytes.Clone(value)
 		broken[i/8] ^= 1 << (i % 8)
-		if _, err := unseal(key, broken); !errors.Is(err, errCorrupt) {
+		if _, err := Unseal(key, broken); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("bit %d of the value is not guarded: %v", i, err)
 		}
 	}
 	for i := range len(key) * 8 {
 		other := bytes.Clone(key)
 		other[i/8] ^= 1 << (i % 8)
-		if _, err := unseal(other, value); !errors.Is(err, errCorrupt) {
+		if _, err := Unseal(other, value); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("bit %d of the key is not guarded: %v", i, err)
 		}
 	}
 	for n := range value {
-		if _, err := unseal(key, value[:n]); err == nil {
+		if _, err := Unseal(key, value[:n]); err == nil {
 			t.Fatalf("a value cut to %d bytes passes", n)
 		}
 	}
@@ -90,11 +90,11 @@ func TestEveryBitFlip(t *testing.T) {
 
 // A record of a later version is told from a damaged one.
 func TestLaterVersion(t *testing.T) {
-	key := groupKey()
+	key := []byte{FamilyMeta, 'g'}
 	value := openRecord(nil)
 	value[0] = recordVersion + 1
 	sealRecord(key, value)
-	if _, err := unseal(key, value); !errors.Is(err, errVersion) {
+	if _, err := Unseal(key, value); !errors.Is(err, ErrVersion) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -103,32 +103,32 @@ func TestLaterVersion(t *testing.T) {
 func TestEveryField(t *testing.T) {
 	var m core.Message
 	fill(t, reflect.ValueOf(&m).Elem())
-	r := &reader{rest: appendMessage(nil, &m)}
-	if diff := cmp.Diff(&m, readMessage(r), messageOptions()); diff != "" || r.end() != nil {
-		t.Errorf("message: %s%v", diff, r.end())
+	r := &Reader{rest: appendMessage(nil, &m)}
+	if diff := cmp.Diff(&m, readMessage(r), messageOptions()); diff != "" || r.End() != nil {
+		t.Errorf("message: %s%v", diff, r.End())
 	}
 	var s core.SessionRecord
 	fill(t, reflect.ValueOf(&s).Elem())
 	s.QueueHead, s.QueueEnd, s.Queued, s.Received, s.Registrations, s.Attachments = 0, 0, 0, nil, nil, nil // Load's
-	gotSession, err := readSessionRecord(&reader{rest: appendSessionRecord(nil, &s)}, s.ClientID)
+	gotSession, err := readSessionRecord(&Reader{rest: appendSessionRecord(nil, &s)}, s.ClientID)
 	if diff := cmp.Diff(s, gotSession, messageOptions()); diff != "" || err != nil {
 		t.Errorf("session: %s%v", diff, err)
 	}
 	var sub core.SubscriptionRecord
 	fill(t, reflect.ValueOf(&sub).Elem())
-	gotSub, err := readSubscriptionRecord(&reader{rest: appendSubscriptionRecord(nil, &sub)}, sub.Filter, sub.Proxy)
+	gotSub, err := readSubscriptionRecord(&Reader{rest: appendSubscriptionRecord(nil, &sub)}, sub.Filter, sub.Proxy)
 	if diff := cmp.Diff(sub, gotSub); diff != "" || err != nil {
 		t.Errorf("subscription: %s%v", diff, err)
 	}
 	var d core.DelayedRecord
 	fill(t, reflect.ValueOf(&d).Elem())
-	gotDelayed, err := readDelayedRecord(&reader{rest: appendDelayedRecord(nil, &d)})
+	gotDelayed, err := readDelayedRecord(&Reader{rest: appendDelayedRecord(nil, &d)})
 	if diff := cmp.Diff(d, gotDelayed, messageOptions()); diff != "" || err != nil {
 		t.Errorf("delayed: %s%v", diff, err)
 	}
 	var e core.QueuedMessage
 	fill(t, reflect.ValueOf(&e).Elem())
-	gotEntry, _, err := readEntry(&reader{rest: appendEntry(nil, &e, 0)}, e.Seq, false)
+	gotEntry, _, err := readEntry(&Reader{rest: appendEntry(nil, &e, 0)}, e.Seq, false)
 	if diff := cmp.Diff(e, gotEntry, messageOptions()); diff != "" || err != nil {
 		t.Errorf("entry: %s%v", diff, err)
 	}
@@ -171,16 +171,16 @@ func fill(t *testing.T, v reflect.Value) {
 
 // Lengths that lie do not make the reader allocate.
 func TestLyingLengths(t *testing.T) {
-	huge := appendUvarint(nil, 1<<62)
+	huge := AppendUvarint(nil, 1<<62)
 	tests := map[string][]byte{
 		"topic":           append([]byte{0, 0, 0}, huge...),
 		"user properties": append([]byte{flagProperties, 0, 0, 1, 't', 0, 0, 0, 0, 0}, huge...),
 	}
 	for name, record := range tests {
 		allocs := testing.AllocsPerRun(10, func() {
-			r := &reader{rest: record}
+			r := &Reader{rest: record}
 			readMessage(r)
-			if r.end() == nil {
+			if r.End() == nil {
 				t.Errorf("%s: the record passes", name)
 			}
 		})
@@ -188,7 +188,7 @@ func TestLyingLengths(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, allocs)
 		}
 	}
-	r := &reader{rest: append([]byte{entryInline}, huge...)}
+	r := &Reader{rest: append([]byte{entryInline}, huge...)}
 	if _, _, err := readEntry(r, 0, false); err == nil {
 		t.Error("subscription identifiers: the record passes")
 	}
@@ -222,11 +222,11 @@ func FuzzRecord(f *testing.F) {
 
 // decodeAny reads a record of one of the kinds and encodes what it read.
 func decodeAny(kind byte, record []byte) (value any, encoded []byte, ok bool) {
-	r := &reader{rest: record}
+	r := &Reader{rest: record}
 	switch kind % 5 {
 	case 0:
 		m := readMessage(r)
-		if r.end() != nil {
+		if r.End() != nil {
 			return nil, nil, false
 		}
 		return m, appendMessage(nil, m), true
@@ -263,7 +263,7 @@ func BenchmarkMessage(b *testing.B) {
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			readMessage(&reader{rest: record})
+			readMessage(&Reader{rest: record})
 		}
 	})
 }

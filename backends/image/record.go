@@ -1,4 +1,4 @@
-package pebble
+package image
 
 import (
 	"github.com/fairlead-iot/fairlead/core"
@@ -36,24 +36,24 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 		flags |= sessionKeptWill
 	}
 	dst = append(dst, flags, s.Version)
-	dst = appendString(dst, s.Username)
-	dst = appendString(dst, s.Protocol)
-	dst = appendString(dst, s.Listener)
+	dst = AppendString(dst, s.Username)
+	dst = AppendString(dst, s.Protocol)
+	dst = AppendString(dst, s.Listener)
 	peer, _ := s.Peer.MarshalBinary() // never fails
 	dst = appendBytes(dst, peer)
-	dst = appendUvarint(dst, s.Epoch)
-	dst = appendUvarint(dst, uint64(s.Expiry))
+	dst = AppendUvarint(dst, s.Epoch)
+	dst = AppendUvarint(dst, uint64(s.Expiry))
 	dst = appendVarint(dst, s.Disconnected)
 	dst = appendVarint(dst, s.Created)
 	dst = appendVarint(dst, s.WillAt)
 	if s.Mount != "" {
-		dst = appendString(dst, s.Mount)
+		dst = AppendString(dst, s.Mount)
 	}
 	if s.Will != nil {
 		dst = appendWill(dst, s.Will)
 	}
 	if flags&sessionAsleep != 0 {
-		dst = appendUvarint(appendUvarint(dst, uint64(s.Asleep)), uint64(s.Port))
+		dst = AppendUvarint(AppendUvarint(dst, uint64(s.Asleep)), uint64(s.Port))
 	}
 	if flags&sessionKeptWill != 0 {
 		dst = appendWill(dst, s.KeptWill)
@@ -61,25 +61,25 @@ func appendSessionRecord(dst []byte, s *core.SessionRecord) []byte {
 	return dst
 }
 
-func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
+func readSessionRecord(r *Reader, clientID string) (core.SessionRecord, error) {
 	flags := r.byte()
 	if flags&^(sessionWill|sessionSuperuser|sessionMount|sessionAsleep|sessionKeptWill|sessionKeptSame) != 0 {
 		r.fail()
 	}
 	s := core.SessionRecord{ClientID: clientID, Superuser: flags&sessionSuperuser != 0, Version: r.byte()}
-	s.Username = r.string()
-	s.Protocol = r.string()
-	s.Listener = r.string()
-	if s.Peer.UnmarshalBinary(r.bytes()) != nil {
+	s.Username = r.String()
+	s.Protocol = r.String()
+	s.Listener = r.String()
+	if s.Peer.UnmarshalBinary(r.Bytes()) != nil {
 		r.fail()
 	}
-	s.Epoch = r.uvarint()
+	s.Epoch = r.Uvarint()
 	s.Expiry = r.uint32()
 	s.Disconnected = r.varint()
 	s.Created = r.varint()
 	s.WillAt = r.varint()
 	if flags&sessionMount != 0 {
-		s.Mount = r.string()
+		s.Mount = r.String()
 	}
 	if flags&sessionWill != 0 {
 		s.Will = readWill(r)
@@ -96,7 +96,7 @@ func readSessionRecord(r *reader, clientID string) (core.SessionRecord, error) {
 	} else if flags&sessionKeptSame != 0 {
 		s.KeptWill = s.Will
 	}
-	return s, r.end()
+	return s, r.End()
 }
 
 // Flags of a stored delayed message.
@@ -108,22 +108,22 @@ func appendDelayedRecord(dst []byte, d *core.DelayedRecord) []byte {
 		flags |= delayedSuperuser
 	}
 	dst = appendVarint(append(dst, flags), d.Due)
-	dst = appendString(dst, d.Listener)
+	dst = AppendString(dst, d.Listener)
 	peer, _ := d.Peer.MarshalBinary() // never fails
 	return appendMessage(appendBytes(dst, peer), d.Msg)
 }
 
-func readDelayedRecord(r *reader) (core.DelayedRecord, error) {
+func readDelayedRecord(r *Reader) (core.DelayedRecord, error) {
 	flags := r.byte()
 	if flags&^delayedSuperuser != 0 {
 		r.fail()
 	}
-	d := core.DelayedRecord{Superuser: flags&delayedSuperuser != 0, Due: r.varint(), Listener: r.string()}
-	if d.Peer.UnmarshalBinary(r.bytes()) != nil {
+	d := core.DelayedRecord{Superuser: flags&delayedSuperuser != 0, Due: r.varint(), Listener: r.String()}
+	if d.Peer.UnmarshalBinary(r.Bytes()) != nil {
 		r.fail()
 	}
 	d.Msg = readMessage(r)
-	return d, r.end()
+	return d, r.End()
 }
 
 // Flags of a stored subscription.
@@ -155,12 +155,12 @@ func appendSubscriptionRecord(dst []byte, s *core.SubscriptionRecord) []byte {
 		flags |= subPermitted
 	}
 	if s.Origin == "" {
-		return appendUvarint(append(dst, flags), uint64(s.SubID))
+		return AppendUvarint(append(dst, flags), uint64(s.SubID))
 	}
-	return appendString(appendUvarint(append(dst, flags|subOrigin), uint64(s.SubID)), s.Origin)
+	return AppendString(AppendUvarint(append(dst, flags|subOrigin), uint64(s.SubID)), s.Origin)
 }
 
-func readSubscriptionRecord(r *reader, filter string, proxy bool) (core.SubscriptionRecord, error) {
+func readSubscriptionRecord(r *Reader, filter string, proxy bool) (core.SubscriptionRecord, error) {
 	flags := r.byte()
 	s := core.SubscriptionRecord{Filter: filter, Proxy: proxy, SubID: r.uint32()}
 	s.QoS = flags & subQoS
@@ -169,12 +169,12 @@ func readSubscriptionRecord(r *reader, filter string, proxy bool) (core.Subscrip
 	s.RetainHandling = flags & subHandling >> subHandlingShift
 	s.Permitted = flags&subPermitted != 0
 	if flags&subOrigin != 0 {
-		s.Origin = r.string()
+		s.Origin = r.String()
 	}
 	if s.QoS > largestQoS || s.RetainHandling > largestRetainHandling {
 		r.fail()
 	}
-	return s, r.end()
+	return s, r.End()
 }
 
 // Flags of a stored queue entry.
@@ -203,13 +203,13 @@ func appendEntry(dst []byte, e *core.QueuedMessage, body uint64) []byte {
 		flags |= entryInline
 	}
 	dst = append(dst, flags)
-	dst = appendUvarint(dst, uint64(len(e.SubIDs)))
+	dst = AppendUvarint(dst, uint64(len(e.SubIDs)))
 	for _, id := range e.SubIDs {
-		dst = appendUvarint(dst, uint64(id))
+		dst = AppendUvarint(dst, uint64(id))
 	}
 	switch {
 	case body != 0:
-		dst = appendUvarint(dst, body)
+		dst = AppendUvarint(dst, body)
 	case e.Msg != nil:
 		dst = appendMessage(dst, e.Msg)
 	}
@@ -218,7 +218,7 @@ func appendEntry(dst []byte, e *core.QueuedMessage, body uint64) []byte {
 
 // readEntry reads a queue entry; body is not 0 where the message lies apart. With
 // brief it reads only what a scan of all queues needs: the message stays out.
-func readEntry(r *reader, seq uint64, brief bool) (e core.QueuedMessage, body uint64, err error) {
+func readEntry(r *Reader, seq uint64, brief bool) (e core.QueuedMessage, body uint64, err error) {
 	flags := r.byte()
 	e = core.QueuedMessage{Seq: seq, QoS: flags & entryQoS, Retain: flags&entryRetain != 0, Released: flags&entryReleased != 0}
 	if flags&^(entryQoS|entryRetain|entryReleased|entryBody|entryInline) != 0 || e.QoS > largestQoS ||
@@ -228,7 +228,7 @@ func readEntry(r *reader, seq uint64, brief bool) (e core.QueuedMessage, body ui
 	e.SubIDs = readSubIDs(r)
 	switch {
 	case flags&entryBody != 0:
-		if body = r.uvarint(); body == 0 {
+		if body = r.Uvarint(); body == 0 {
 			r.fail()
 		}
 	case flags&entryInline != 0 && brief:
@@ -238,11 +238,11 @@ func readEntry(r *reader, seq uint64, brief bool) (e core.QueuedMessage, body ui
 	case !e.Released:
 		r.fail() // only a release marker may be without its message
 	}
-	return e, body, r.end()
+	return e, body, r.End()
 }
 
-func readSubIDs(r *reader) []uint32 {
-	n := r.uvarint()
+func readSubIDs(r *Reader) []uint32 {
+	n := r.Uvarint()
 	if n > uint64(len(r.rest)) {
 		r.fail()
 		return nil

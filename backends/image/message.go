@@ -1,4 +1,4 @@
-package pebble
+package image
 
 import (
 	"github.com/fairlead-iot/fairlead/core"
@@ -31,14 +31,14 @@ func appendMessage(dst []byte, m *core.Message) []byte {
 		flags |= flagProperties
 	}
 	dst = append(dst, flags)
-	dst = appendUvarint(dst, m.ID)
+	dst = AppendUvarint(dst, m.ID)
 	dst = appendVarint(dst, m.Published)
 	if m.Expires != 0 {
 		dst = appendVarint(dst, m.Expires)
 	}
-	dst = appendString(dst, m.Topic)
-	dst = appendString(dst, m.Publisher)
-	dst = appendString(dst, m.Username)
+	dst = AppendString(dst, m.Topic)
+	dst = AppendString(dst, m.Publisher)
+	dst = AppendString(dst, m.Username)
 	if m.Properties != nil {
 		dst = appendProperties(dst, m.Properties)
 	}
@@ -46,24 +46,24 @@ func appendMessage(dst []byte, m *core.Message) []byte {
 }
 
 // readMessage reads what appendMessage wrote. The message owns its bytes.
-func readMessage(r *reader) *core.Message {
+func readMessage(r *Reader) *core.Message {
 	flags := r.byte()
 	m := &core.Message{QoS: flags & flagQoS, Retain: flags&flagRetain != 0}
 	if flags&^(flagQoS|flagRetain|flagExpires|flagProperties) != 0 || m.QoS == 3 {
 		r.fail()
 	}
-	m.ID = r.uvarint()
+	m.ID = r.Uvarint()
 	m.Published = r.varint()
 	if flags&flagExpires != 0 {
 		m.Expires = r.varint()
 	}
-	m.Topic = r.string()
-	m.Publisher = r.string()
-	m.Username = r.string()
+	m.Topic = r.String()
+	m.Publisher = r.String()
+	m.Username = r.String()
 	if flags&flagProperties != 0 {
 		m.Properties = readProperties(r)
 	}
-	m.Payload = append([]byte(nil), r.bytes()...)
+	m.Payload = append([]byte(nil), r.Bytes()...)
 	return m
 }
 
@@ -73,31 +73,31 @@ func appendProperties(dst []byte, p *core.Properties) []byte {
 		flags |= flagCorrelation
 	}
 	dst = append(dst, flags)
-	dst = appendString(dst, p.ContentType)
-	dst = appendString(dst, p.ResponseTopic)
+	dst = AppendString(dst, p.ContentType)
+	dst = AppendString(dst, p.ResponseTopic)
 	if p.CorrelationData != nil {
 		dst = appendBytes(dst, p.CorrelationData)
 	}
-	dst = appendUvarint(dst, uint64(len(p.User)))
+	dst = AppendUvarint(dst, uint64(len(p.User)))
 	for i := range p.User {
-		dst = appendString(dst, p.User[i].Name)
-		dst = appendString(dst, p.User[i].Value)
+		dst = AppendString(dst, p.User[i].Name)
+		dst = AppendString(dst, p.User[i].Value)
 	}
 	return dst
 }
 
-func readProperties(r *reader) *core.Properties {
+func readProperties(r *Reader) *core.Properties {
 	flags := r.byte()
 	if flags&^(flagUTF8|flagCorrelation) != 0 {
 		r.fail()
 	}
 	p := &core.Properties{PayloadFormat: flags & flagUTF8}
-	p.ContentType = r.string()
-	p.ResponseTopic = r.string()
+	p.ContentType = r.String()
+	p.ResponseTopic = r.String()
 	if flags&flagCorrelation != 0 {
-		p.CorrelationData = append([]byte{}, r.bytes()...)
+		p.CorrelationData = append([]byte{}, r.Bytes()...)
 	}
-	n := r.uvarint()
+	n := r.Uvarint()
 	// Each pair takes at least two bytes: a length beyond that is a lie.
 	if n > uint64(len(r.rest))/2 {
 		r.fail()
@@ -107,7 +107,7 @@ func readProperties(r *reader) *core.Properties {
 		p.User = make([]core.UserProperty, n)
 	}
 	for i := range p.User {
-		p.User[i] = core.UserProperty{Name: r.string(), Value: r.string()}
+		p.User[i] = core.UserProperty{Name: r.String(), Value: r.String()}
 	}
 	return p
 }
@@ -132,11 +132,11 @@ func appendWill(dst []byte, w *core.Will) []byte {
 		flags |= willProperties
 	}
 	dst = append(dst, flags)
-	dst = appendUvarint(dst, uint64(w.Delay))
+	dst = AppendUvarint(dst, uint64(w.Delay))
 	if w.HasExpiry {
-		dst = appendUvarint(dst, uint64(w.Expiry))
+		dst = AppendUvarint(dst, uint64(w.Expiry))
 	}
-	dst = appendString(dst, w.Topic)
+	dst = AppendString(dst, w.Topic)
 	dst = appendBytes(dst, w.Payload)
 	if w.Properties != nil {
 		dst = appendProperties(dst, w.Properties)
@@ -144,7 +144,7 @@ func appendWill(dst []byte, w *core.Will) []byte {
 	return dst
 }
 
-func readWill(r *reader) *core.Will {
+func readWill(r *Reader) *core.Will {
 	flags := r.byte()
 	w := &core.Will{QoS: flags & willQoS, Retain: flags&willRetain != 0, HasExpiry: flags&willExpiry != 0}
 	if flags&^(willQoS|willRetain|willExpiry|willProperties) != 0 || w.QoS == 3 {
@@ -154,8 +154,8 @@ func readWill(r *reader) *core.Will {
 	if w.HasExpiry {
 		w.Expiry = r.uint32()
 	}
-	w.Topic = r.string()
-	w.Payload = append([]byte(nil), r.bytes()...)
+	w.Topic = r.String()
+	w.Payload = append([]byte(nil), r.Bytes()...)
 	if flags&willProperties != 0 {
 		w.Properties = readProperties(r)
 	}

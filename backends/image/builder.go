@@ -1,9 +1,7 @@
-package pebble
+package image
 
 import (
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -17,19 +15,29 @@ const inlineMessage = 416
 // longer ones.
 const longestKey = 65535
 
-// builder turns batches into writes. It belongs to the committer.
-type builder struct {
-	t      *table
-	db     *pebble.DB // what the groups before this one wrote
-	out    *pebble.Batch
-	group  uint64 // number of the group
+// Writer takes what batches become. Keys and values are valid until a method returns.
+type Writer interface {
+	Set(key, value []byte)
+	Delete(key []byte)
+	// DeleteEntry deletes the queue entry seq, which is no longer among those of s.
+	DeleteEntry(s *Session, seq uint64, key []byte)
+	// DeleteBody deletes the body id, to which nothing refers any more.
+	DeleteBody(id uint64, key []byte)
+	// DeleteSession deletes everything below s but the bodies that its queue referred
+	// to; fresh says that the present group wrote below it.
+	DeleteSession(s *Session, fresh bool)
+}
+
+// Builder turns batches into writes. It belongs to one goroutine.
+type Builder struct {
+	im     *Image
+	out    Writer
+	group  uint64 // counts groups
 	key    []byte
 	value  []byte
 	shared [4]sharedBody // bodies of this group that may be wanted again
 	next   int           // the place in shared to use next
 	seen   []seenSession // scratch of conflict
-	keys   []byte        // scratch of deleteEach: keys, one behind the other
-	ends   []int         // where each of keys ends
 }
 
 type sharedBody struct {
@@ -42,15 +50,19 @@ type seenSession struct {
 	epoch uint64 // 0: does not exist
 }
 
-// begin starts a group that is written to out, for db.
-func (w *builder) begin(t *table, db *pebble.DB, out *pebble.Batch) {
-	w.t, w.db, w.out = t, db, out
+// Begin starts a group that is written to out, im being what the groups before it left.
+func (w *Builder) Begin(im *Image, out Writer) {
+	w.im, w.out = im, out
 	w.group++
 	w.shared = [4]sharedBody{}
 }
 
-// add writes b's operations, or gives the reason why none of them was.
-func (w *builder) add(b *core.Batch) error {
+// Group counts the groups begun.
+func (w *Builder) Group() uint64 { return w.group }
+
+// Add writes b's operations and changes the image, or gives the reason why none of them
+// was: core.ErrConflict, or what no store can take.
+func (w *Builder) Add(b *core.Batch) error {
 	if err := w.check(b); err != nil {
 		return err
 	}
@@ -60,13 +72,20 @@ func (w *builder) add(b *core.Batch) error {
 	return nil
 }
 
+// Put writes body as a record under key, which is none of a batch's.
+func (w *Builder) Put(key, body []byte) {
+	w.open(append(w.key[:0], key...))
+	w.value = append(w.value, body...)
+	w.set()
+}
+
 // check finds everything that could stop b half-way, before a thing is changed.
-func (w *builder) check(b *core.Batch) error {
+func (w *Builder) check(b *core.Batch) error {
 	fenced := false
 	for i := range b.Ops {
 		op := &b.Ops[i]
 		if fault := faultOf(op); fault != "" {
-			return fmt.Errorf("pebble: operation %d of the batch (kind %d, session %q): %s", i, op.Kind, op.Session, fault)
+			return fmt.Errorf("store: operation %d of the batch (kind %d, session %q): %s", i, op.Kind, op.Session, fault)
 		}
 		fenced = fenced || op.Kind == core.OpPutSession
 	}
@@ -116,7 +135,7 @@ func faultOf(op *core.Op) string {
 }
 
 // conflict plays b's changes of sessions through and compares the epochs.
-func (w *builder) conflict(b *core.Batch) error {
+func (w *Builder) conflict(b *core.Batch) error {
 	w.seen = w.seen[:0]
 	for i := range b.Ops {
 		op := &b.Ops[i]
@@ -134,14 +153,14 @@ func (w *builder) conflict(b *core.Batch) error {
 	return nil
 }
 
-func (w *builder) see(clientID string) int {
+func (w *Builder) see(clientID string) int {
 	for i := range w.seen {
 		if w.seen[i].id == clientID {
 			return i
 		}
 	}
 	s := seenSession{id: clientID}
-	if known := w.t.sessions[clientID]; known != nil {
+	if known := w.im.sessions[clientID]; known != nil {
 		s.epoch = known.epoch
 	}
 	w.seen = append(w.seen, s)
@@ -150,35 +169,35 @@ func (w *builder) see(clientID string) int {
 
 // emit writes operation i of b. What concerns a session that does not exist is
 // passed over: whoever removed it wanted it so.
-func (w *builder) emit(b *core.Batch, i int) {
+func (w *Builder) emit(b *core.Batch, i int) {
 	op := &b.Ops[i]
 	switch op.Kind {
 	case core.OpPutRetained:
 		w.open(appendRetainedKey(w.key[:0], op.Msg.Topic))
 		w.value = appendMessage(w.value, op.Msg)
 		w.set()
-		w.t.noteRetained(op.Msg.Topic, true)
+		w.im.noteRetained(op.Msg.Topic, true)
 		return
 	case core.OpDeleteRetained:
 		w.remove(appendRetainedKey(w.key[:0], op.Filter))
-		w.t.noteRetained(op.Filter, false)
+		w.im.noteRetained(op.Filter, false)
 		return
 	case core.OpPutDelayed:
 		id := op.Delayed.Msg.ID
 		w.open(appendDelayedKey(w.key[:0], id))
 		w.value = appendDelayedRecord(w.value, op.Delayed)
 		w.set()
-		w.t.delayed[id] = struct{}{}
+		w.im.noteDelayed(id, true)
 		return
 	case core.OpDeleteDelayed:
 		w.remove(appendDelayedKey(w.key[:0], op.MessageID))
-		delete(w.t.delayed, op.MessageID)
+		w.im.noteDelayed(op.MessageID, false)
 		return
 	case core.OpPutSession:
 		w.putSession(op)
 		return
 	}
-	s := w.t.sessions[op.Session]
+	s := w.im.sessions[op.Session]
 	if s == nil {
 		return
 	}
@@ -205,7 +224,7 @@ func (w *builder) emit(b *core.Batch, i int) {
 		w.set()
 	case core.OpPutRegistration:
 		w.open(appendRegistrationKey(w.key[:0], s.sid, op.PacketID))
-		w.value = appendString(w.value, op.Filter)
+		w.value = AppendString(w.value, op.Filter)
 		w.set()
 	case core.OpDeleteReceived:
 		w.remove(appendReceivedKey(w.key[:0], s.sid, op.PacketID))
@@ -219,108 +238,64 @@ func (w *builder) emit(b *core.Batch, i int) {
 }
 
 // open begins a record under key; what follows is appended to w.value.
-func (w *builder) open(key []byte) {
+func (w *Builder) open(key []byte) {
 	w.key = key
 	w.value = openRecord(w.value)
 }
 
-// set writes the record that open began. Writing to a batch in memory cannot
-// fail but for a batch of 4 GiB, which check's bounds and the group's exclude.
-func (w *builder) set() {
+// set writes the record that open began.
+func (w *Builder) set() {
 	sealRecord(w.key, w.value)
-	_ = w.out.Set(w.key, w.value, nil)
+	w.out.Set(w.key, w.value)
 }
 
-// stamp writes the number of the group.
-func (w *builder) stamp(s stamp) {
-	w.open(append(w.key[:0], groupKey()...))
-	w.value = appendStamp(w.value, s)
-	w.set()
-}
-
-func (w *builder) remove(key []byte) {
+func (w *Builder) remove(key []byte) {
 	w.key = key
-	_ = w.out.Delete(key, nil)
+	w.out.Delete(key)
 }
 
-func (w *builder) putSession(op *core.Op) {
-	s := w.t.sessions[op.Session]
+func (w *Builder) putSession(op *core.Op) {
+	s := w.im.sessions[op.Session]
 	if s == nil {
-		s = w.t.create(op.Session)
+		s = w.im.create(op.Session)
 	}
-	s.epoch, s.group = op.Record.Epoch, w.group
+	s.group = w.group
+	w.im.setEpoch(s, op.Record.Epoch)
 	w.open(appendRecordKey(w.key[:0], s.sid, op.Session))
 	w.value = appendSessionRecord(w.value, op.Record)
 	w.set()
 }
 
-func (w *builder) deleteSession(clientID string, s *session) {
+func (w *Builder) deleteSession(clientID string, s *Session) {
 	for i := range s.queue {
 		for _, body := range s.queue[i].bodies {
 			w.release(body)
 		}
 	}
-	w.t.queued -= int64(s.queue.length())
-	w.t.remove(clientID)
-	w.key = appendSession(w.key[:0], s.sid)
-	w.value = appendSession(w.value[:0], s.sid+1)
-	if s.group == w.group || !w.deleteEach() {
-		_ = w.out.DeleteRange(w.key, w.value, nil)
-	}
-}
-
-// fewKeys is how many keys are deleted one by one. Pebble sorts all range
-// deletions of a memtable anew for the reader that follows one: ten thousand of
-// them cost each such reading 14 ms.
-const fewKeys = 256
-
-// deleteEach deletes the keys from w.key up to w.value one by one; false when they
-// are too many, or cannot be read: then none is.
-func (w *builder) deleteEach() bool {
-	it, err := w.db.NewIter(&pebble.IterOptions{LowerBound: w.key, UpperBound: w.value})
-	if err != nil {
-		return false
-	}
-	defer it.Close()
-	w.keys, w.ends = w.keys[:0], w.ends[:0]
-	for ok := it.First(); ok; ok = it.Next() {
-		if len(w.ends) == fewKeys {
-			return false
-		}
-		w.keys = append(w.keys, it.Key()...)
-		w.ends = append(w.ends, len(w.keys))
-	}
-	if it.Error() != nil {
-		return false
-	}
-	start := 0
-	for _, end := range w.ends {
-		_ = w.out.Delete(w.keys[start:end], nil)
-		start = end
-	}
-	return true
+	w.im.remove(clientID, s)
+	w.out.DeleteSession(s, s.group == w.group)
 }
 
 // body decides whether the message of the enqueue i lies apart, and writes it
 // the first time; 0 means inline.
-func (w *builder) body(b *core.Batch, i int) uint64 {
+func (w *Builder) body(b *core.Batch, i int) uint64 {
 	m := b.Ops[i].Entry.Msg
 	if m == nil {
 		return 0
 	}
 	for _, have := range w.shared {
-		if have.msg == m && w.t.bodies[have.id] > 0 {
+		if have.msg == m && w.im.bodies[have.id] > 0 {
 			return have.id
 		}
 	}
 	if m.Length() <= inlineMessage && !wantedAgain(b, i) {
 		return 0
 	}
-	w.t.lastBody++
-	id := w.t.lastBody
+	w.im.lastBody++
+	id := w.im.lastBody
 	w.shared[w.next] = sharedBody{msg: m, id: id}
 	w.next = (w.next + 1) % len(w.shared)
-	w.open(appendBodyKey(w.key[:0], id))
+	w.open(AppendBodyKey(w.key[:0], id))
 	w.value = appendMessage(w.value, m)
 	w.set()
 	return id
@@ -339,50 +314,45 @@ func wantedAgain(b *core.Batch, i int) bool {
 	return false
 }
 
-func (w *builder) enqueue(s *session, e *core.QueuedMessage, body uint64) {
-	w.t.refer(body)
-	was, replaced := s.queue.add(e.Seq, body)
-	w.release(was)
-	if !replaced {
-		w.t.queued++
-	}
-	w.open(appendEntryKey(w.key[:0], s.sid, e.Seq))
+func (w *Builder) enqueue(s *Session, e *core.QueuedMessage, body uint64) {
+	w.im.refer(body)
+	w.release(w.im.enqueue(s, e.Seq, body))
+	w.open(AppendEntryKey(w.key[:0], s.sid, e.Seq))
 	w.value = appendEntry(w.value, e, body)
 	w.set()
 	if e.Seq >= s.reserved {
-		s.reserved = e.Seq + seqBlock
+		w.im.reserve(s, e.Seq+seqBlock)
 		w.open(appendReservedKey(w.key[:0], s.sid))
-		w.value = appendUvarint(w.value, s.reserved)
+		w.value = AppendUvarint(w.value, s.reserved)
 		w.set()
 	}
 }
 
-func (w *builder) ack(s *session, seq uint64) {
-	body, found := s.queue.remove(seq)
-	if found {
-		w.t.queued--
+func (w *Builder) ack(s *Session, seq uint64) {
+	if body, found := w.im.dequeue(s, seq); found {
 		w.release(body)
 	}
 	// One that is not known may still lie there, damaged.
-	w.remove(appendEntryKey(w.key[:0], s.sid, seq))
+	w.key = AppendEntryKey(w.key[:0], s.sid, seq)
+	w.out.DeleteEntry(s, seq, w.key)
 }
 
 // released leaves the marker that a PUBREL is owed, without the message.
-func (w *builder) released(s *session, seq uint64) {
+func (w *Builder) released(s *Session, seq uint64) {
 	if _, found := s.queue.find(seq); !found {
 		return
 	}
-	was, _ := s.queue.add(seq, 0)
-	w.release(was)
+	w.release(w.im.enqueue(s, seq, 0))
 	marker := core.QueuedMessage{Seq: seq, QoS: 2, Released: true}
-	w.open(appendEntryKey(w.key[:0], s.sid, seq))
+	w.open(AppendEntryKey(w.key[:0], s.sid, seq))
 	w.value = appendEntry(w.value, &marker, 0)
 	w.set()
 }
 
 // release gives a reference to a body back and removes the body with its last.
-func (w *builder) release(body uint64) {
-	if body != 0 && w.t.release(body) {
-		w.remove(appendBodyKey(w.key[:0], body))
+func (w *Builder) release(body uint64) {
+	if body != 0 && w.im.release(body) {
+		w.key = AppendBodyKey(w.key[:0], body)
+		w.out.DeleteBody(body, w.key)
 	}
 }

@@ -1,4 +1,4 @@
-package pebble
+package image
 
 import "slices"
 
@@ -9,6 +9,14 @@ type span struct {
 }
 
 func (p *span) end() uint64 { return p.first + p.count }
+
+// body is that of the entry at, 0 for inline.
+func (p *span) body(at uint64) uint64 {
+	if p.bodies == nil {
+		return 0
+	}
+	return p.bodies[at]
+}
 
 // spans is what a session's queue holds, in order and without overlap. A queue
 // that is acknowledged in order is one span, whatever its length.
@@ -151,4 +159,39 @@ func (ps spans) length() uint64 {
 		n += ps[i].count
 	}
 	return n
+}
+
+// Entry is where a queue entry is, and its body (0 for inline).
+type Entry struct{ Seq, Body uint64 }
+
+// Window appends the entries of the queue from the number from on, at most n.
+func (s *Session) Window(dst []Entry, from uint64, n int) []Entry {
+	i, _ := s.queue.find(from)
+	for ; i < len(s.queue) && n > 0; i++ {
+		p := &s.queue[i]
+		for at := max(from, p.first) - p.first; at < p.count && n > 0; at++ {
+			dst = append(dst, Entry{p.first + at, p.body(at)})
+			n--
+		}
+	}
+	return dst
+}
+
+// EmptyBlock tells whether the queue has no entry in the Block of seq.
+func (s *Session) EmptyBlock(seq uint64) bool {
+	first := seq - seq%Block
+	i, found := s.queue.find(first)
+	return !found && (i == len(s.queue) || s.queue[i].first/Block != seq/Block)
+}
+
+// Blocks calls f with the first number of each Block that has an entry, in order.
+func (s *Session) Blocks(f func(first uint64)) {
+	next := uint64(0)
+	for i := range s.queue {
+		p := &s.queue[i]
+		for b := max(next, p.first/Block); b <= (p.end()-1)/Block; b++ {
+			f(b * Block)
+			next = b + 1
+		}
+	}
 }
