@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
@@ -86,15 +85,18 @@ func (c *committer) group(items []image.Item) {
 }
 
 // image gives the image, by a scan where nobody has loaded yet.
-func (c *committer) image() (*image.Image, error) {
-	if im := c.s.image.Load(); im != nil {
+func (c *committer) image() (im *image.Image, err error) {
+	if im = c.s.image.Load(); im != nil {
 		return im, nil
 	}
-	im, err := c.s.scan(c.s.life, nil)
-	if err == nil {
-		c.s.image.Store(im)
+	for im, err = c.s.scan(c.s.life, nil); err != nil; im, err = c.s.scan(c.s.life, nil) {
+		if !c.suspend(err, lastRetry) {
+			return nil, fmt.Errorf("nothing of the batch was kept: %w", errors.Join(core.ErrStoreClosed, err))
+		}
 	}
-	return im, err
+	c.s.inbox.Refuse(nil)
+	c.s.image.Store(im)
+	return im, nil
 }
 
 // prepare turns items into writes. Each batch fails alone.
@@ -178,17 +180,5 @@ func (c *committer) abandon() {
 		items, bytes, _ := c.s.inbox.Take(nil, groupBytes)
 		fail(items, fmt.Errorf("store %s: nothing of the batch was kept: %w", c.s.o.Engine, why))
 		c.answer(items, bytes)
-	}
-}
-
-// pause waits; false when the store's life ends first.
-func (c *committer) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-c.s.life.Done():
-		return false
 	}
 }

@@ -21,6 +21,10 @@ func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, ma
 	if err != nil {
 		return dst, err
 	}
+	// Core waits as long as it lives; the table may not.
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
 	f := fetch{s: s, im: im, clientID: clientID, left: maxBytes, start: len(dst), max: max, got: dst}
 	for more := true; more && err == nil; {
 		from, more, err = f.window(ctx, from)

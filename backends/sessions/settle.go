@@ -52,7 +52,7 @@ func (e *formatError) Error() string {
 }
 
 func (c *committer) take(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	ctx, cancel := context.WithTimeout(ctx, startPatience/6)
 	defer cancel()
 	if err := c.s.table.Claim(ctx, c.s.o.Who); err != nil {
 		return err
@@ -84,11 +84,10 @@ func (c *committer) settle(err error) error {
 	began, wait := time.Now(), firstRetry
 	c.s.log.Error("the store cannot write; it takes nothing until it can", "engine", c.s.o.Engine, "err", err)
 	for {
-		c.s.inbox.Refuse(fmt.Errorf("store %s: the database does not take what is to be kept, it is tried again: %w", c.s.o.Engine, err))
 		if errors.Is(err, ErrClaimed) {
 			wait = max(wait, newcomerPatience)
 		}
-		if !c.pause(wait) {
+		if !c.suspend(err, wait) {
 			return fmt.Errorf("store %s: closed while the database did not answer, the batch may or may not have been kept: %w", c.s.o.Engine, errors.Join(core.ErrStoreClosed, err))
 		}
 		wait = min(2*wait, lastRetry)
@@ -105,6 +104,19 @@ func (c *committer) settle(err error) error {
 			c.s.log.Info("the store writes again", "engine", c.s.o.Engine, "after", time.Since(began).Round(time.Millisecond).String())
 			return err
 		}
+	}
+}
+
+// suspend makes Commit refuse with err, and waits; false when the store's life ends first.
+func (c *committer) suspend(err error, wait time.Duration) bool {
+	c.s.inbox.Refuse(fmt.Errorf("store %s: the database does not take what is to be kept, it is tried again: %w", c.s.o.Engine, err))
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-c.s.life.Done():
+		return false
 	}
 }
 
