@@ -1,161 +1,194 @@
 package fairlead
 
 import (
-	"context"
+	"flag"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/devices"
 	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// traffic publishes from some devices, each to a topic of its own, and counts what was
-// acknowledged.
-type traffic struct {
-	s     *site
-	wg    sync.WaitGroup
-	mu    sync.Mutex
-	acked map[string][]string // payloads of each topic
-	last  time.Time
-}
+var (
+	outage     = flag.Duration("outage", 3*time.Second, "how long databases are away in TestServiceOutage")
+	outageRate = flag.Int("outage-rate", 160, "messages a second of TestServiceOutage, to each database")
+	kills      = flag.Int("kills", 3, "how often TestServiceGatewayKilled kills the gateway in each state of the database")
+)
 
-func (l *traffic) run(ctx context.Context, id string) {
-	c := l.s.dial(devices.Options{ClientID: id})
-	topic := "load/" + id
-	l.wg.Go(func() {
-		for i := 0; ctx.Err() == nil; i++ {
-			payload := fmt.Sprintf("%06d", i)
-			if _, err := c.Publish(ctx, &devices.Message{Topic: topic, QoS: 1, Payload: []byte(payload)}); err != nil {
-				continue // not acknowledged: it may be there or not
-			}
-			l.mu.Lock()
-			l.acked[topic] = append(l.acked[topic], payload)
-			l.last = time.Now()
-			l.mu.Unlock()
-		}
-	})
-}
+// The kinds of the load, which are the beginning of its topics: what acknowledgements
+// wait for, and free for what no rule is about.
+const free = "free"
 
-func (l *traffic) count() (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, list := range l.acked {
-		n += len(list)
+func kinds() []string { return []string{rules.AckSync, rules.AckSpool, rules.AckNone, free} }
+
+// publishRules store each kind as its name says.
+func publishRules() (list []rules.Rule) {
+	for _, ack := range kinds()[:3] {
+		list = append(list, rules.Rule{Hook: rules.MessagePublish, Topic: ack + "/#", Function: rules.OnMessagePublish, Ack: ack})
 	}
-	return n
+	return list
 }
 
-// more waits until n more are acknowledged.
-func (l *traffic) more(n int) {
-	l.s.t.Helper()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	want := l.count() + n
-	for late := time.After(time.Minute); l.count() < want; {
-		select {
-		case <-look.C:
-		case <-late:
-			l.s.t.Fatalf("%d acknowledged, want %d", l.count(), want)
-		}
+// outageRun is one database that goes away under load.
+type outageRun struct {
+	*process
+	of     store
+	load   *traffic
+	stored func(topic string) []string
+}
+
+func startOutageRun(t *testing.T, of store, rate int) *outageRun {
+	use, stored := of.open(t)
+	c := testConfig("")
+	c.Backends.SyncTime, c.Backends.Timeout = min(10*time.Second, *outage/2), min(30*time.Second, *outage/2)
+	use(&c, publishRules())
+	r := &outageRun{process: newProcess(t, c.Backends), of: of, stored: stored}
+	r.start()
+	const each = 8
+	r.load = newTraffic(t, time.Second*each*4/time.Duration(rate))
+	for _, kind := range kinds() {
+		r.load.add(kind, each)
 	}
+	r.load.move(r.mqtt)
+	return r
 }
 
-// stored gives the payloads of a topic in the order in which the database has them. One
-// script looks, so that names and messages are those of one moment.
-func (r *redisServer) stored(topic string) []string {
-	script := `local names = redis.call('ZRANGE', KEYS[1], 0, -1)
-local out = {#names}
-for _, id in ipairs(names) do out[#out+1] = redis.call('HGET', 'mqtt:msg:' .. id, 'payload') end
-return out`
-	got := strings.Fields(r.cli("EVAL", script, "1", "mqtt:msg:"+topic))
-	if got[0] != fmt.Sprint(len(got)-1) {
-		r.t.Errorf("%s: %s names and %d messages", topic, got[0], len(got)-1)
-	}
-	return got[1:]
-}
-
-// The database is killed under load, several times. With ack = "sync" nothing that was
-// acknowledged is missing in it; with the spool nothing is missing at all, and devices
-// notice nothing; the order of each topic is kept, and the log is quiet.
-func TestServiceDatabaseKilledUnderLoad(t *testing.T) {
-	for _, ack := range []string{rules.AckSync, rules.AckSpool, rules.AckNone} {
-		t.Run(ack, func(t *testing.T) {
-			r := startRedis(t)
-			c := testConfig(t.TempDir())
-			pool := redis.DefaultConfig()
-			pool.Server = []string{"127.0.0.1:" + r.port}
-			c.Backends.Redis.Pools = map[string]*redis.Config{"main": &pool}
-			c.Backends.Redis.Rules = []rules.Rule{{Hook: rules.MessagePublish, Topic: "load/#", Function: rules.OnMessagePublish, Ack: ack}}
-			s := &site{start(t, c), t}
-			ctx, stop := context.WithCancel(t.Context())
-			l := &traffic{s: s, acked: map[string][]string{}}
-			for i := range 4 {
-				l.run(ctx, fmt.Sprint("d", i))
+// A database is away under load: it answers nothing, then it is killed. With ack = "sync"
+// nobody is told meanwhile that the database has a message, and afterwards it has all that
+// were acknowledged; with the spool and without it has all messages; each topic is in
+// order. No device is disconnected, those that no rule is about notice nothing, nor does
+// memory, and the log says it once.
+func TestServiceOutage(t *testing.T) {
+	for _, of := range stores() {
+		t.Run(of.name, func(t *testing.T) {
+			t.Parallel()
+			r := startOutageRun(t, of, *outageRate)
+			r.subscriber()
+			r.load.run()
+			for _, kind := range kinds() {
+				r.load.more(kind, 20)
 			}
-			for range 3 {
-				l.more(400)
-				testservice.Kill(t, "redis")
-				if ack != rules.AckSync {
-					l.more(400) // the devices notice nothing
-				}
-				testservice.Start(t, "redis")
-			}
-			l.more(400)
-			stop()
-			l.wg.Wait()
-			s.stop() // what waits is written, or kept
-			s.again(c, r, l)
+			t.Log("| database | outage | messages a second | acknowledged meanwhile sync, spool, none, free | slowest free | sync refused | MiB before, most, after | lines logged |")
+			r.outage("no answer", testservice.Pause, testservice.Resume)
+			r.outage("killed", of.end, testservice.Start)
+			r.load.end()
+			r.settle(0)
+			r.process.stop()
 		})
 	}
 }
 
-// again starts the gateway once more, for what it kept, and compares.
-func (s *site) again(c Config, r *redisServer, l *traffic) {
-	next := &site{start(s.t, c), s.t}
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	for topic, acked := range l.acked {
-		for late := time.After(20 * time.Second); ; {
-			if problem := compare(acked, r.stored(topic)); problem == "" {
-				break
-			} else {
-				select {
-				case <-look.C:
-					continue
-				case <-late:
-					s.t.Fatalf("%s: %s", topic, problem)
-				}
-			}
-		}
+// subscriber keeps a session that takes what is free, so that its acknowledgements wait
+// for the gateway's own store.
+func (r *outageRun) subscriber() {
+	r.t.Helper()
+	c, err := devices.Dial(r.t.Context(), "mqtt://"+r.mqtt, devices.Options{ClientID: "subscriber", Resume: true, SessionExpiry: 3600})
+	if err == nil {
+		_, err = c.Subscribe(r.t.Context(), 0, devices.Subscription{Filter: free + "/#", QoS: 1})
 	}
-	s.t.Logf("%d acknowledged, all of them in the database, in order", l.count())
-	next.stop()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	go func() {
+		for range c.Messages() {
+		}
+	}()
 }
 
-// compare says what is missing or out of order.
-func compare(acked, stored []string) string {
-	at := map[string]int{}
-	for i, payload := range stored {
-		if _, twice := at[payload]; twice {
-			return payload + " is there twice"
-		}
-		at[payload] = i
+// outage has the database go away and come back.
+func (r *outageRun) outage(what string, begin, end func(testing.TB, string)) {
+	t, before, lines := r.t, r.resident(), r.lines()
+	began := r.sums()
+	begin(t, r.of.name)
+	pause(300 * time.Millisecond) // what the database has done by then comes yet
+	first, most := r.sums(), 0
+	for since := time.Now(); time.Since(since) < *outage; most = max(most, r.resident()) {
+		pause(*outage / 30)
 	}
-	last := -1
-	for _, payload := range acked {
-		i, there := at[payload]
-		if !there {
-			return fmt.Sprintf("%s of %d is missing, %d are there", payload, len(acked), len(stored))
-		}
-		if i < last {
-			return payload + " is out of order"
-		}
-		last = i
+	last := r.sums()
+	if away := r.figures("fairlead_rule_away_seconds")["sync/#"]; away <= 0 {
+		t.Errorf("%s: the metrics say that it is away for %v s", what, away)
 	}
-	return ""
+	end(t, r.of.name)
+	r.load.more(rules.AckSync, 20)
+	r.load.await("what waits", func() string {
+		if n := r.figures("fairlead_rule_waiting")["spool/#"]; n > 100 {
+			return fmt.Sprint(n)
+		}
+		return ""
+	})
+	meanwhile := func(kind string) int { return last[kind].acked - first[kind].acked }
+	told := r.lines() - lines
+	t.Logf("| %s | %s %s | %d | %d, %d, %d, %d | %s | %d | %d, %d, %d | %d |", r.of.name, what, *outage, *outageRate,
+		meanwhile(rules.AckSync), meanwhile(rules.AckSpool), meanwhile(rules.AckNone), meanwhile(free), last[free].worst.Round(time.Millisecond),
+		last[rules.AckSync].refused-began[rules.AckSync].refused, before>>20, most>>20, r.resident()>>20, told)
+	if n := meanwhile(rules.AckSync); n > 0 {
+		t.Errorf("%s: %d are acknowledged with sync", what, n)
+	}
+	for _, kind := range kinds()[1:] {
+		if meanwhile(kind) == 0 {
+			t.Errorf("%s: nothing is acknowledged with %s", what, kind)
+		}
+	}
+	if last[free].worst > *outage/2 {
+		t.Errorf("%s: what no rule is about took %s", what, last[free].worst)
+	}
+	if all := r.load.sum(""); all.redials > 0 {
+		t.Errorf("%s: devices had to connect again %d times", what, all.redials)
+	}
+	if told > 6 {
+		t.Errorf("%s: the log has %d lines about it:\n%s", what, told, r.log())
+	}
+}
+
+func (r *outageRun) sums() map[string]sum {
+	all := map[string]sum{}
+	for _, kind := range kinds() {
+		all[kind] = r.load.sum(kind)
+	}
+	return all
+}
+
+// pause waits for what other processes do meanwhile.
+func pause(d time.Duration) { <-time.After(d) }
+
+// settle waits until the database has what waited, and compares; twice is how often each
+// device may have had to send a message again without knowing that it was there.
+func (r *outageRun) settle(twice int) {
+	t := r.t
+	t.Helper()
+	r.load.await("what waits", func() string {
+		waiting := r.figures("fairlead_rule_waiting")
+		if n := waiting["sync/#"] + waiting["spool/#"] + waiting["none/#"]; n > 0 {
+			return fmt.Sprint(n)
+		}
+		return ""
+	})
+	acked, stored := 0, 0
+	for _, s := range r.load.all {
+		if s.kind == free {
+			continue
+		}
+		there := numbers(t, r.stored(s.topic))
+		if problem := compare(s.acked, there, twice); problem != "" {
+			t.Errorf("%s: %s", s.topic, problem)
+		}
+		acked, stored = acked+len(s.acked), stored+len(there)
+	}
+	dropped := r.figures("fairlead_rule_dropped_total")
+	for _, topic := range slices.Sorted(maps.Keys(dropped)) {
+		if dropped[topic] > 0 {
+			t.Errorf("%v are dropped of %s", dropped[topic], topic)
+		}
+	}
+	t.Logf("%s: %d acknowledged, %d in the database, 0 lost, all in order", r.of.name, acked, stored)
+	if n := strings.Count(r.log(), "is away"); n != strings.Count(r.log(), "is back") {
+		t.Errorf("the log says %d times that it is away:\n%s", n, r.log())
+	}
 }

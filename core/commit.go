@@ -8,6 +8,9 @@ import (
 
 // commit is what one turn wants the store to keep, and who waits for it. The
 // store applies it as a whole; its completion runs on the completer's turn.
+//
+// A publisher whose answer waits for sinks has a commit of its own without operations:
+// what they are slow with, or refuse, is nobody else's matter.
 type commit struct {
 	g     *Gateway
 	batch Batch
@@ -15,9 +18,10 @@ type commit struct {
 	cells []cellRef    // queue entries that are added, released or gone
 	after []afterwards // connects and subscribes that wait
 	asked int          // waits begun; the turn's own count
+	sinks bool         // it is a publisher's own
 
 	mu   sync.Mutex
-	left int // what it waits for: the store, sinks that confirm, peers
+	left int // what it waits for: the store and peers; or sinks, and another commit
 	err  error
 }
 
@@ -28,6 +32,7 @@ type ackRef struct {
 	slot uint64
 	kind DeliveryKind
 	id   uint16
+	keep bool // the store must have the identifier first
 }
 
 // cellRef is one change of a session's queue under way.
@@ -45,7 +50,7 @@ type afterwards interface {
 }
 
 // keeping gives the turn's commit, begun on demand. It waits for commitNow from the
-// start: a sink may confirm before that comes.
+// start: a peer may confirm before that comes.
 func (t *Turn) keeping() *commit {
 	if t.commit == nil {
 		t.commit = &commit{g: t.g, left: 1}
@@ -94,7 +99,7 @@ func (t *Turn) commitNow() {
 		c := t.commit
 		t.commit = nil
 		done := c.done
-		if len(c.batch.Ops) == 0 { // only sinks or peers are waited for
+		if len(c.batch.Ops) == 0 { // only peers are waited for
 			done(nil)
 			continue
 		}
@@ -104,6 +109,27 @@ func (t *Turn) commitNow() {
 		}
 	}
 }
+
+// awaited takes what the answer to the PUBLISH at work waits for, nil for nothing: its
+// sinks, and the turn's commit where that has grown since it had before operations.
+func (t *Turn) awaited(before int) *commit {
+	own := t.own
+	t.own = nil
+	if t.opCount() <= before {
+		return own
+	}
+	if own == nil {
+		return t.commit
+	}
+	own.left++ // nobody ends a wait before the turn ends
+	t.commit.after = append(t.commit.after, publisher{own})
+	return own
+}
+
+// publisher is a commit of a publisher's own behind that of a turn.
+type publisher struct{ own *commit }
+
+func (p publisher) committed(_ *Turn, err error) { p.own.done(err) }
 
 // opCount tells whether something was added to the commit meanwhile.
 func (t *Turn) opCount() int {
@@ -154,6 +180,8 @@ func (c *commit) finish(t *Turn) {
 	reason := storeReason(c.err)
 	if errors.Is(c.err, ErrConflict) {
 		t.g.log.Debug("store: a session moved on before its record was stored", "operations", len(c.batch.Ops))
+	} else if reason != Success && c.sinks {
+		c.explain(t, reason)
 	} else if reason != Success {
 		t.Count(StoreFailures, 1)
 		t.g.complain.commits.log(t.g.log, slog.LevelError, t.now, "store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
@@ -165,14 +193,35 @@ func (c *commit) finish(t *Turn) {
 		t.g.changeCommitted(t, r, reason)
 	}
 	for _, a := range c.acks {
-		s := a.link.Session
-		s.mu.Lock()
-		s.settleAnswer(t, a, reason)
-		s.mu.Unlock()
+		a.settle(t, reason)
 	}
 	for _, a := range c.after {
 		a.committed(t, c.err)
 	}
+}
+
+// explain tells why a publisher was refused; that a sink is full was told of the sink.
+func (c *commit) explain(t *Turn, reason Reason) {
+	for _, a := range c.acks {
+		if s := a.link.Session; !errors.Is(c.err, ErrSinkFull) {
+			t.counters.reason(reason)
+			t.explain.add(Record{Time: t.now, Reason: reason, ClientID: s.id, Publisher: s.id, Detail: c.err.Error()})
+		}
+	}
+}
+
+// settle sends the answer, unless the store must have its identifier first.
+func (a ackRef) settle(t *Turn, reason Reason) {
+	s := a.link.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !a.keep || reason != Success || s.ended || s.receivedOf(a.id) == nil {
+		s.settleAnswer(t, a, reason)
+		return
+	}
+	a.keep = false
+	c := t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: a.id})
+	c.acks = append(c.acks, a)
 }
 
 // notStored remembers which epochs the store did not get, so that what is put next

@@ -333,7 +333,7 @@ func (g *Gateway) discard(t *Turn, s *Session) {
 // begin attaches r to a new session, before anyone can find it.
 func (g *Gateway) begin(t *Turn, s *Session, r *ConnectRequest, res *ConnectResult, grant *Grant) (ops []Op) {
 	t.Count(SessionsCreated, 1)
-	g.event(t, EventSessionCreated, s, nil)
+	g.note(t, EventSessionCreated, s, nil)
 	g.subs.enter(g.routes, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -191,7 +191,7 @@ func (g *Gateway) sendDelayed(t *Turn, id uint64) {
 		g.sendAgain(t, e.msg)
 	default:
 		t.Count(DelayedPublished, 1)
-		g.dispatchUnanswered(t, e.msg)
+		g.dispatch(t, e.msg)
 	}
 	c := t.op(Op{Kind: OpDeleteDelayed, MessageID: id})
 	c.after = append(c.after, e)

@@ -163,7 +163,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	s.mu.Unlock()
 
 	t.Count(SessionsEnded, 1)
-	g.event(t, EventSessionEnded, s, nil)
+	g.note(t, EventSessionEnded, s, nil)
 	g.dropMany(t, s.id, SessionEnded, uint64(left))
 	if !replaced {
 		g.clients.swap(s.id, s, nil)

@@ -10,7 +10,7 @@ var (
 	ErrConflict = errors.New("store: session epoch conflict")
 	// ErrStoreFull: no space is left; nothing was written.
 	ErrStoreFull = errors.New("store: no space left")
-	// ErrSinkFull: a sink that confirms did not take an event.
+	// ErrSinkFull: a sink that is Sync did not take an event.
 	ErrSinkFull = errors.New("sink: queue full")
 	// ErrStoreClosed: the store was closed.
 	ErrStoreClosed = errors.New("store: closed")

@@ -38,7 +38,7 @@ func (g *Gateway) accept(t *Turn, l Link, p *Publish, w way) (r Reason) {
 		case w.delay > 0:
 			id := g.identity(s)
 			r, w.detail = g.delayAs(t, &id, m, w.delay)
-		case !g.dispatch(t, m):
+		case !g.dispatchAnswered(t, s, m):
 			return NoMatchingSubscribers // told to MQTT 5 clients; no fault
 		}
 	}
@@ -64,10 +64,7 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish, w way) (pause
 	t.awaitFan(l)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var wait *commit // nothing but what this message needs
-	if t.opCount() > before {
-		wait = t.commit
-	}
+	wait := t.awaited(before)
 	if p.QoS == 2 {
 		s.received(t, l, d, wait)
 	}
@@ -205,24 +202,24 @@ func (g *Gateway) PublishInternal(t *Turn, m *Message) error {
 	return nil
 }
 
-// dispatch gives m to the retained store and to every receiver. found says that
-// there was one.
-func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
-	if m.Retain {
-		g.retain(t, m)
-	}
-	g.event(t, EventPublish, nil, m)
-	return g.route(t, m)
-}
-
-// dispatchUnanswered is dispatch of a message whose publisher was answered long ago:
-// nobody waits for the sinks, and their faults are theirs alone.
-func (g *Gateway) dispatchUnanswered(t *Turn, m *Message) {
+// dispatch gives m to the retained store and to every receiver. Nobody waits for the
+// sinks, and their faults are theirs alone.
+func (g *Gateway) dispatch(t *Turn, m *Message) {
 	if m.Retain {
 		g.retain(t, m)
 	}
 	g.note(t, EventPublish, nil, m)
 	g.route(t, m)
+}
+
+// dispatchAnswered is dispatch of a message whose publisher, s, waits for an answer.
+// found says that there was a receiver.
+func (g *Gateway) dispatchAnswered(t *Turn, s *Session, m *Message) (found bool) {
+	if m.Retain {
+		g.retain(t, m)
+	}
+	g.notePublished(t, s, m)
+	return g.route(t, m)
 }
 
 // route gives m to every receiver. found says that there was one.

@@ -191,7 +191,7 @@ func (g *Gateway) acknowledged(t *Turn, s *Session, c *cell, seq uint64, r Reaso
 	} else {
 		t.Count(Delivered, 1)
 		if c.msg != nil { // else PUBREC told of it
-			g.event(t, EventAcked, s, c.msg)
+			g.note(t, EventAcked, s, c.msg)
 		}
 	}
 	g.finish(t, s, c, seq)
@@ -204,7 +204,7 @@ func (g *Gateway) receivedByClient(t *Turn, s *Session, c *cell, seq uint64, r R
 		g.acknowledged(t, s, c, seq, r)
 		return
 	}
-	g.event(t, EventAcked, s, c.msg)
+	g.note(t, EventAcked, s, c.msg)
 	s.ring.bytes -= c.msg.Size()
 	c.msg, c.subIDs = nil, nil
 	if s.durable {

@@ -51,13 +51,17 @@ func (s *Session) receive(id uint16) {
 // the store has the identifier. Where l was taken over meanwhile, only resends on
 // its successor are answered.
 func (s *Session) received(t *Turn, l Link, d Delivery, wait *commit) {
-	r := s.receivedOf(d.PacketID)
+	r, keep := s.receivedOf(d.PacketID), false
 	if r == nil || s.ended {
 		return
 	}
 	switch {
 	case !accepts(d.Reason):
 		s.forgetReceived(d.PacketID) // refused: the identifier is free [MQTT-4.3.3]
+	case s.durable && wait != nil && wait != t.commit:
+		// Sinks come first: with the identifier in the store, a resend after a crash
+		// would be answered although they lost the message.
+		keep = true
 	case s.durable:
 		wait = t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: d.PacketID})
 	case wait == nil:
@@ -73,6 +77,9 @@ func (s *Session) received(t *Turn, l Link, d Delivery, wait *commit) {
 		s.settleAnswer(t, ref, Success)
 	default:
 		s.settleAnswer(t, ref, d.Reason)
+	}
+	if keep {
+		wait.acks[len(wait.acks)-1].keep = true
 	}
 }
 

@@ -507,6 +507,16 @@ type Event struct {
 	// Before tells messages that others have kept from those that come by the
 	// subscription itself: these have a greater Message.ID.
 	Before uint64
+
+	// Of EventPublish, where the publisher's acknowledgement waits for sinks:
+
+	// Done is for each sink that is Sync and took the event to call, once, from any
+	// goroutine: with nil when the event is safe, else with why it is not. nil: nobody
+	// waits. It never blocks.
+	Done func(error)
+	// Patient says that the publisher can be told of a failure only by the end of its
+	// connection (before MQTT 5): it had better wait for as long as there is hope.
+	Patient bool
 }
 
 // SubscriptionSource knows subscriptions that clients have without asking for them,
@@ -550,11 +560,8 @@ type Sink interface {
 	// slice. It returns how many it took: the rest did not fit its bounded queue
 	// and core counts and explains them by name.
 	Take(events []Event) int
-	// Sync says that a publisher's acknowledgement waits for Confirm.
+	// Sync says that a publisher's acknowledgement waits for Event.Done.
 	Sync() bool
-	// Confirm asks to be told once everything taken so far is safe, from any
-	// goroutine, in order. Called only when Sync is true.
-	Confirm(done func(error))
 }
 
 // Peers is what core needs of the cluster. nil means a single node.

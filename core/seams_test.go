@@ -12,10 +12,10 @@ import (
 
 // listSink takes events into a list of limited length and confirms on demand.
 type listSink struct {
-	mu      sync.Mutex
-	events  []core.Event
-	room    int
-	confirm []func(error)
+	mu     sync.Mutex
+	events []core.Event
+	room   int
+	first  int // of the events that are not confirmed
 }
 
 func (s *listSink) Name() string { return "list" }
@@ -32,19 +32,12 @@ func (s *listSink) Take(es []core.Event) int {
 	return n
 }
 
-func (s *listSink) Confirm(done func(error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.confirm = append(s.confirm, done)
-}
-
+// release confirms the event that has waited longest.
 func (s *listSink) release(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, done := range s.confirm {
-		done(err)
-	}
-	s.confirm = nil
+	s.events[s.first].Done(err)
+	s.first++
 }
 
 func TestSinkIsPartOfThePromise(t *testing.T) {
@@ -62,8 +55,63 @@ func TestSinkIsPartOfThePromise(t *testing.T) {
 		expect(t, a, "[ack 3 store_unavailable]")
 		a.Publish(pub("k/3", "v", 1, 4)) // no room: named, not acknowledged as kept
 		expect(t, a, "[ack 4 quota_exceeded]")
-		if rs := g.Explain(1, func(r *core.Record) bool { return r.Detail == "sink list is full" }); len(rs) != 1 {
-			t.Error("a full sink is not explained")
+		for _, detail := range []string{"sink list is full", "broken"} {
+			if rs := g.Explain(10, func(r *core.Record) bool { return r.Detail == detail }); len(rs) != 1 {
+				t.Errorf("%q is explained %d times", detail, len(rs))
+			}
+		}
+	})
+}
+
+// What sinks are slow with, or refuse, is its publisher's matter alone: others of the
+// same turn, what they publish to durable sessions, and who subscribes, go on.
+func TestSinkHoldsItsPublisherAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sink := &listSink{room: 10}
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Sinks = []core.Sink{sink} })
+		s := g.Connect("s", durable)
+		s.Subscribe(1, "#")
+		a, b := g.Connect("a", nil), g.Connect("b", nil)
+		g.PublishTogether(coretest.Publication{Client: a, Message: pub("k/1", "first", 1, 1)}, coretest.Publication{Client: b, Message: pub("k/2", "second", 1, 1)},
+			coretest.Publication{Client: b, Message: pub("other", "third", 1, 2)}, coretest.Publication{Client: a, Message: pub("k/3", "fourth", 1, 2)})
+		expect(t, s, "[k/1=first q1 id1][k/2=second q1 id2][other=third q1 id3][k/3=fourth q1 id4]")
+		expect(t, b, "")
+		sink.release(errors.New("refused"))
+		expect(t, a, "[ack 1 store_unavailable]")
+		sink.release(nil)
+		expect(t, b, "[ack 1 success][ack 2 success]")
+		expect(t, a, "")
+		sink.release(nil)
+		expect(t, a, "[ack 2 success]")
+	})
+}
+
+// Of QoS 2 the store has the identifier once sinks have the message: a resend after a
+// crash in between must come to them.
+func TestSinkComesBeforeTheIdentifier(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		sink := &listSink{room: 10}
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Sinks = []core.Sink{sink} })
+		a := g.Connect("a", durable)
+		a.Publish(pub("k/1", "v", 2, 1))
+		a.Publish(pub("k/1", "v", 2, 1)) // resent: nothing new
+		expect(t, a, "")
+		if n := g.Store.Received("a"); n != 0 {
+			t.Errorf("the store has %d identifiers, and the sink no message", n)
+		}
+		sink.release(nil)
+		expect(t, a, "[received 1 no_matching_subscribers][received 1 success]")
+		if n := g.Store.Received("a"); n != 1 {
+			t.Errorf("the store has %d identifiers, want 1", n)
+		}
+		a.Publish(pub("k/1", "w", 2, 2))
+		sink.release(errors.New("refused"))
+		expect(t, a, "[received 2 store_unavailable]")
+		if n := g.Store.Received("a"); n != 1 {
+			t.Errorf("the store has %d identifiers, one was refused", n)
+		}
+		if len(sink.events) != 2 {
+			t.Errorf("the sink has %d events, want 2", len(sink.events))
 		}
 	})
 }
@@ -71,7 +119,14 @@ func TestSinkIsPartOfThePromise(t *testing.T) {
 // promptSink confirms before anybody can wait.
 type promptSink struct{ *listSink }
 
-func (s promptSink) Confirm(done func(error)) { done(nil) }
+func (s promptSink) Take(es []core.Event) int {
+	for _, e := range es {
+		if e.Done != nil {
+			e.Done(nil)
+		}
+	}
+	return len(es)
+}
 
 // A sink that confirms at once does not answer for the store.
 func TestPromptSinkWaitsForTheStore(t *testing.T) {

@@ -1,10 +1,6 @@
 package core
 
-import (
-	"slices"
-
-	"github.com/fairlead-iot/fairlead/core/topic"
-)
+import "github.com/fairlead-iot/fairlead/core/topic"
 
 // sinkSet hands events to the sinks, in batches at the end of a turn.
 type sinkSet struct {
@@ -47,18 +43,7 @@ func (s *sink) wants(e *Event) bool {
 	return false
 }
 
-// event notes that k happened to s or m; free where no sink wants it.
-func (g *Gateway) event(t *Turn, k EventKind, s *Session, m *Message) {
-	if g.sinks.kinds&k == 0 {
-		return
-	}
-	e := g.note(t, k, s, m)
-	if k == EventPublish && m.QoS > 0 && g.sinks.sync&k != 0 {
-		g.awaitSinks(t, e)
-	}
-}
-
-// note is event without anyone who waits for the sinks; nil where no sink wants it.
+// note notes that k happened to s or m; nil, and free, where no sink wants it.
 func (g *Gateway) note(t *Turn, k EventKind, s *Session, m *Message) *Event {
 	if g.sinks.kinds&k == 0 {
 		return nil
@@ -97,19 +82,30 @@ func (g *Gateway) tellUnsubscribed(t *Turn, s *Session, p *topic.Subscription, p
 	}
 }
 
-// awaitSinks makes the publisher's answer wait for the sinks that confirm e.
-func (g *Gateway) awaitSinks(t *Turn, e *Event) {
+// notePublished notes a message whose publisher, s, is answered. Where sinks confirm it,
+// that answer waits for them, and nothing else does: t.own.
+func (g *Gateway) notePublished(t *Turn, s *Session, m *Message) {
+	e := g.note(t, EventPublish, nil, m)
+	if e == nil || m.QoS == 0 || g.sinks.sync&EventPublish == 0 {
+		return
+	}
 	for i := range g.sinks.sinks {
-		if s := &g.sinks.sinks[i]; s.sync && s.wants(e) {
-			t.confirm = append(t.confirm, confirmation{s, t.keeping().wait()})
+		sink := &g.sinks.sinks[i]
+		if !sink.sync || !sink.wants(e) {
+			continue
 		}
+		if t.own == nil {
+			t.own = &commit{g: g, sinks: true}
+			e.Done, e.Patient = t.own.done, !g.refusable(s)
+		}
+		t.own.left++
 	}
 }
 
-// confirmation is one sink whose word a commit waits for.
-type confirmation struct {
-	sink *sink
-	done func(error)
+// refusable says whether the publisher can be told that a message was not kept.
+func (g *Gateway) refusable(s *Session) bool {
+	o := g.origins.get(s.origin)
+	return o.protocol != "mqtt" || o.version >= 5
 }
 
 func (g *Gateway) eventDropped(t *Turn, m *Message, clientID string, r Reason) {
@@ -125,14 +121,16 @@ func (t *Turn) emitEvents() {
 	if len(t.events) == 0 {
 		return
 	}
-	var full []*sink
 	var share []Event
 	for i := range t.g.sinks.sinks {
 		s := &t.g.sinks.sinks[i]
 		share = share[:0]
 		for j := range t.events {
-			if s.wants(&t.events[j]) {
-				share = append(share, t.events[j])
+			if !s.wants(&t.events[j]) {
+				continue
+			}
+			if share = append(share, t.events[j]); !s.sync {
+				share[len(share)-1].Done = nil
 			}
 		}
 		if len(share) == 0 {
@@ -141,18 +139,13 @@ func (t *Turn) emitEvents() {
 		if n := s.Take(share); n < len(share) {
 			t.reasons.add(int(QuotaExceeded), uint64(len(share)-n))
 			t.explain.add(Record{Time: t.now, Reason: QuotaExceeded, Topic: share[n].Topic, Count: uint64(len(share) - n), Detail: "sink " + s.Name() + " is full"})
-			full = append(full, s)
+			for _, e := range share[n:] {
+				if e.Done != nil {
+					e.Done(ErrSinkFull)
+				}
+			}
 		}
 	}
 	clear(t.events)
 	t.events = t.events[:0]
-	for i, c := range t.confirm {
-		if slices.Contains(full, c.sink) {
-			c.done(ErrSinkFull) // not taken whole: not acknowledged
-		} else {
-			c.sink.Confirm(c.done)
-		}
-		t.confirm[i] = confirmation{}
-	}
-	t.confirm = t.confirm[:0]
 }

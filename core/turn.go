@@ -29,7 +29,7 @@ type Turn struct {
 	granted []uint8
 	answers []Reason
 	events  []Event
-	confirm []confirmation
+	own     *commit // of the publisher at work, if its answer waits for sinks
 	scratch []byte
 	found   []*Message // retained messages between scan and delivery
 	late    []lateCompletion

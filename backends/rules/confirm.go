@@ -1,150 +1,193 @@
 package rules
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/core"
 )
 
 // waiter is one publisher's acknowledgement that waits.
 type waiter struct {
-	done     func(error)
-	from, to uint64 // numbers of the entries that it may be about; to is 0 for none
-	until    time.Time
-	flushed  bool  // the spool said so, or need not
-	err      error // that the spool said
+	done  func(error) // nil once it was told
+	left  int         // entries that the database must have, and the spool; and who makes it
+	err   error       // why it is told of a failure
+	until time.Time   // zero for no bound
 }
 
-// confirms are the waiters of a pool, in the order in which they came, which is that in
-// which they are told.
+// confirms are the waiters of a pool: each for its own entries alone.
 type confirms struct {
 	pool *pool
-	some chan struct{} // holds one when there is something to look at
+	some chan struct{} // holds one when there is a waiter with a bound
 
-	mu      sync.Mutex
-	waiters []*waiter
-	begun   [takes]uint64 // where the latest takes began
-	at      int
-	refused []uint64 // numbers of entries that the database refused for good, the latest
+	mu    sync.Mutex
+	of    map[uint64]*waiter // by the numbers of the entries
+	dated []*waiter          // those with a bound, in its order
 }
 
-const (
-	takes      = 16   // that may be under way at once: more than there are event loops in a turn's end
-	maxRefused = 4096 // that are remembered
-)
+var errEnded = errors.New("the gateway ends before the database has the message")
 
-var (
-	errRefused = errors.New("the database refused a message of those that were published at this moment")
-	errEnded   = errors.New("the gateway ends before the database has the message")
-)
-
-func (c *confirms) init(p *pool) { c.pool, c.some = p, make(chan struct{}, 1) }
-
-// begin notes that a take begins behind the number last.
-func (c *confirms) begin(last uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.begun[c.at%takes] = last
-	c.at++
+func (c *confirms) init(p *pool) {
+	c.pool, c.some, c.of = p, make(chan struct{}, 1), map[uint64]*waiter{}
 }
 
-// add has w wait. Its entries are of one of the latest takes.
-func (c *confirms) add(w *waiter, spool bool) {
+// begin makes a waiter for e, which whoever called ends once by end.
+func (c *confirms) begin(e *core.Event) *waiter {
+	if e.Done == nil {
+		return nil
+	}
+	w := &waiter{done: e.Done, left: 1}
+	if e.Patient {
+		return w
+	}
 	w.until = time.Now().Add(c.pool.engine.cfg.SyncTime)
-	w.flushed = !spool
 	c.mu.Lock()
-	w.from = w.to
-	for _, b := range c.begun[:min(c.at, takes)] {
-		w.from = min(w.from, b)
+	for len(c.dated) > 0 && c.dated[0].done == nil {
+		c.dated = c.dated[1:]
 	}
-	c.waiters = append(c.waiters, w)
+	c.dated = append(c.dated, w)
+	first := len(c.dated) == 1
 	c.mu.Unlock()
-	if spool {
-		c.pool.queue.Flushed(func(err error) {
-			c.mu.Lock()
-			w.flushed, w.err = true, err
-			c.mu.Unlock()
-			c.look()
-		})
+	if first {
+		select {
+		case c.some <- struct{}{}:
+		default:
+		}
 	}
-	c.look()
+	return w
 }
 
-// refuse notes an entry that the database will never have.
-func (c *confirms) refuse(seq uint64) {
+// add has w wait for the entry seq, or with 0 for one more end.
+func (c *confirms) add(w *waiter, seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refused = append(c.refused, seq); len(c.refused) > maxRefused {
-		c.refused = append([]uint64(nil), c.refused[maxRefused/2:]...)
+	w.left++
+	if seq != 0 {
+		c.of[seq] = w
 	}
 }
 
-// look has the waiters looked at.
-func (c *confirms) look() {
-	select {
-	case c.some <- struct{}{}:
-	default:
+// finish notes entries that the database has, or with err will never have.
+func (c *confirms) finish(err error, seqs ...uint64) {
+	var space [64]func()
+	over := space[:0]
+	c.mu.Lock()
+	for _, seq := range seqs {
+		if len(c.of) == 0 {
+			break
+		}
+		if w := c.of[seq]; w != nil {
+			delete(c.of, seq)
+			over = w.ended(over, err)
+		}
+	}
+	c.mu.Unlock()
+	for _, tell := range over {
+		tell()
 	}
 }
 
-// run tells waiters until stop, and then those that are left.
-func (c *confirms) run(stop <-chan struct{}) {
+// end ends one wait of each of ws.
+func (c *confirms) end(err error, ws ...*waiter) {
+	var space [64]func()
+	over := space[:0]
+	c.mu.Lock()
+	for _, w := range ws {
+		over = w.ended(over, err)
+	}
+	c.mu.Unlock()
+	for _, tell := range over {
+		tell()
+	}
+}
+
+// ended ends one wait; the last adds to over what tells the publisher, to be called
+// without the lock.
+func (w *waiter) ended(over []func(), err error) []func() {
+	if w.err == nil {
+		w.err = err
+	}
+	if w.left--; w.left > 0 || w.done == nil {
+		return over
+	}
+	return append(over, w.told(w.err))
+}
+
+func (w *waiter) told(err error) func() {
+	done := w.done
+	w.done = nil
+	return func() { done(err) }
+}
+
+// forget takes w back: somebody else tells the publisher.
+func (c *confirms) forget(w *waiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.done = nil
+}
+
+// run tells those whose time is over until ctx ends, and then all that are left.
+func (c *confirms) run(ctx context.Context) {
 	for {
-		next := c.tell(false)
 		var timer <-chan time.Time
-		if !next.IsZero() {
+		if next := c.late(); !next.IsZero() {
 			timer = time.After(time.Until(next))
 		}
 		select {
 		case <-c.some:
 		case <-timer:
-		case <-stop:
-			c.tell(true)
+		case <-ctx.Done():
+			c.giveUp()
 			return
 		}
 	}
 }
 
-// tell tells those at the front whose time has come; next is when that of the first of
-// the rest has.
-func (c *confirms) tell(end bool) (next time.Time) {
-	reached, now := c.pool.writing.reached(), time.Now()
-	for {
-		c.mu.Lock()
-		if len(c.waiters) == 0 {
-			c.waiters = nil
-			c.mu.Unlock()
-			return next
+// late tells those whose time is over; next is when that of another may be, zero for
+// none.
+func (c *confirms) late() (next time.Time) {
+	now := time.Now()
+	var over []func()
+	c.mu.Lock()
+	for len(c.dated) > 0 && next.IsZero() {
+		switch w := c.dated[0]; {
+		case w.done != nil && w.until.After(now):
+			next = w.until
+			continue
+		case w.done != nil:
+			over = append(over, w.told(fmt.Errorf("%s has not taken the message within %s; it stays in the queue", c.pool.name, c.pool.engine.cfg.SyncTime)))
 		}
-		w := c.waiters[0]
-		settled, err := c.verdict(w, reached, now)
-		if !settled && !end {
-			c.mu.Unlock()
-			return w.until
+		c.dated[0] = nil
+		if c.dated = c.dated[1:]; len(c.dated) == 0 {
+			c.dated = nil
 		}
-		if !settled {
-			err = errEnded
-		}
-		c.waiters[0] = nil
-		c.waiters = c.waiters[1:]
-		c.mu.Unlock()
-		w.done(err)
 	}
+	c.mu.Unlock()
+	for _, tell := range over {
+		tell()
+	}
+	return next
 }
 
-// verdict says whether w is settled. With the lock held.
-func (c *confirms) verdict(w *waiter, reached uint64, now time.Time) (settled bool, err error) {
-	if w.to <= reached && w.flushed {
-		for _, seq := range c.refused {
-			if seq > w.from && seq <= w.to {
-				return true, errRefused
-			}
+// giveUp tells everybody that the gateway ends.
+func (c *confirms) giveUp() {
+	var over []func()
+	c.mu.Lock()
+	for _, w := range c.of {
+		c.dated = append(c.dated, w)
+	}
+	for _, w := range c.dated {
+		if w.done != nil {
+			over = append(over, w.told(errEnded))
 		}
-		return true, w.err
 	}
-	if now.Before(w.until) {
-		return false, nil
+	c.dated = nil
+	clear(c.of)
+	c.mu.Unlock()
+	for _, tell := range over {
+		tell()
 	}
-	return true, fmt.Errorf("%s has not taken the message within %s; it stays in the queue", c.pool.name, c.pool.engine.cfg.SyncTime)
 }

@@ -77,6 +77,7 @@ func New(o Options) (*Engine, error) {
 			}
 		}
 		p.confirms.init(p)
+		p.barriers.init(p)
 		p.reads = newReads(p)
 		e.pools = append(e.pools, p)
 	}

@@ -3,6 +3,7 @@ package rules
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type pool struct {
 
 	writing  progress
 	confirms confirms
+	barriers barriers
 	trouble  trouble
 	reads    *reads
 }
@@ -44,16 +46,12 @@ func (p *pool) wanted(published bool) (kinds core.EventKind, filters []string) {
 	return kinds, filters
 }
 
-// confirming says whether a publisher waits for the pool.
-func (p *pool) confirming() (sync, spool bool) {
-	for _, r := range p.rules {
-		sync, spool = sync || r.Ack == AckSync, spool || r.Ack == AckSpool
-	}
-	return sync, spool
+// scratch is what making jobs of events needs.
+type scratch struct {
+	b       []byte    // an entry while it is encoded
+	waiter  *waiter   // of the event at work, nil for none
+	spooled []*waiter // that wait for the spool
 }
-
-// scratch holds entries while they are encoded.
-type scratch struct{ b []byte }
 
 // take makes jobs of e. false: the queue has no room.
 func (p *pool) take(e *core.Event, s *scratch) bool {
@@ -72,18 +70,53 @@ func (p *pool) take(e *core.Event, s *scratch) bool {
 	return true
 }
 
+// takeAnswered is take of a message whose publisher may wait.
+func (p *pool) takeAnswered(e *core.Event, s *scratch) bool {
+	w := p.confirms.begin(e)
+	s.waiter = w
+	taken := p.take(e, s)
+	s.waiter = nil
+	switch {
+	case w == nil:
+	case !taken:
+		p.confirms.forget(w)
+	default:
+		p.confirms.end(nil, w)
+	}
+	return taken
+}
+
+// wait has the publisher of the event at work wait for an entry as the rule says.
+func (s *scratch) wait(p *pool, r *planned, seq uint64) {
+	switch {
+	case s.waiter == nil:
+	case r.Ack == AckSync:
+		p.confirms.add(s.waiter, seq)
+	case r.Ack == AckSpool && (len(s.spooled) == 0 || s.spooled[len(s.spooled)-1] != s.waiter):
+		p.confirms.add(s.waiter, 0)
+		s.spooled = append(s.spooled, s.waiter)
+	}
+}
+
 // put queues one job.
 func (p *pool) put(r *planned, j Job, s *scratch) bool {
 	r.taken.Add(1)
 	en := entry{Job: j, rule: r.id, run: p.engine.run, seq: p.writing.next()}
 	s.b = en.encode(s.b[:0])
+	s.wait(p, r, en.seq) // before it can be done
 	if p.queue.Append(j.key(), s.b) {
 		return true
 	}
 	r.dropped.Add(1)
-	p.writing.finish(en.seq)
-	p.confirms.look()
+	p.finish(core.ErrSinkFull, en.seq)
 	return false
+}
+
+// finish notes entries as done, or with err as what will never be done.
+func (p *pool) finish(err error, seqs ...uint64) {
+	p.writing.finish(seqs...)
+	p.confirms.finish(err, seqs...)
+	p.barriers.look()
 }
 
 // Sinks are two for each pool, so that only publishers wait that some rule has wait.
@@ -94,7 +127,6 @@ type others struct{ *pool }
 func (s others) Name() string                      { return s.name }
 func (s others) Wants() (core.EventKind, []string) { return s.reads.wanted(s.pool.wanted(false)) }
 func (s others) Sync() bool                        { return false }
-func (s others) Confirm(done func(error))          { done(nil) }
 
 // Take implements core.Sink.
 func (s others) Take(events []core.Event) int {
@@ -123,30 +155,20 @@ func (s published) Wants() (core.EventKind, []string) { return s.pool.wanted(tru
 
 // Sync implements core.Sink.
 func (s published) Sync() bool {
-	sync, spool := s.confirming()
-	return sync || spool
+	return slices.ContainsFunc(s.rules, func(r *planned) bool { return r.Ack == AckSync || r.Ack == AckSpool })
 }
 
 // Take implements core.Sink.
 func (s published) Take(events []core.Event) int {
 	var sc scratch
-	s.confirms.begin(s.writing.latest())
-	for i := range events {
-		if !s.take(&events[i], &sc) {
-			return i
-		}
+	n := 0
+	for n < len(events) && s.takeAnswered(&events[n], &sc) {
+		n++
 	}
-	return len(events)
-}
-
-// Confirm implements core.Sink.
-func (s published) Confirm(done func(error)) {
-	sync, spool := s.confirming()
-	w := waiter{done: done, to: s.writing.latest()}
-	if !sync {
-		w.to = 0
+	if len(sc.spooled) > 0 {
+		s.queue.Flushed(func(err error) { s.confirms.end(err, sc.spooled...) })
 	}
-	s.confirms.add(&w, spool)
+	return n
 }
 
 // trouble is the state of a pool's database, for the log: one line when it goes away and
@@ -198,11 +220,12 @@ func (p *pool) run(ctx, grace context.Context) {
 		wg.Go(func() { w.run(ctx, grace) })
 	}
 	p.reads.run(ctx, &wg)
-	stop := make(chan struct{})
+	last, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var waiting sync.WaitGroup
-	waiting.Go(func() { p.confirms.run(stop) })
+	waiting.Go(func() { p.confirms.run(last) })
+	waiting.Go(func() { p.barriers.run(last) })
 	wg.Wait()
-	close(stop)
+	stop()
 	waiting.Wait()
 	if err := p.queue.Close(); err != nil {
 		p.engine.log.Error("what waits for a database cannot be kept", "pool", p.name, "err", err)

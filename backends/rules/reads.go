@@ -195,7 +195,7 @@ func (r *reads) begin(f *feed) bool {
 
 // afterWriting makes f ready once what was queued before it is written.
 func (r *reads) afterWriting(f *feed) {
-	r.pool.confirms.add(&waiter{to: f.behind, done: func(error) {
+	r.pool.barriers.add(f.behind, func() {
 		if r.pool.writing.reached() < f.behind && !r.isEnded(f) {
 			r.afterWriting(f)
 			return
@@ -203,7 +203,7 @@ func (r *reads) afterWriting(f *feed) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.makeReady(f)
-	}}, false)
+	})
 }
 
 func (r *reads) isEnded(f *feed) bool {

@@ -164,8 +164,7 @@ func (w *worker) done(n int) {
 		r.done.Add(1)
 	}
 	w.tried = false
-	w.pool.writing.finish(w.seqs[:n]...)
-	w.pool.confirms.look()
+	w.pool.finish(nil, w.seqs[:n]...)
 	w.drop(n)
 }
 
@@ -174,13 +173,9 @@ func (w *worker) refuse(err error) {
 	j, r := &w.jobs[0], w.rules[0]
 	r.dropped.Add(1)
 	w.pool.refused(r, j, err)
-	if w.seqs[0] != 0 {
-		w.pool.confirms.refuse(w.seqs[0])
-	}
 	w.lane.Commit(1)
 	w.tried = false
-	w.pool.writing.finish(w.seqs[0])
-	w.pool.confirms.look()
+	w.pool.finish(fmt.Errorf("%s refuses the message: %w", w.pool.name, err), w.seqs[0])
 	w.drop(1)
 }
 

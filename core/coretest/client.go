@@ -248,6 +248,21 @@ func (c *Client) Publish(p core.Publish) (pause bool, err *core.Error) {
 	return pause, err
 }
 
+// Publication is one message of PublishTogether.
+type Publication struct {
+	Client  *Client
+	Message core.Publish
+}
+
+// PublishTogether publishes in one turn, as a loop does with what came at once.
+func (g *Gateway) PublishTogether(list ...Publication) {
+	g.T.Begin(time.Now())
+	for i := range list {
+		g.Gateway.Publish(g.T, list[i].Client.link, &list[i].Message)
+	}
+	g.T.End()
+}
+
 // Ack acknowledges.
 func (c *Client) Ack(k core.AckKind, id uint16) {
 	c.g.T.Begin(time.Now())

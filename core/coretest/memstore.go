@@ -335,6 +335,16 @@ func (m *MemStore) Queued(clientID string) int {
 	return 0
 }
 
+// Received is how many identifiers of inbound QoS 2 messages a session holds.
+func (m *MemStore) Received(clientID string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.sessions[clientID]; s != nil {
+		return len(s.received)
+	}
+	return 0
+}
+
 // Health implements core.Store.
 func (m *MemStore) Health() error {
 	m.mu.Lock()

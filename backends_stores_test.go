@@ -1,0 +1,188 @@
+package fairlead
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/cassandra"
+	"github.com/fairlead-iot/fairlead/backends/mongodb"
+	"github.com/fairlead-iot/fairlead/backends/redis"
+	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
+)
+
+// store is a database of the tests, whatever its kind.
+type store struct {
+	name    string // of the service
+	backend string
+	// open empties it, or gives one of the test's own, and says how a gateway uses it
+	// with rules, and how its messages are looked at, those of a topic in their order.
+	open func(t *testing.T) (use func(*Config, []rules.Rule), stored func(topic string) []string)
+	// end ends the service without warning: testservice.Kill, unless it would lose what
+	// it has acknowledged.
+	end func(t testing.TB, service string)
+}
+
+func stores() []store {
+	return []store{
+		{"redis", "redis", redisStore, testservice.Kill},
+		{"postgres", "postgres", func(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+			return postgresServer(t).store(func(c *Config, list []rules.Rule) { c.Backends.Postgres.Rules = list })
+		}, testservice.Kill},
+		{"mysql", "mysql", mysqlStore("mysql"), testservice.Kill},
+		{"mariadb", "mysql", mysqlStore("mariadb"), testservice.Kill},
+		{"mongodb", "mongodb", mongoStore, testservice.Stop}, // the emulator loses its last 10 ms
+		{"cassandra", "cassandra", cassandraStore, testservice.Kill},
+	}
+}
+
+// poolTimeout is the default, or less: outages of tests are short.
+func poolTimeout() time.Duration { return min(5*time.Second, *outage/2) }
+
+// storeNamed is one of stores.
+func storeNamed(name string) store {
+	for _, s := range stores() {
+		if s.name == name {
+			return s
+		}
+	}
+	panic(name)
+}
+
+func redisStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+	r := startRedis(t)
+	return func(c *Config, list []rules.Rule) {
+		pool := redis.DefaultConfig()
+		pool.Server, pool.Timeout = []string{"127.0.0.1:" + r.port}, poolTimeout()
+		c.Backends.Redis.Pools, c.Backends.Redis.Rules = map[string]*redis.Config{"main": &pool}, list
+	}, r.stored
+}
+
+// stored gives the payloads of a topic in the order in which the database has them. One
+// script looks, so that names and messages are those of one moment.
+func (r *redisServer) stored(topic string) []string {
+	script := `local names = redis.call('ZRANGE', KEYS[1], 0, -1)
+local out = {#names}
+for _, id in ipairs(names) do out[#out+1] = redis.call('HGET', 'mqtt:msg:' .. id, 'payload') end
+return out`
+	got := strings.Fields(r.cli("EVAL", script, "1", "mqtt:msg:"+topic))
+	if got[0] != fmt.Sprint(len(got)-1) {
+		r.t.Errorf("%s: %s names and %d messages", topic, got[0], len(got)-1)
+	}
+	return got[1:]
+}
+
+func mysqlStore(kind string) func(*testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+	return func(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+		return mysqlServer(t, kind).store(func(c *Config, list []rules.Rule) { c.Backends.MySQL.Rules = list })
+	}
+}
+
+// store makes the tables.
+func (s *sqlServer) store(set func(*Config, []rules.Rule)) (func(*Config, []rules.Rule), func(string) []string) {
+	c := testConfig(s.t.TempDir())
+	s.use(&c)
+	if err := InitBackends(s.t.Context(), &c, true, func(string, string) {}); err != nil {
+		s.t.Fatal(err)
+	}
+	return func(c *Config, list []rules.Rule) {
+			s.use(c)
+			set(c, list)
+		}, func(topic string) []string {
+			return strings.Fields(s.query("select " + s.text + " from mqtt_msg where topic = '" + topic + "' order by id"))
+		}
+}
+
+func mongoStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+	pool := mongodb.DefaultConfig()
+	pool.URL, pool.Type, pool.Database = testservice.URL(t, "mongodb"), "unknown", fmt.Sprintf("t%x", rand.Uint64())
+	d, err := mongodb.Open(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, d, `{"dropDatabase": 1}`)
+	t.Cleanup(func() { run(t, d, `{"dropDatabase": 1}`); d.Close() })
+	return func(c *Config, list []rules.Rule) {
+		pool := pool
+		pool.Timeout = poolTimeout()
+		c.Backends.MongoDB.Pools, c.Backends.MongoDB.Rules = map[string]*mongodb.Config{"main": &pool}, list
+	}, reader(t, d)
+}
+
+func cassandraStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+	u, err := url.Parse(testservice.URL(t, "cassandra"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := cassandra.DefaultConfig()
+	pool.Nodes, pool.Keyspace, pool.Username, pool.PoolSize = []string{u.Host}, "system", u.User.Username(), 2
+	pool.Password, _ = u.User.Password()
+	pool.Timeout = 20 * time.Second
+	system, err := cassandra.Open(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.Keyspace = fmt.Sprintf("t%x", rand.Uint64())
+	run(t, system, "CREATE KEYSPACE "+pool.Keyspace+" WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+	t.Cleanup(func() { run(t, system, "DROP KEYSPACE "+pool.Keyspace); system.Close() })
+	d, err := cassandra.Open(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return func(c *Config, list []rules.Rule) {
+		pool := pool
+		pool.Timeout = poolTimeout()
+		c.Backends.Cassandra.Pools, c.Backends.Cassandra.Rules = map[string]*cassandra.Config{"main": &pool}, list
+	}, reader(t, d)
+}
+
+// run has a database do a statement, again while it is away.
+func run(t *testing.T, d rules.Database, statement string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	jobs := []rules.Job{{Rule: &rules.Rule{Statements: []string{statement}}}}
+	for {
+		_, err := d.Do(ctx, jobs)
+		if err == nil {
+			return
+		}
+		if rules.IsPermanent(err) || ctx.Err() != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+}
+
+// reader looks by what clients are sent of unread messages, where there is no client of
+// the database's own: all of them are unread for one that begins before the first.
+func reader(t *testing.T, d rules.Database) func(topic string) []string {
+	if _, err := d.Init(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	return func(topic string) (payloads []string) {
+		t.Helper()
+		rule := &rules.Rule{Function: rules.OnMessageFetch}
+		q := rules.Query{ClientID: fmt.Sprint("reader", rand.Uint64()), Filter: topic, QoS: 1, Max: 500, Before: rules.MessageIDAfter(0)}
+		page, err := d.Unread(t.Context(), rule, &q)
+		if err != nil || len(page) > 0 {
+			t.Fatalf("at first %d messages: %v", len(page), err)
+		}
+		for q.Before = ""; ; q.After = page[len(page)-1].Cursor {
+			if page, err = d.Unread(t.Context(), rule, &q); err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				return payloads
+			}
+			for _, m := range page {
+				payloads = append(payloads, string(m.Payload))
+			}
+		}
+	}
+}
