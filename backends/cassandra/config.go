@@ -69,6 +69,10 @@ func consistencies() []string {
 	return []string{"one", "local_one", "two", "quorum", "local_quorum", "each_quorum", "all"}
 }
 
+// reconnect is how often nodes that are down are tried; the driver's minute would be an
+// outage of its own.
+const reconnect = 2 * time.Second
+
 // cluster is the driver's configuration.
 func (c *Config) cluster() (*gocql.ClusterConfig, error) {
 	o := gocql.NewCluster(c.Nodes...)
@@ -79,6 +83,7 @@ func (c *Config) cluster() (*gocql.ClusterConfig, error) {
 		return nil, fmt.Errorf("consistency: %w", err)
 	}
 	o.Consistency = level
+	o.ReconnectInterval = reconnect
 	o.Logger = quiet{}
 	if c.Username != "" {
 		o.Authenticator = gocql.PasswordAuthenticator{Username: c.Username, Password: c.Password}

@@ -166,3 +166,33 @@ func (*site) Broken() string { return `{"insert": "custom", "documents": "none"}
 
 // Outage cannot be: the servers of the tests keep all in memory.
 func (*site) Outage(*testing.T) func() { return nil }
+
+// A counter that gives numbers which are taken loses no message: others are taken.
+func TestServiceNumbersTaken(t *testing.T) {
+	s := &site{url: testservice.URL(t, "mongodb")}
+	d := s.Open(t)
+	defer d.Close()
+	store := func(names ...string) {
+		t.Helper()
+		var jobs []rules.Job
+		for i, name := range names {
+			jobs = append(jobs, rules.Job{Rule: &rules.Rule{Function: rules.OnMessagePublish}, Topic: "t",
+				Message: &rules.Message{MsgID: name, Topic: "t", Payload: fmt.Append(nil, i), QoS: 1}})
+		}
+		if n, err := d.Do(t.Context(), jobs); n != len(jobs) || err != nil {
+			t.Fatalf("%d done: %v", n, err)
+		}
+	}
+	store("a", "b", "c")
+	if _, err := s.look.db.Collection(counters).DeleteMany(t.Context(), bson.D{}); err != nil {
+		t.Fatal(err)
+	}
+	store("d", "b", "e") // b comes again
+	got := ""
+	for _, m := range s.Messages(t, "t") {
+		got += m.MsgID
+	}
+	if got != "abcde" {
+		t.Errorf("there are %s", got)
+	}
+}

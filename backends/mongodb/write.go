@@ -134,22 +134,93 @@ func (b *batch) settle(of []int, err error) {
 	b.failed(of[0], err)
 }
 
-// storeMessages inserts messages; those that are there already are left as they are.
+// storeMessages inserts messages in order; those that are there already are left as they
+// are. Where it is the number that is taken, not the name, others are tried.
 func (b *batch) storeMessages() {
-	if len(b.store) == 0 {
-		return
+	const tries = 5
+	left := b.store
+	for try := range tries {
+		n, err := b.insert(left)
+		left = left[n:]
+		switch {
+		case err == nil:
+			return
+		case !mongo.IsDuplicateKeyError(err) || try == tries-1:
+			b.failed(left[0], retriable(err))
+			return
+		}
+		if left, err = b.missing(left); err != nil {
+			b.failed(left[0], err)
+			return
+		}
+		if err = b.d.raise(b.ctx); err != nil && len(left) > 0 {
+			b.failed(left[0], err)
+			return
+		}
 	}
-	next, err := b.d.reserve(b.ctx, len(b.store))
+}
+
+// retriable is err, unless it is about a number that is taken: another may be free.
+func retriable(err error) error {
+	if mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("%s has documents with the numbers that %s gives: %s", messages, counters, err)
+	}
+	return err
+}
+
+// insert inserts messages, as places in jobs, until one fails: the one behind the first
+// n.
+func (b *batch) insert(left []int) (n int, err error) {
+	if len(left) == 0 {
+		return 0, nil
+	}
+	next, err := b.d.reserve(b.ctx, len(left))
 	if err != nil {
-		b.failed(b.store[0], err)
-		return
+		return 0, err
 	}
-	docs := make([]mongo.WriteModel, len(b.store))
-	for i, at := range b.store {
+	docs := make([]mongo.WriteModel, len(left))
+	for i, at := range left {
 		docs[i] = mongo.NewInsertOneModel().SetDocument(messageDocument(next+int64(i), &b.jobs[at]))
 	}
-	_, err = b.d.db.Collection(messages).BulkWrite(b.ctx, docs, options.BulkWrite().SetOrdered(false))
-	b.settle(b.store, err)
+	_, err = b.d.db.Collection(messages).BulkWrite(b.ctx, docs, options.BulkWrite().SetOrdered(true))
+	var bulk mongo.BulkWriteException
+	if !errors.As(err, &bulk) || len(bulk.WriteErrors) == 0 || bulk.WriteConcernError != nil {
+		return 0, err
+	}
+	first := bulk.WriteErrors[0]
+	return first.Index, first
+}
+
+// missing gives those of left that are not there, or all of them with an error.
+func (b *batch) missing(left []int) (rest []int, err error) {
+	ids := make([]string, len(left))
+	for i, at := range left {
+		ids[i] = b.jobs[at].Message.MsgID
+	}
+	there, err := b.d.numbers(b.ctx, ids)
+	if err != nil {
+		return left, err
+	}
+	for i, at := range left {
+		if _, is := there[ids[i]]; !is {
+			rest = append(rest, at)
+		}
+	}
+	return rest, nil
+}
+
+// raise brings the counter of messages to the greatest number that they have: it may
+// have been lost, or documents be another's.
+func (d *Database) raise(ctx context.Context) error {
+	var last struct {
+		ID int64 `bson:"_id"`
+	}
+	err := d.db.Collection(messages).FindOne(ctx, bson.D{}, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetProjection(bson.D{{Key: "_id", Value: 1}})).Decode(&last)
+	if err != nil || last.ID == 0 {
+		return err
+	}
+	_, err = d.db.Collection(counters).UpdateOne(ctx, bson.D{{Key: "_id", Value: messages}}, bson.D{{Key: "$max", Value: bson.D{{Key: "next", Value: last.ID}}}})
+	return err
 }
 
 // reserve takes n numbers for messages.

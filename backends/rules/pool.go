@@ -176,6 +176,7 @@ func (s published) Take(events []core.Event) int {
 type trouble struct {
 	mu    sync.Mutex
 	since time.Time // zero while the database answers
+	last  time.Time // that it did not do something
 	fails uint64
 }
 
@@ -183,18 +184,21 @@ type trouble struct {
 func (t *trouble) failed(p *pool, doing string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.last = time.Now()
 	if t.fails++; t.since.IsZero() {
-		t.since = time.Now()
+		t.since = t.last
 		p.spill(true)
 		p.engine.log.Warn("a database is away; what is to be written waits", "pool", p.name, "doing", doing, "err", err)
 	}
 }
 
-// answered notes that it did.
+// answered notes that it did. While connections break one after the other some still
+// answer: what has failed is tried again half of retry_min later at the earliest, and so
+// long nothing is said.
 func (t *trouble) answered(p *pool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.since.IsZero() {
+	if t.since.IsZero() || time.Since(t.last) < p.engine.cfg.RetryMin/2 {
 		return
 	}
 	p.engine.log.Info("a database is back", "pool", p.name, "after", time.Since(t.since).Round(time.Millisecond), "failures", t.fails)
