@@ -35,6 +35,7 @@ func TestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := testConfig(filepath.Join(folder, "data"))
+	c.Store.Sync = true // it may be killed
 	if err := json.Unmarshal(text, &c.Backends); err != nil {
 		t.Fatal(err)
 	}

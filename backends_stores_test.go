@@ -41,7 +41,8 @@ func stores() []store {
 	}
 }
 
-// poolTimeout is the default, or less: outages of tests are short.
+// poolTimeout is that of a driver that does not end with the engine's: outages of tests
+// are short.
 func poolTimeout() time.Duration { return min(5*time.Second, *outage/2) }
 
 // storeNamed is one of stores.
@@ -109,7 +110,6 @@ func mongoStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []strin
 	t.Cleanup(func() { run(t, d, `{"dropDatabase": 1}`); d.Close() })
 	return func(c *Config, list []rules.Rule) {
 		pool := pool
-		pool.Timeout = poolTimeout()
 		c.Backends.MongoDB.Pools, c.Backends.MongoDB.Rules = map[string]*mongodb.Config{"main": &pool}, list
 	}, reader(t, d)
 }
@@ -137,7 +137,6 @@ func cassandraStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []s
 	t.Cleanup(func() { d.Close() })
 	return func(c *Config, list []rules.Rule) {
 		pool := pool
-		pool.Timeout = poolTimeout()
 		c.Backends.Cassandra.Pools, c.Backends.Cassandra.Rules = map[string]*cassandra.Config{"main": &pool}, list
 	}, reader(t, d)
 }

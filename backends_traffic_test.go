@@ -118,6 +118,8 @@ func (s *sender) run(ctx context.Context) {
 				if c = s.dial(ctx, session); c == nil {
 					return
 				}
+			} else { // the gateway has no such session any more: it is sent anew
+				p = nil
 			}
 			if p == nil {
 				p, _ = c.Send(ctx, m)
