@@ -22,14 +22,14 @@ func (a *authChain) authenticate(ctx context.Context, c *Credentials) (*Grant, *
 	for _, s := range a.sources {
 		v, grant, err := s.Authenticate(ctx, c)
 		switch {
+		case v == Deny:
+			return nil, &Error{Reason: BadCredentials, Detail: "bad user name or password", Err: err}
 		case err != nil: // fails closed
 			return nil, &Error{Reason: AuthUnavailable, Detail: "identity source " + s.Name() + " cannot answer", Err: err}
 		case v == Allow && grant == nil:
 			return a.plain, nil
 		case v == Allow:
 			return grant, nil
-		case v == Deny:
-			return nil, &Error{Reason: BadCredentials, Detail: "bad user name or password"}
 		}
 	}
 	if c.HasUsername || c.HasPassword {
@@ -86,17 +86,20 @@ func (a *authChain) decide(id *Identity, act Action, topic string) bool {
 	return false
 }
 
-// covers says whether everything that filter matches may be delivered to id. With
-// several sources only the first can settle it: a later one's Allow does not tell
+// covers says whether everything that filter matches may be delivered to id. Of several
+// sources only the first that has a say can settle it: a later one's Allow does not tell
 // what an earlier one denies in part.
 func (a *authChain) covers(id *Identity, filter string) Verdict {
-	switch {
-	case id.Grant != nil && id.Grant.Superuser:
+	if id.Grant != nil && id.Grant.Superuser {
 		return Allow
-	case len(a.rules) == 0:
-		return Ignore
 	}
-	return a.rules[0].Covers(id, filter)
+	for _, r := range a.rules {
+		if silent, ok := r.(Abstainer); ok && silent.Abstains(id) {
+			continue
+		}
+		return r.Covers(id, filter)
+	}
+	return Ignore
 }
 
 // decisionCache remembers a turn's latest decisions, by session, connection,

@@ -233,7 +233,9 @@ func (g *Gateway) refuseConnect(t *Turn, r *ConnectRequest, err *Error) *Connect
 	t.Count(ConnectsRefused, 1)
 	detail := err.Detail
 	if err.Err != nil {
-		g.complain.connects.log(g.log, slog.LevelWarn, t.now, "connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
+		if err.Reason != BadCredentials { // which is the client's fault, not the gateway's
+			g.complain.connects.log(g.log, slog.LevelWarn, t.now, "connect refused", "client_id", r.Credentials.ClientID, "listener", r.Listener, "reason", err.Reason.String(), "err", err)
+		}
 		detail += ": " + err.Err.Error()
 	}
 	g.Refuse(t, Refusal{Reason: err.Reason, Listener: r.Listener, Peer: peerString(r.Conn), ClientID: r.Credentials.ClientID, Detail: detail})

@@ -217,7 +217,8 @@ type Authenticator interface {
 	Name() string
 	// Authenticate decides about c. It may block up to ctx; core calls it from a
 	// bounded pool. An error means that the source could not decide: the
-	// connect is refused (AuthUnavailable), never let through. It must not keep
+	// connect is refused (AuthUnavailable), never let through. With Deny it says
+	// why, for explain records: the client does not learn it. It must not keep
 	// c's byte slices.
 	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
 }
@@ -294,6 +295,14 @@ type Authorizer interface {
 	// Version changes whenever an answer may have changed: cached decisions of
 	// older versions are asked anew.
 	Version() uint64
+}
+
+// Abstainer is an Authorizer that has no say about some clients: those whom another
+// source has let in.
+type Abstainer interface {
+	// Abstains says that Authorize answers Ignore to all that id may ask, as long as
+	// its Grant is the same. It must not block and must not keep id.
+	Abstains(id *Identity) bool
 }
 
 // Store keeps what must survive the process. One contract for every engine;

@@ -39,21 +39,89 @@ func compile(rows []map[string]string, c *core.Credentials) (list []right, err e
 		default:
 			return nil, fmt.Errorf("access %q: must be 1 (subscribe), 2 (publish) or 3 (both)", row["access"])
 		}
-		text, literal := strings.CutPrefix(row["topic"], "eq ")
-		expanded, fills := topic.Expand(text, c.ClientID, c.Username)
-		if !fills {
-			if r.allow {
-				continue // it allows nothing to whose name means more than a name
-			}
-			return nil, fmt.Errorf("topic %q: cannot be denied to client %q, user %q", text, c.ClientID, c.Username)
+		speaks, err := r.setTopic(row["topic"], c.ClientID, c.Username)
+		if err != nil {
+			return nil, err
 		}
-		if _, err := (topic.Limits{}).ParseFilter(expanded); err != nil {
-			return nil, fmt.Errorf("topic %q: %w", row["topic"], err)
+		if speaks {
+			list = append(list, r)
 		}
-		r.filter, r.literal = expanded, literal
-		list = append(list, r)
 	}
 	return list, nil
+}
+
+// setTopic sets what r is about: a filter with %c and %u, or "eq FILTER". false says that
+// it is about nothing: it would allow to one whose name means more than a name.
+func (r *right) setTopic(written, clientID, username string) (bool, error) {
+	text, literal := strings.CutPrefix(written, "eq ")
+	expanded, fills := topic.Expand(text, clientID, username)
+	switch {
+	case !fills && r.allow:
+		return false, nil
+	case !fills:
+		return false, fmt.Errorf("topic %q: cannot be denied to client %q, user %q", text, clientID, username)
+	}
+	if _, err := (topic.Limits{}).ParseFilter(expanded); err != nil {
+		return false, fmt.Errorf("topic %q: %w", written, err)
+	}
+	r.filter, r.literal = expanded, literal
+	return true, nil
+}
+
+// Rule is one access rule that a source has for a client.
+type Rule struct {
+	Allow              bool
+	Publish, Subscribe bool
+	// Topic is a filter in which %c and %u, ${clientid} and ${username} are the client's
+	// names; behind "eq " it means that filter alone, not what it covers.
+	Topic string
+}
+
+// Rights are what one client may do: the first rule that speaks of what is asked counts.
+// Immutable.
+type Rights struct {
+	list   []right
+	closed bool
+}
+
+// NewRights makes the rights of the client clientID, whose proven name is username. closed
+// says that what no rule speaks of is denied, and not left to the next source. A rule that
+// cannot be understood is an error: nobody may guess what it was to deny.
+func NewRights(rules []Rule, clientID, username string, closed bool) (Rights, error) {
+	out := Rights{closed: closed}
+	spelling := strings.NewReplacer("${clientid}", "%c", "${username}", "%u")
+	for _, rule := range rules {
+		r := right{allow: rule.Allow, publish: rule.Publish, subscribe: rule.Subscribe}
+		speaks, err := r.setTopic(spelling.Replace(rule.Topic), clientID, username)
+		if err != nil {
+			return Rights{}, err
+		}
+		if speaks {
+			out.list = append(out.list, r)
+		}
+	}
+	return out, nil
+}
+
+// Decide is the answer about one action; see core.Authorizer.
+func (r *Rights) Decide(a core.Action, topic string) core.Verdict {
+	return r.otherwise(decide(r.list, a, topic))
+}
+
+// Covers is the answer about all that a filter matches; see core.Authorizer.
+func (r *Rights) Covers(filter string) core.Verdict {
+	v, settled := covers(r.list, filter)
+	if settled {
+		return v
+	}
+	return r.otherwise(core.Ignore)
+}
+
+func (r *Rights) otherwise(v core.Verdict) core.Verdict {
+	if v == core.Ignore && r.closed {
+		return core.Deny
+	}
+	return v
 }
 
 // speaksOf says whether all that a row names of address, user name and client id is that
@@ -117,18 +185,18 @@ func (r *right) verdict() core.Verdict {
 }
 
 // covers answers for a whole filter: by the first right that means all of it, unless one
-// before means a part.
-func covers(list []right, filter string) core.Verdict {
+// before means a part. settled is false where none means any of it.
+func covers(list []right, filter string) (v core.Verdict, settled bool) {
 	for i := range list {
 		r := &list[i]
 		switch {
 		case !r.subscribe, r.literal && !r.allow && strings.ContainsAny(r.filter, "+#"):
 			// what is denied literally is the subscription, not its messages
 		case topic.MatchFilter(r.filter, filter):
-			return r.verdict()
+			return r.verdict(), true
 		case topic.Overlaps(r.filter, filter):
-			return core.Ignore
+			return core.Ignore, true
 		}
 	}
-	return core.Ignore
+	return core.Ignore, false
 }
