@@ -75,9 +75,7 @@ func withoutURL(err error) error {
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil:
-		return errors.New("is no URL")
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "":
 		return errors.New("must begin with https://HOST or http://HOST")
 	case u.User != nil:
 		return errors.New("must hold no user name and password; there are headers for them")
