@@ -120,18 +120,24 @@ url_nats() { echo "nats://127.0.0.1:$((base + 92))"; }
 
 # --- ldap --------------------------------------------------------------------------
 
-packages_ldap() { echo slapd ldap-utils; }
+packages_ldap() { echo slapd ldap-utils openssl; }
 have_ldap() { command -v slapd >/dev/null && command -v ldapwhoami >/dev/null; }
 version_ldap() { version_of slapd; }
 
-# prepare_ldap makes a directory with one person, uid=device,dc=fairlead,dc=test, whose password is "secret".
+# prepare_ldap makes a directory with one person, uid=device,dc=fairlead,dc=test, whose password is "secret". It knows EMQ
+# X's attributes, and speaks TLS by a certificate of its own, $dir/server.pem.
 prepare_ldap() {
 	[ -e "$dir/ready" ] && return 0
 	rm -rf "$dir/data" && mkdir -p "$dir/data"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/server.key" -out "$dir/server.pem" 2>/dev/null || return 1
 	cat >"$dir/slapd.conf" <<-END
 		include /etc/ldap/schema/core.schema
 		include /etc/ldap/schema/cosine.schema
 		include /etc/ldap/schema/inetorgperson.schema
+		include $PWD/backends/ldap/mqtt.schema
+		TLSCertificateFile $dir/server.pem
+		TLSCertificateKeyFile $dir/server.key
 		pidfile $dir/pid
 		modulepath /usr/lib/ldap
 		moduleload back_mdb
