@@ -21,11 +21,14 @@ import (
 // topics: what clients send and are told is written in the notation of scenes. A topic of
 // the collection is one more step away: rightsScenes show it.
 func TestAuthorizationMatrix(t *testing.T) {
-	coretest.RunAuthz(t, wireProtocol{surface: "ps"}, wireProtocol{surface: "mqtt"})
+	coretest.RunAuthz(t, wireProtocol{surface: "ps"}, wireProtocol{surface: "mqtt"}, wireProtocol{surface: whole})
 }
 
-// wireProtocol is a surface: /ps with a token, /mqtt with credentials in each request.
+// wireProtocol is a surface: /ps with a token, /mqtt with credentials in each request; or
+// that with the connection observed.
 type wireProtocol struct{ surface string }
+
+const whole = "mqtt/connection"
 
 // Name implements coretest.Protocol.
 func (p wireProtocol) Name() string { return "CoAP /" + p.surface }
@@ -38,7 +41,9 @@ func (p wireProtocol) Lacks(f coretest.Feature) string {
 	case coretest.QoS2:
 		return "a notification is confirmed once; a request is answered once"
 	case coretest.Unasked:
-		return "without an observation there is no token"
+		if p.surface != whole {
+			return "without an observation there is no token"
+		}
 	case coretest.TellTopic:
 		return "a notification tells the token of its observation"
 	case coretest.Ordered:
@@ -51,7 +56,7 @@ func (p wireProtocol) Lacks(f coretest.Feature) string {
 func (p wireProtocol) Open(t testing.TB, g *coretest.Gateway) coretest.Site {
 	cfg := DefaultConfig()
 	cfg.Echo = echoOff // it is about addresses, not rights
-	s := &wireSite{t: t, gw: g, surface: p.surface, adapter: New(cfg, g.Gateway), port: 4000}
+	s := &wireSite{t: t, gw: g, surface: strings.TrimSuffix(p.surface, "/connection"), whole: p.surface == whole, adapter: New(cfg, g.Gateway), port: 4000}
 	t.Cleanup(s.end)
 	return s
 }
@@ -61,6 +66,7 @@ type wireSite struct {
 	t       testing.TB
 	gw      *coretest.Gateway
 	surface string
+	whole   bool // the connection is observed
 	adapter *Adapter
 	clients []*wireClient
 	port    uint16
@@ -143,7 +149,10 @@ func (w *wireClient) Connect(l coretest.Login, want core.Reason, _ bool) {
 	if l.Kept {
 		expiry = "&expiry=3600"
 	}
-	code := codes.Created
+	method, observed, code := "POST", "", codes.Created
+	if w.site.whole {
+		method, observed, code = "GET", " obs=0 tok=ffff", codes.Content
+	}
 	switch want {
 	case core.Success:
 	case core.NotAuthorized, core.BadCredentials: // [CoAP-5.9.2-1]
@@ -155,7 +164,7 @@ func (w *wireClient) Connect(l coretest.Login, want core.Reason, _ bool) {
 	default:
 		w.site.t.Fatalf("nobody has written down how a client is told of %s", want)
 	}
-	m := w.asks(code, "POST", "/mqtt/connection?%s%s", query, expiry)
+	m := w.asks(code, method, "/mqtt/connection?%s%s%s", query, expiry, observed)
 	if w.login = query; w.site.surface == "ps" {
 		w.login = "c=" + l.ClientID + "&t=" + string(m.Payload)
 	}

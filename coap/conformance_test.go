@@ -71,7 +71,7 @@ func statements(t testing.TB, text, prefix string) (all []*statement) {
 	return all
 }
 
-var clausePattern = regexp.MustCompile(`\b(?:CoAP|Observe|Block|Link|Echo|NoResponse|PubSub|EMQX|TCP)-[0-9a-z.]+-\d+`)
+var clausePattern = regexp.MustCompile(`\b(?:CoAP|Observe|Block|Link|Echo|NoResponse|PubSub|EMQX|Fairlead|TCP)-[0-9a-z.]+-\d+`)
 
 // evidence is what was found: files with clause comments, and tests.
 type evidence struct{ code, tests map[string][]string }

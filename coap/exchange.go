@@ -131,7 +131,7 @@ func (m *Machine) answered(t *core.Turn, a *protocols.Actions, d *core.Delivery)
 
 // observes says that an observation is for d, too.
 func (m *Machine) observes(d *core.Delivery) bool {
-	return slices.ContainsFunc(m.observations, func(o *observation) bool { return o.interest.takes(d, true) })
+	return slices.ContainsFunc(m.observations, func(o *observation) bool { return o.interest.takes(d, byName) || o.interest.takes(d, byTopic) })
 }
 
 // callSettled takes the acknowledgement of a call's publication; false when it is none's.

@@ -70,7 +70,7 @@ func (m *Machine) identified(t *core.Turn, s *scratch, a *protocols.Actions, q *
 		return true // DTLS, or nothing to prove
 	case linked && m.who.shows(&id):
 		return m.longer(t, s, a, q, at, raw)
-	case id.token != "", at.surface == connection && q.code != codes.POST:
+	case id.token != "", at.surface == connection && q.code != codes.POST && q.code != codes.GET:
 		m.refuse(t, core.BadCredentials, "an unknown token")
 		m.reply(t, a, x, failure(codes.Unauthorized, "the token is not known here; POST /"+m.adapter.cfg.Bridge+"/connection gives one"))
 		return false

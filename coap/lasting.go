@@ -106,6 +106,9 @@ func readAttached(digits string, v []byte) (*observation, *interest, error) {
 		*n, rest = value, rest[used:]
 	}
 	in.filter = string(rest)
+	if in.whole() {
+		return o, in, nil
+	}
 	sub, err := topic.ParseSubscription(in.filter, topic.Limits{})
 	if err != nil {
 		return nil, nil, err

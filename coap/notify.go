@@ -70,9 +70,9 @@ func (m *Machine) delivered(t *core.Turn, a *protocols.Actions, d *core.Delivery
 func (m *Machine) distribute(t *core.Turn, d core.Delivery, older bool) {
 	f := &flight{d: d}
 	taken := false
-	for _, any := range []bool{false, true} { // subscribed by another protocol, or long ago
+	for c := byName; c <= byDefault; c++ {
 		for _, o := range m.observations {
-			if o.interest.takes(&d, any) {
+			if o.interest.takes(&d, c) {
 				taken = true
 				m.enqueue(t, o, f, older)
 			}
@@ -84,10 +84,24 @@ func (m *Machine) distribute(t *core.Turn, d core.Delivery, older bool) {
 	m.park(t, d)
 }
 
-// takes says that a delivery is this interest's, or with any that it could be.
-func (in *interest) takes(d *core.Delivery, any bool) bool {
-	named := d.SubID == in.subID || d.SubIDs != nil && slices.Contains(*d.SubIDs, in.subID)
-	return named || any && topic.Match(string(in.plain), d.Topic())
+// claim is on which ground an interest takes a delivery; the first that any has counts.
+type claim uint8
+
+const (
+	byName    claim = iota // it is of this subscription
+	byTopic                // subscribed by proxy, by another protocol, or long ago: it could be
+	byDefault              // nobody else is there for it
+)
+
+// takes says that the interest has this claim to a delivery.
+func (in *interest) takes(d *core.Delivery, c claim) bool {
+	switch {
+	case in.whole():
+		return c == byDefault
+	case c == byName:
+		return d.SubID == in.subID || d.SubIDs != nil && slices.Contains(*d.SubIDs, in.subID)
+	}
+	return c == byTopic && topic.Match(string(in.plain), d.Topic())
 }
 
 // park keeps a message of a durable session whose observer is not there.
@@ -294,6 +308,12 @@ func (m *Machine) notification(t *core.Turn, o *observation, f *flight) (respons
 		return response{}, core.TooLargeForReceiver
 	}
 	r := answer(codes.Content)
+	if o.interest.whole() {
+		var ok bool
+		if r.location, ok = m.adapter.cfg.location(f.d.Topic()); !ok {
+			return response{}, core.TooLargeForReceiver
+		}
+	}
 	r.etag, r.format, r.maxAge = etag(msg), format, maxAge(t, msg)
 	r.observe = int64(o.number(t.Now()))
 	return m.cut(r, msg.Payload, block{}), core.Success

@@ -35,10 +35,12 @@ type observation struct {
 	fetch     *fetch // a message whose further blocks the client gets now
 }
 
-// interest is one subscription of the session, with all observations of its filter.
+// interest is one subscription of the session, with all observations of its filter. That of
+// /mqtt/connection is what the session has been subscribed to otherwise: by proxy, or by
+// another protocol.
 type interest struct {
 	subID  uint32
-	filter string // with prefixes, as it stood in the path
+	filter string // with prefixes, as it stood in the path; "" of the connection
 	plain  topic.Filter
 	users  int
 }
@@ -52,7 +54,7 @@ type asked struct {
 
 // register begins an observation, or renews it. [Observe-4.1-1] [Observe-4.1-2]
 func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
-	sub, err := topic.ParseSubscription(at.topic, topic.Limits{})
+	in, err := interestOf(at)
 	if err != nil {
 		m.reply(t, a, x, failure(codes.BadRequest, "the topic cannot be observed: "+err.Error()))
 		return
@@ -75,13 +77,32 @@ func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, q *re
 	}
 	o = &observation{token: x.token, format: none, data: at.surface == topicData}
 	m.configure(o, q)
-	if in := m.interestIn(at.topic); in != nil {
-		m.begin(t, o, in)
-		m.introduce(t, a, q, x, o, at)
+	if known := m.interestIn(at.topic); known != nil {
+		in = known
+	} else if !in.whole() {
+		m.subscribe(t, s, a, o, in, at)
 		return
+	} else { // core has these subscriptions already
+		m.interests = append(m.interests, in)
 	}
-	m.subscribe(t, s, a, o, &interest{filter: at.topic, plain: sub.Filter}, at)
+	if in.whole() && q.accept == none {
+		o.format = formatOctets // its topics may be of any type
+	}
+	m.begin(t, o, in)
+	m.introduce(t, a, q, x, o, at)
 }
+
+// interestOf is what the observers of a place have in common.
+func interestOf(at place) (*interest, error) {
+	if at.surface == connection {
+		return &interest{}, nil
+	}
+	sub, err := topic.ParseSubscription(at.topic, topic.Limits{})
+	return &interest{filter: at.topic, plain: sub.Filter}, err
+}
+
+// whole says that it is the connection's.
+func (in *interest) whole() bool { return in.filter == "" }
 
 // configure reads what a request wants of its observation.
 func (m *Machine) configure(o *observation, q *request) {
@@ -212,7 +233,7 @@ func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *
 	}
 	in := o.interest
 	m.cancel(t, o)
-	if in.users > 0 || !m.durable {
+	if in.users > 0 || !m.durable || in.whole() {
 		m.reply(t, a, x, m.current(t, q, at))
 		return
 	}
@@ -279,7 +300,9 @@ func (m *Machine) cancel(t *core.Turn, o *observation) {
 	}
 	if in.users == 0 && !m.durable {
 		m.dropInterest(in)
-		m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
+		if !in.whole() {
+			m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
+		}
 	}
 	if len(m.parked) > 0 && len(m.observations) > 0 { // another one may be for it already
 		m.unpark(t)

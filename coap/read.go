@@ -21,6 +21,10 @@ func (m *Machine) get(t *core.Turn, a *protocols.Actions, q *request, x asking, 
 			return
 		}
 	}
+	if at.surface == connection { // it is there
+		m.reply(t, a, x, answer(codes.Content))
+		return
+	}
 	if wildcard(at.topic) {
 		m.reply(t, a, x, failure(codes.BadRequest, "a topic with wildcards can be observed, not read"))
 		return

@@ -2,6 +2,7 @@ package coap
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -64,6 +65,20 @@ func (c *Config) locateInCollection(rest []string) place {
 	return place{}
 }
 
+// longestTopic is the longest topic that is told with its message, in bytes, and
+// longestSegment that of one of its levels. [CoAP-5.4.3-1]
+const (
+	longestTopic   = 256
+	longestSegment = 255
+)
+
+// location is the path of a topic; false where it is too long to be told.
+func (c *Config) location(name string) (path []string, ok bool) {
+	path = append([]string{c.Topics}, strings.Split(name, "/")...)
+	tooLong := func(segment string) bool { return len(segment) > longestSegment }
+	return path, len(name) <= longestTopic && !slices.ContainsFunc(path, tooLong)
+}
+
 // serve deals with a new request; raw is its datagram.
 func (m *Machine) serve(t *core.Turn, s *scratch, a *protocols.Actions, q *request, raw []byte) {
 	s.raw = raw
@@ -118,7 +133,7 @@ func allowed(s surface, method codes.Code) bool {
 	case bridgeSurface:
 		return method == codes.GET || method == codes.PUT
 	case connection:
-		return method == codes.POST || method == codes.PUT || method == codes.DELETE
+		return method == codes.GET || method == codes.POST || method == codes.PUT || method == codes.DELETE
 	case collection:
 		return method == codes.GET || method == codes.FETCH || method == codes.POST
 	case topicConfig:
@@ -135,10 +150,10 @@ func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		m.reply(t, a, x, m.refusal(core.MessageRateTooHigh, ""))
 		return
 	}
-	switch at.surface {
-	case connection:
+	switch {
+	case at.surface == connection && q.code != codes.GET:
 		m.connection(t, a, q, x)
-	case collection, topicConfig, topicData:
+	case at.surface == collection, at.surface == topicConfig, at.surface == topicData:
 		m.pubsub(t, s, a, q, x, at)
 	default:
 		switch {

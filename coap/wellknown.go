@@ -89,7 +89,7 @@ func (c *Config) links() []link {
 	all := []link{
 		{href: "/" + c.Topics, rt: []string{"core.ps"}, ct: []int64{formatLinks}},
 		{href: "/" + c.Bridge},
-		{href: "/" + c.Bridge + "/connection"},
+		{href: "/" + c.Bridge + "/connection", obs: true},
 	}
 	if c.Collection != "" {
 		all = append(all, link{href: "/" + c.Collection, rt: []string{"core.ps.coll"}, ct: []int64{formatLinks, int64(c.PubSubCT)}})

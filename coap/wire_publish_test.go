@@ -208,11 +208,11 @@ func readScenes() []scene {
 			a < ACK 2.02 3`},
 		{name: "Link-4-1 Link-2-1 Link-4.1-1: discovery", script: `
 			a > CON GET 1 /.well-known/core
-			a < ACK 2.05 1 ct=40 '</ps>;rt="core.ps";ct=40,</mqtt>,</mqtt/connection>,</pubsub>;rt="core.ps.coll";ct="40 606"'
+			a < ACK 2.05 1 ct=40 '</ps>;rt="core.ps";ct=40,</mqtt>,</mqtt/connection>;obs,</pubsub>;rt="core.ps.coll";ct="40 606"'
 			a > CON GET 2 /.well-known/core?rt=core.ps.coll
 			a < ACK 2.05 2 ct=40 '</pubsub>;rt="core.ps.coll";ct="40 606"'
 			a > CON GET 3 /.well-known/core?href=/mqtt*
-			a < ACK 2.05 3 ct=40 '</mqtt>,</mqtt/connection>'
+			a < ACK 2.05 3 ct=40 '</mqtt>,</mqtt/connection>;obs'
 			a > CON GET 4 /.well-known/core?rt=core.ps*&ct=606
 			a < ACK 2.05 4 ct=40 '</pubsub>;rt="core.ps.coll";ct="40 606"'
 			a > CON GET 5 /.well-known/core?if=nothing

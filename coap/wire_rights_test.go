@@ -128,7 +128,7 @@ func resourceScenes() []scene {
 			b < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
 			mqtt p retain temp secret
 			a > CON GET 1 /.well-known/core
-			a < ACK 2.05 1 ct=40 '</ps>;rt="core.ps";ct=40,</mqtt>,</mqtt/connection>,</pubsub>;rt="core.ps.coll";ct="40 606"'
+			a < ACK 2.05 1 ct=40 '</ps>;rt="core.ps";ct=40,</mqtt>,</mqtt/connection>;obs,</pubsub>;rt="core.ps.coll";ct="40 606"'
 			a > CON GET 2 /.well-known/core?rt=core.ps.data
 			a < ACK 2.05 2 ct=40`)},
 		{name: "CoAP-5.9.2-2: what depends on a value that may not be read does not tell it", set: only([]string{"t"}, nil), script: `

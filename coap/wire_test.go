@@ -21,6 +21,7 @@ func chapters() []chapter {
 		{"Observe", slices.Concat(observeScenes(), pacingScenes(), tellingScenes())},
 		{"Block", blockScenes()},
 		{"Lasting", lastingScenes()},
+		{"Proxy", proxyScenes()},
 		{"Collection", collectionScenes()},
 		{"Call", callScenes()},
 		{"Rights", rightsScenes()},
