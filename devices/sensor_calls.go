@@ -63,7 +63,8 @@ func (s *Sensor) Wait(ctx context.Context, p *Pending) (packet.ReasonCode, error
 }
 
 // Subscribe subscribes to one filter after the other and gives the QoS granted for each.
-// The error names the first that failed. id must be 0.
+// The error names the first that failed. id must be 0. Over CoAP the filter "" observes
+// what the gateway has subscribed the client to.
 func (s *Sensor) Subscribe(ctx context.Context, id uint32, subs ...Subscription) (codes []packet.ReasonCode, err error) {
 	if id != 0 {
 		return nil, errors.New("subscription identifiers are MQTT 5's")

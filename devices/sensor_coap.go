@@ -2,6 +2,7 @@ package devices
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -91,9 +92,10 @@ type coapEvents coapSpeaker
 func (e *coapEvents) Send(b []byte) { e.s.send(b) }
 func (e *coapEvents) Connected()    { e.s.accepted() }
 
-// Message has the filter for a topic: CoAP tells no other.
+// Message has the filter for a topic: CoAP tells no other, but for what the gateway has
+// subscribed the client to.
 func (e *coapEvents) Message(n *coapmachine.Notification) {
-	e.s.received(&Message{Topic: n.Filter, Payload: bytes.Clone(n.Payload), QoS: n.QoS, Retain: n.Retained, packetID: n.ID})
+	e.s.received(&Message{Topic: cmp.Or(n.Filter, n.Topic), Payload: bytes.Clone(n.Payload), QoS: n.QoS, Retain: n.Retained, packetID: n.ID})
 }
 
 func (e *coapEvents) Done(token uint64, code codes.Code, text string) {

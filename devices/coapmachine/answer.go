@@ -79,10 +79,10 @@ func (m *Machine) observing(t *Turn, msg *message.Message, r *request) {
 		m.finish(t, codes.ServiceUnavailable, "the gateway holds no more observations for this client")
 		return
 	}
-	if m.observedBy(token) == "" {
+	if !m.observes(token) {
 		m.observed = append(m.observed, observation{token, filter})
 	}
-	n := Notification{Filter: filter, Payload: msg.Payload, Retained: true}
+	n := Notification{Filter: filter, Topic: topicOf(msg), Payload: msg.Payload, Retained: true}
 	if msg.Type == message.Confirmable && !r.acked { // a notification overtook the answer
 		n.Retained = false
 		m.seen = append(m.seen, seen{id: uint16(msg.MessageID), acked: true})

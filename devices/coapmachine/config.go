@@ -107,7 +107,8 @@ type Handler interface {
 // Notification is a message for an observation. CoAP does not tell its topic, only that of
 // the observation.
 type Notification struct {
-	Filter   string
+	Filter   string // "": what the gateway has subscribed the client to
+	Topic    string // told by notifications of Filter "", "" otherwise
 	Payload  []byte
 	QoS      uint8  // 1 where it is to be acknowledged
 	ID       uint16 // for Ack

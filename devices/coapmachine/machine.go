@@ -146,7 +146,7 @@ func (m *Machine) response(t *Turn, msg *message.Message, r *request) {
 	}
 	token := binary.BigEndian.Uint32(msg.Token)
 	own := r != nil && r.token == token && (msg.Type != message.Acknowledgement || r.id == id)
-	if own && (r.kind != subscribe || msg.Type == message.Acknowledgement || r.acked || m.observedBy(token) == "") {
+	if own && (r.kind != subscribe || msg.Type == message.Acknowledgement || r.acked || !m.observes(token)) {
 		if msg.Type == message.Confirmable {
 			m.say(t, empty(t.out, message.Acknowledgement, id))
 		}
@@ -156,12 +156,11 @@ func (m *Machine) response(t *Turn, msg *message.Message, r *request) {
 	if msg.Type == message.Acknowledgement {
 		return // of a request that was given up
 	}
-	filter := m.observedBy(token)
-	if filter == "" { // [Observe-3.6-1]
+	if !m.observes(token) { // [Observe-3.6-1]
 		m.reject(t, msg)
 		return
 	}
-	m.notified(t, msg, token, filter)
+	m.notified(t, msg, token)
 }
 
 // reject answers what is for nobody here. [CoAP-4.2-2]
@@ -171,18 +170,19 @@ func (m *Machine) reject(t *Turn, msg *message.Message) {
 	}
 }
 
-// observedBy is the filter of an observation, "" for none.
-func (m *Machine) observedBy(token uint32) string {
-	for _, o := range m.observed {
-		if o.token == token {
-			return o.filter
-		}
-	}
-	return ""
+// observes says that token is an observation's.
+func (m *Machine) observes(token uint32) bool {
+	return slices.ContainsFunc(m.observed, func(o observation) bool { return o.token == token })
+}
+
+// filterOf is what the observation of token is of.
+func (m *Machine) filterOf(token uint32) string {
+	i := slices.IndexFunc(m.observed, func(o observation) bool { return o.token == token })
+	return m.observed[i].filter
 }
 
 // notified takes a notification, each once.
-func (m *Machine) notified(t *Turn, msg *message.Message, token uint32, filter string) {
+func (m *Machine) notified(t *Turn, msg *message.Message, token uint32) {
 	id := uint16(msg.MessageID)
 	confirm := msg.Type == message.Confirmable
 	if confirm && m.repeated(t, id) {
@@ -194,7 +194,7 @@ func (m *Machine) notified(t *Turn, msg *message.Message, token uint32, filter s
 			m.seen = slices.Delete(m.seen, 0, 1)
 		}
 	}
-	n := Notification{Filter: filter, Payload: msg.Payload, ID: id}
+	n := Notification{Filter: m.filterOf(token), Topic: topicOf(msg), Payload: msg.Payload, ID: id}
 	if confirm {
 		n.QoS = 1
 	}
@@ -283,7 +283,7 @@ func (m *Machine) fetch(t *Turn, n *Notification, b block) {
 	if len(m.queue) >= m.cfg.maxQueue() {
 		return // the gateway tells it again
 	}
-	r := request{kind: fetchBlocks, method: codes.GET, topic: n.Filter, body: bytes.Clone(n.Payload), block: block{there: true, num: b.num + 1, szx: b.szx}, notification: &Notification{Filter: n.Filter, QoS: n.QoS, ID: n.ID, Retained: n.Retained}}
+	r := request{kind: fetchBlocks, method: codes.GET, topic: n.Filter, body: bytes.Clone(n.Payload), block: block{there: true, num: b.num + 1, szx: b.szx}, notification: &Notification{Filter: n.Filter, Topic: n.Topic, QoS: n.QoS, ID: n.ID, Retained: n.Retained}}
 	at := 0
 	if m.current() != nil {
 		at = 1

@@ -2,6 +2,7 @@ package coapmachine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -64,7 +65,7 @@ func (b *bench) Message(n *Notification) {
 		b.event("message %s (%d) qos=%d retained=%t", n.Filter, len(n.Payload), n.QoS, n.Retained)
 		return
 	}
-	b.event("message %s %s qos=%d retained=%t", n.Filter, n.Payload, n.QoS, n.Retained)
+	b.event("message %s %s qos=%d retained=%t", cmp.Or(n.Filter, n.Topic), n.Payload, n.QoS, n.Retained)
 }
 func (b *bench) Done(token uint64, code codes.Code, text string) {
 	b.event("%s", strings.TrimSpace(fmt.Sprintf("done %d %s %s", token, code, text)))
@@ -238,6 +239,30 @@ func TestObservationLasts(t *testing.T) {
 			b.want("Acknowledgement 700", "message a x qos=1 retained=false")
 		}
 	}
+}
+
+// TestObserveConnection: what the gateway has subscribed comes with its topic, however many
+// levels that has.
+func TestObserveConnection(t *testing.T) {
+	b := connected(t, Config{})
+	b.must(b.m.Subscribe(&b.turn, "", 1, 5))
+	b.want("Confirmable GET 2 /mqtt/connection?c=meter&t=tk Observe=")
+	token := b.last.Token
+	b.answer(codes.Content, "", option{message.Observe, []byte{1}})
+	b.want("done 5 Content")
+	levels := strings.Split("a"+strings.Repeat("/b", 100), "/")
+	var options []option
+	options = append(options, option{message.Observe, []byte{2}})
+	for _, l := range append([]string{"ps"}, levels...) {
+		options = append(options, option{message.LocationPath, []byte(l)})
+	}
+	b.hear(message.Confirmable, codes.Content, 700, token, "x", options...)
+	b.want("Acknowledgement 700", "message "+strings.Join(levels, "/")+" x qos=1 retained=false")
+	b.must(b.m.Unsubscribe(&b.turn, "", 6))
+	b.want("Confirmable GET 3 /mqtt/connection?c=meter&t=tk Observe=01")
+	b.answer(codes.Content, "")
+	b.hear(message.Confirmable, codes.Content, 701, token, "x", option{message.Observe, []byte{3}})
+	b.want("Reset 701", "done 6 Content")
 }
 
 // TestHeartbeat: it comes in silence, and tells that the gateway has forgotten.

@@ -72,9 +72,9 @@ func (m *Machine) Publish(t *Turn, p *Publication, token uint64) error {
 }
 
 // Subscribe begins to observe a filter; Done follows. At QoS 0 notifications need no
-// acknowledgement.
+// acknowledgement. Of the filter "" is what the gateway has subscribed the client to.
 func (m *Machine) Subscribe(t *Turn, filter string, qos uint8, token uint64) error {
-	if qos > 2 || filter == "" {
+	if qos > 2 {
 		return ErrState
 	}
 	r := request{kind: subscribe, method: codes.GET, caller: token, topic: filter}
@@ -86,9 +86,6 @@ func (m *Machine) Subscribe(t *Turn, filter string, qos uint8, token uint64) err
 
 // Unsubscribe ends an observation; Done follows.
 func (m *Machine) Unsubscribe(t *Turn, filter string, token uint64) error {
-	if filter == "" {
-		return ErrState
-	}
 	return m.add(t, request{kind: unsubscribe, method: codes.GET, caller: token, topic: filter})
 }
 
@@ -172,9 +169,10 @@ func (m *Machine) options(msg *message.Message, r *request) {
 		msg.Options = append(msg.Options, message.Option{ID: id, Value: []byte(v)})
 	}
 	path, query := "ps/"+r.topic, append(m.credentials(r.kind), r.query...)
-	switch r.kind {
-	case login, logout, heartbeat:
+	if r.topic == "" { // login, logout, heartbeat; and what the gateway subscribed
 		path = "mqtt/connection"
+	}
+	switch r.kind {
 	case subscribe:
 		add(message.Observe, "")
 	case unsubscribe:

@@ -3,7 +3,9 @@ package coapmachine
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
+	"strings"
 
 	"github.com/plgd-dev/go-coap/v3/message"
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -37,18 +39,39 @@ func blockOf(m *message.Message, id message.OptionID) block {
 	return block{there: true, more: n&8 != 0, szx: uint8(n & 7), num: n >> 4}
 }
 
+// topicOf is the topic that a notification of the connection tells, "" for none.
+func topicOf(m *message.Message) string {
+	var levels []string
+	for _, o := range m.Options {
+		if o.ID == message.LocationPath {
+			levels = append(levels, string(o.Value))
+		}
+	}
+	if len(levels) == 0 {
+		return ""
+	}
+	return strings.Join(levels[1:], "/")
+}
+
 // uintBytes is the shortest form of a uint option; 0 is empty. [CoAP-3.2-1]
 func uintBytes(n uint32) []byte {
 	return bytes.TrimLeft(binary.BigEndian.AppendUint32(nil, n), "\x00")
 }
 
 // maxOptions is how many options of one message are read.
-const maxOptions = 32
+const maxOptions = 300 // the gateway tells topics of 256 bytes, each of which may end a level
+
+// fewOptions is how many most messages have at most.
+const fewOptions = 32
 
 // decode reads a datagram; false where it is no CoAP.
 func decode(b []byte, m *message.Message) bool {
-	m.Options = make(message.Options, 0, maxOptions)
+	m.Options = make(message.Options, 0, fewOptions)
 	_, err := udp.DefaultCoder.Decode(b, m)
+	if errors.Is(err, message.ErrOptionsTooSmall) {
+		m.Options = make(message.Options, 0, maxOptions)
+		_, err = udp.DefaultCoder.Decode(b, m)
+	}
 	return err == nil && (m.Code != codes.Empty || len(b) == 4)
 }
 
