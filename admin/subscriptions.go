@@ -15,7 +15,8 @@ type subscription struct {
 	NoLocal           bool   `json:"no_local,omitempty"`
 	RetainAsPublished bool   `json:"retain_as_published,omitempty"`
 	SubID             uint32 `json:"subscription_identifier,omitempty"`
-	Proxy             bool   `json:"proxy"` // the configuration subscribed it, not the client
+	Proxy             bool   `json:"proxy"`            // the gateway subscribed it, not the client
+	Origin            string `json:"origin,omitempty"` // of Proxy: which source it comes from
 }
 
 // subscriptionPage is one page of a client's subscriptions in the order of their filters.
@@ -69,10 +70,18 @@ func subscriptionPageOf(all []core.SubscriptionInfo, limit int) subscriptionPage
 	}
 	out := subscriptionPage{Subscriptions: []subscription{}}
 	for _, c := range all[:n] {
-		out.Subscriptions = append(out.Subscriptions, subscription{c.Filter, c.QoS, c.NoLocal, c.RetainAsPublished, c.SubID, c.Proxy})
+		out.Subscriptions = append(out.Subscriptions, subscription{c.Filter, c.QoS, c.NoLocal, c.RetainAsPublished, c.SubID, c.Proxy, originOf(&c)})
 	}
 	if n < len(all) {
 		out.Next = all[n-1].Filter
 	}
 	return out
+}
+
+// originOf says where a proxy subscription comes from.
+func originOf(c *core.SubscriptionInfo) string {
+	if !c.Proxy {
+		return ""
+	}
+	return cmp.Or(c.Origin, "core.subscriptions")
 }

@@ -56,8 +56,10 @@ func TestSubscriptionPages(t *testing.T) {
 }
 
 func TestSubscriptionIsShownWhole(t *testing.T) {
-	f := &fake{subs: map[string][]core.SubscriptionInfo{"c": {{Filter: "a", QoS: 1, NoLocal: true, RetainAsPublished: true, SubID: 7, Proxy: true}}}}
-	want := `{"subscriptions":[{"filter":"a","qos":1,"no_local":true,"retain_as_published":true,"subscription_identifier":7,"proxy":true}]}`
+	f := &fake{subs: map[string][]core.SubscriptionInfo{"c": {{Filter: "a", QoS: 1, NoLocal: true, RetainAsPublished: true, SubID: 7, Proxy: true},
+		{Filter: "b", Proxy: true, Origin: "redis.main"}, {Filter: "c"}}}}
+	want := `{"subscriptions":[{"filter":"a","qos":1,"no_local":true,"retain_as_published":true,"subscription_identifier":7,"proxy":true,"origin":"core.subscriptions"},` +
+		`{"filter":"b","qos":0,"proxy":true,"origin":"redis.main"},{"filter":"c","qos":0,"proxy":false}]}`
 	w := ask(newTestServer(f, nil), "GET", "/api/v1/clients/c/subscriptions", nil)
 	if got := strings.Join(strings.Fields(w.Body.String()), ""); w.Code != http.StatusOK || got != want {
 		t.Errorf("%d %s", w.Code, got)
