@@ -157,8 +157,8 @@ func drivers() []driver {
 	return []driver{
 		{prefix: "github.com/cockroachdb/pebble/v2", folders: []string{"backends/pebble"}},
 		{prefix: "github.com/redis/go-redis/v9", folders: []string{"backends/redis"}},
-		{prefix: "github.com/apache/cassandra-gocql-driver/v2", folders: []string{"backends/cassandra"}},
-		{prefix: "go.mongodb.org/mongo-driver/v2", folders: []string{"backends/mongodb"}},
+		{prefix: "github.com/apache/cassandra-gocql-driver/v2", folders: []string{"backends/cassandra"}, tests: true}, // tests write rows as other programs do
+		{prefix: "go.mongodb.org/mongo-driver/v2", folders: []string{"backends/mongodb"}, tests: true},
 		{prefix: "github.com/jackc/pgx/v5", folders: []string{"backends/postgres"}},
 		{prefix: "github.com/go-sql-driver/mysql", folders: []string{"backends/mysql"}},
 		{prefix: "github.com/quic-go/quic-go", folders: []string{"protocols", "devices"}},

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"testing"
 	"time"
 
 	"google.golang.org/grpc"
@@ -86,7 +87,8 @@ func unframe(b []byte, conn uint64) (cmds []*pb.Command, rest []byte) {
 
 // privateDevice is a client of the relay.
 type privateDevice struct {
-	stage  *edgeStage
+	t      *testing.T
+	dial   func(context.Context) (net.Conn, error)
 	name   string
 	c      net.Conn // nil while disconnected
 	events chan *pb.Event
@@ -102,7 +104,7 @@ func (d *privateDevice) tell(c *pb.Command) {
 	d.token++
 	c.Token = d.token
 	if _, err := d.c.Write(frame(c)); err != nil {
-		d.stage.t.Error(err)
+		d.t.Error(err)
 	}
 }
 
@@ -137,13 +139,16 @@ func (d *privateDevice) read(c net.Conn, events chan<- *pb.Event) {
 	}
 }
 
+// connect begins a session that ends with the connection.
+func (d *privateDevice) connect() string { return d.Connect(coretest.Connecting{}) }
+
 func (d *privateDevice) Connect(o coretest.Connecting) string {
 	d.held, d.hold, d.kept = nil, false, nil
-	ctx, cancel := context.WithTimeout(d.stage.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
-	c, err := d.stage.net.Dialer("127.0.0.1:0")(ctx, "tcp", "gateway:7000")
+	c, err := d.dial(ctx)
 	if err != nil {
-		d.stage.t.Fatal(err)
+		d.t.Fatal(err)
 	}
 	d.c, d.events = c, make(chan *pb.Event, 1024)
 	go d.read(c, d.events)
@@ -253,7 +258,7 @@ func (d *privateDevice) Events() (events []string) {
 		case ev.GetReleased() != nil:
 			d.acknowledge(ev.GetReleased().GetPacketId())
 		default:
-			d.stage.t.Errorf("%s has received %v", d.name, ev)
+			d.t.Errorf("%s has received %v", d.name, ev)
 		}
 	}
 	return events

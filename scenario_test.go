@@ -170,7 +170,9 @@ func (s *edgeStage) Device(name, protocol string) coretest.Device {
 	case "coap":
 		return newSensorDevice(s, name, "coap://gateway:5683")
 	case protocols.Exproto:
-		return &privateDevice{stage: s, name: name}
+		return &privateDevice{t: s.t, name: name, dial: func(ctx context.Context) (net.Conn, error) {
+			return s.net.Dialer("127.0.0.1:0")(ctx, "tcp", "gateway:7000")
+		}}
 	}
 	return &mqttDevice{stage: s, name: name}
 }
