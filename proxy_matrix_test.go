@@ -40,7 +40,7 @@ func TestServiceProxyMatrix(t *testing.T) {
 		})
 	}
 	var b strings.Builder
-	b.WriteString("| a row in | " + strings.Join(slices.Concat(databases), " | ") + " |\n|" + strings.Repeat("---|", 1+len(databases)) + "\n")
+	b.WriteString("| a row in | " + strings.Join(databases, " | ") + " |\n|" + strings.Repeat("---|", 1+len(databases)) + "\n")
 	for i, c := range proxyColumns() {
 		b.WriteString("| " + c.name + " |")
 		for _, name := range databases {
@@ -72,7 +72,7 @@ func startProxySite(t *testing.T, table *proxyTable) *proxySite {
 	}
 	ln := must(net.Listen("tcp", "127.0.0.1:0"))
 	t.Cleanup(serveRelay(ln))
-	c.Listeners[protocols.Exproto] = &protocols.ListenerConfig{Protocol: protocols.Exproto, Transport: protocols.TCP, Address: "127.0.0.1:0", Given: true,
+	c.Listeners[protocols.Exproto] = &protocols.ListenerConfig{Protocol: protocols.Exproto, Transport: protocols.TCP, Address: "127.0.0.1:0",
 		Exproto: protocols.ExprotoConfig{Handler: ln.Addr().String()}}
 	hash := must(passwd.NewHash([]byte(proxyPassword), passwd.DefaultParams()))
 	users := must(passwd.Set(nil, passwd.Entry{User: proxyUser, Hash: hash}))
