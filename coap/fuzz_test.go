@@ -180,9 +180,12 @@ func FuzzMachine(f *testing.F) {
 		f.Add(stream, byte(7))
 		f.Add(stream, byte(8))
 	}
+	r := newRig(f)
 	f.Fuzz(func(t *testing.T, stream []byte, mode byte) {
-		fd := newFeeder(t, mode)
-		defer fd.turn.Close()
+		if len(stream) > maxScript {
+			return
+		}
+		fd := r.feeder(t, mode)
 		for len(stream) > 0 && (fd.m == nil || fd.m.state == open) {
 			stream = fd.step(stream)
 		}
@@ -190,15 +193,33 @@ func FuzzMachine(f *testing.F) {
 	})
 }
 
-func newFeeder(t *testing.T, mode byte) *feeder {
-	gw := core.New(core.Options{Config: core.DefaultConfig()})
-	fd := &feeder{t: t, turn: gw.NewTurn(), now: 1_000_000, gw: &recorder{later: mode & 7, retained: map[string]*core.Message{}, attached: map[string]core.Attachment{}, unacked: map[uint16]bool{}}}
+// maxScript bounds what is played at once, in bytes: longer is no deeper, only slower.
+const maxScript = 8 << 10
+
+// rig is what all executions of a target share: making it costs more than to feed a
+// machine. What a turn keeps is scratch, and adapters never change but for figures, which
+// are back to nothing at each end.
+type rig struct {
+	turn     *core.Turn
+	adapters [2]*Adapter // without Echo for all, and with it
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{turn: core.New(core.Options{Config: core.DefaultConfig()}).NewTurn()}
+	t.Cleanup(r.turn.Close)
 	cfg := DefaultConfig()
 	cfg.MaxBody, cfg.MaxRecent, cfg.MaxPending, cfg.MaxObservations, cfg.BlockSize = 4096, 4, 3, 3, 64
-	if mode&8 != 0 {
-		cfg.Echo = echoAll
-	}
-	fd.adapter = New(cfg, fd.gw)
+	r.adapters[0] = New(cfg, nil)
+	cfg.Echo = echoAll
+	r.adapters[1] = New(cfg, nil)
+	return r
+}
+
+func (r *rig) feeder(t *testing.T, mode byte) *feeder {
+	fd := &feeder{t: t, turn: r.turn, now: 1_000_000, adapter: r.adapters[mode>>3&1]}
+	fd.gw = &recorder{later: mode & 7, retained: map[string]*core.Message{}, attached: map[string]core.Attachment{}, unacked: map[uint16]bool{}}
+	fd.adapter.gw = fd.gw
+	fd.adapter.transfers.Store(0)
 	return fd
 }
 
@@ -340,9 +361,12 @@ func FuzzStream(f *testing.F) {
 		f.Add(all, uint64(3), byte(0))
 		f.Add(all, uint64(0x1234), byte(7))
 	}
+	r := newRig(f)
 	f.Fuzz(func(t *testing.T, all []byte, splits uint64, mode byte) {
-		fd := newFeeder(t, mode)
-		defer fd.turn.Close()
+		if len(all) > maxScript {
+			return
+		}
+		fd := r.feeder(t, mode)
 		fd.m = fd.adapter.NewMachine(&protocols.ConnInfo{Peer: port(1)}, fakeConn{}).(*Machine)
 		fd.m.stream, fd.m.proven = &stream{maxMessage: defaultMessage}, true
 		for at, end := 0, 0; end < len(all) && fd.m.state == open; {

@@ -12,7 +12,7 @@ import (
 // comes first, the end or the answer.
 func TestGoneWhileConnecting(t *testing.T) {
 	for _, order := range []string{"stop closed done", "stop done closed", "closed done"} {
-		fd := newFeeder(t, 1)
+		fd := newRig(t).feeder(t, 1)
 		var a protocols.Actions
 		fd.turn.Begin(time.UnixMilli(fd.now))
 		fd.datagram(build(t, "CON PUT 1 /mqtt/t?c=a 'x'"), &a)
@@ -33,14 +33,12 @@ func TestGoneWhileConnecting(t *testing.T) {
 		if fd.gw.links != 0 {
 			t.Errorf("%s: %d links are left", order, fd.gw.links)
 		}
-		fd.turn.Close()
 	}
 }
 
 // TestQoS2IsReleased: the answer to a QoS 2 publication is the end of its exchange.
 func TestQoS2IsReleased(t *testing.T) {
-	fd := newFeeder(t, 0)
-	defer fd.turn.Close()
+	fd := newRig(t).feeder(t, 0)
 	var a protocols.Actions
 	fd.turn.Begin(time.UnixMilli(fd.now))
 	fd.datagram(build(t, "CON PUT 1 /ps/t?c=a&q=2 'x'"), &a)

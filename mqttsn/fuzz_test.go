@@ -186,18 +186,18 @@ func FuzzMachine(f *testing.F) {
 	seed(`04 04 01 003c "c1"`, `12 20 0001 "a/+"`, `16`, `0b 0001 7001 00`, `0d 0001 7002 00`, `18 0010`, `16 "c1"`, `18`)
 	seed(`04 0c 01 003c "c1"`, `07 00 "w"`, `09 "x"`, `1a 00 "v"`, `1c "y"`, `1a`, `0a 0000 0001 "t"`, `0c 20 0001 0001 "x"`)
 	seed(`04 00 01 003c "c1"`, `12 40 0001 "zz"`, `0f 0001`, `0e 0001`, `0c 42 "zz" 0007 "x"`, `10 0007`, `14 00 0002 "zz"`)
-	gw := core.New(core.Options{Config: core.DefaultConfig()})
-	turn := gw.NewTurn()
-	f.Cleanup(turn.Close)
-	f.Fuzz(func(t *testing.T, b []byte) { playMachine(t, turn, &script{b}) })
+	r := newRig(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) <= maxScript {
+			r.play(t, &script{b})
+		}
+	})
 }
 
 // TestMachineAtRandom plays scripts of well-formed messages with fields at random, which
 // reach further than bytes at random do.
 func TestMachineAtRandom(t *testing.T) {
-	gw := core.New(core.Options{Config: core.DefaultConfig()})
-	turn := gw.NewTurn()
-	defer turn.Close()
+	g := newRig(t)
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var b []byte
@@ -209,7 +209,7 @@ func TestMachineAtRandom(t *testing.T) {
 			m := anyMessage(r)
 			b = append(append(append(b, 0, byte(len(m))), m...), byte(r.IntN(256)), byte(r.IntN(256)))
 		}
-		if playMachine(t, turn, &script{b}); t.Failed() {
+		if g.play(t, &script{b}); t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
@@ -241,11 +241,28 @@ func anyMessage(r *rand.Rand) []byte {
 	return all[r.IntN(len(all))].Append(nil)[1:]
 }
 
-func playMachine(t *testing.T, turn *core.Turn, s *script) {
-	g := &moody{s: s}
+// maxScript bounds what is played at once, in bytes: longer is no deeper, only slower.
+const maxScript = 4 << 10
+
+// rig is what all executions share: making it costs more than to play to a machine.
+// Adapters never change, and what a turn keeps is scratch.
+type rig struct {
+	turn    *core.Turn
+	adapter *Adapter
+}
+
+func newRig(t testing.TB) *rig {
 	cfg := DefaultConfig()
 	cfg.Predefined = map[string]string{"101": "plant/one"}
-	a := New(cfg, g)
+	r := &rig{turn: core.New(core.Options{Config: core.DefaultConfig()}).NewTurn(), adapter: New(cfg, nil)}
+	t.Cleanup(r.turn.Close)
+	return r
+}
+
+// play plays one script to a new machine.
+func (r *rig) play(t *testing.T, s *script) {
+	g, a, turn := &moody{s: s}, r.adapter, r.turn
+	a.gw = g
 	random := uint16(0x7000)
 	a.random = func() uint16 { random++; return random }
 	conn := &deafConn{}
