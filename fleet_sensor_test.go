@@ -14,13 +14,13 @@ import (
 )
 
 // TestSensorFleets plays the profiles of sensors, small, against a gateway in memory: the
-// three protocols deliver to each other, in two of them over radios that lose, and nothing acknowledged is
+// three protocols deliver to each other over radios that lose, and nothing acknowledged is
 // lost.
 func TestSensorFleets(t *testing.T) {
 	for name, sets := range map[string][]string{
 		"sensor-field": {"groups.probe.count=8", "groups.probe.sleep.awake=500ms", "groups.probe.sleep.asleep=500ms", "groups.valve.count=3", "groups.gate.count=3", "network.roaming.rebind=1s"},
 		"coap-meters":  {"groups.meter.count=5", "groups.remote.count=5", "groups.display.count=3"},
-		"field-scale":  {"groups.sensor.count=20", "groups.observer.count=20"},
+		"field-scale":  {"groups.sensor.count=20", "groups.observer.count=20", "groups.sensor.network=radio", "groups.observer.network=radio"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

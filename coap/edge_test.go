@@ -58,6 +58,7 @@ type radio struct {
 	waiting map[uint16]chan codes.Code
 	seen    map[uint16]bool
 	heard   []string
+	deaf    bool // it does not hear the next notification
 }
 
 func newRadio(t *testing.T, network *simnet.Network, name string, to net.Addr) *radio {
@@ -86,6 +87,14 @@ func (r *radio) read() {
 		id := uint16(m.MessageID)
 		switch m.Type {
 		case message.Confirmable:
+			if m.Code == codes.Empty { // [CoAP-4.2-2]
+				r.c.WriteTo(appendEmpty(nil, message.Reset, id), r.to)
+				break
+			}
+			if r.deaf {
+				r.deaf = false
+				break
+			}
 			r.c.WriteTo(appendEmpty(nil, message.Acknowledgement, id), r.to)
 			if !r.seen[id] {
 				r.heard = append(r.heard, string(m.Payload))
@@ -119,6 +128,33 @@ func (r *radio) ask(line string) codes.Code {
 		}
 	}
 	return codes.Empty
+}
+
+// TestFirstNotificationLost: who has sent no more than one request is notified though the
+// network loses the first notification: what may be sent to an address that is not proven
+// would not be enough to repeat it, and so the proof comes first. [CoAP-11.3-1]
+func TestFirstNotificationLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := simnet.New(1)
+		at, stop := serveSim(t, network)
+		observer, sender := newRadio(t, network, "observer", at), newRadio(t, network, "sender", at)
+		if code := observer.ask("CON GET %d /mqtt/field?c=observer obs=0 tok=01"); code != codes.Content {
+			t.Fatalf("observing is answered %v", code)
+		}
+		observer.deaf = true
+		if code := sender.ask("CON PUT %d /mqtt/field?c=sender 'x*100'"); code != codes.Changed {
+			t.Fatalf("publishing is answered %v", code)
+		}
+		time.Sleep(3 * time.Minute)
+		if observer.mu.Lock(); len(observer.heard) != 1 {
+			t.Errorf("heard %q", observer.heard)
+		}
+		observer.mu.Unlock()
+		observer.c.Close()
+		sender.c.Close()
+		stop()
+		synctest.Wait()
+	})
 }
 
 // TestEdgeLossy: over a network that loses, doubles and reorders, every publication that

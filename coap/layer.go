@@ -265,6 +265,16 @@ func (m *Machine) ackAt(t *core.Turn, x asking) int64 {
 	return t.Now() + m.adapter.cfg.Piggyback.Milliseconds()
 }
 
+// mayConfirm says whether a confirmable message may be sent now. To an address that is not
+// proven the smallest there is goes first, which asks for the proof: there might be no room
+// to repeat a longer one. [CoAP-11.3-1]
+func (m *Machine) mayConfirm(t *core.Turn, a *protocols.Actions) bool {
+	if m.out == nil && !m.proven {
+		m.ping(t, a)
+	}
+	return m.out == nil
+}
+
 // transmit sends a confirmable message for the first time.
 func (m *Machine) transmit(t *core.Turn, a *protocols.Actions, c *confirm) {
 	cfg := &m.adapter.cfg
@@ -283,6 +293,9 @@ func (m *Machine) repeat(t *core.Turn, a *protocols.Actions) {
 	if c.tries >= m.adapter.cfg.MaxRetransmit {
 		m.out = nil
 		if c.answers || m.link.Load() == nil {
+			if !m.proven {
+				m.apart = nil
+			}
 			return // nobody took it
 		}
 		m.end(core.ConnectionLost) // [Observe-4.5-3]

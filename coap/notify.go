@@ -203,7 +203,7 @@ func (m *Machine) strand(t *core.Turn, f *flight) {
 // pump sends what may be sent now: answers that come apart first, then notifications, one
 // observation after the other. [CoAP-4.7-1]
 func (m *Machine) pump(t *core.Turn, a *protocols.Actions) {
-	if m.out == nil && len(m.apart) > 0 {
+	if len(m.apart) > 0 && m.mayConfirm(t, a) {
 		c := m.apart[0]
 		m.apart = slices.Delete(m.apart, 0, 1)
 		m.transmit(t, a, c)
@@ -232,7 +232,7 @@ func (m *Machine) notify(t *core.Turn, a *protocols.Actions, o *observation) boo
 		return m.notifyStream(t, a, o)
 	}
 	confirmed := !o.non || m.rtt == 0 || now-o.confirmed >= confirmEvery // [Observe-4.5-2]
-	if confirmed && m.out != nil || !confirmed && o.notBefore > now {
+	if confirmed && !m.mayConfirm(t, a) || !confirmed && o.notBefore > now {
 		return false
 	}
 	f := o.queue[0]

@@ -87,6 +87,16 @@ func sessionScenes() []scene {
 			a > CON GET 1 /mqtt/t?c=a&u=ann&p=secret
 			a < ACK 2.05 1 etag=* ct=42 'v*200'
 			a proven`},
+		{name: "CoAP-11.3-1 CoAP-4.2-2: before the first notification a ping asks whether the address is the client's own", set: func(s *setup) { s.coap.Echo = echoAnswers }, script: `
+			a > CON GET 1 /mqtt/t?c=a obs=0 tok=01
+			a < ACK 2.05 1 tok=01 obs=*
+			mqtt p publish t 1 v*100
+			a < CON EMPTY $p
+			a nothing
+			a > RST EMPTY $p
+			a proven
+			a < CON 2.05 $n tok=01 etag=* obs=* ct=42 'v*100'
+			a > ACK EMPTY $n`},
 		{name: "Echo-2.4-1: DTLS needs no Echo", set: func(s *setup) { s.coap.Echo = echoAll; s.info.Secure = true }, script: `
 			mqtt p retain t v*200
 			a > CON GET 1 /ps/t

@@ -17,6 +17,7 @@ type sending struct {
 	name      string // of REGISTER
 	tries     int
 	at        int64 // when it is sent again, Unix milliseconds; 0: it waits for core
+	short     bool  // it was not sent: there was no room to an address that is not proven
 	corrected int   // how often the client was told again what the topic id stands for
 }
 
@@ -34,6 +35,7 @@ func (m *Machine) deliver(t *core.Turn, a *protocols.Actions) {
 		}
 		clear(batch) // the scratch must not hold messages
 	}
+	m.hasten(t, a)
 	m.correct(t, a)
 	m.sendHeld(t, a)
 }
@@ -65,7 +67,11 @@ func (m *Machine) sendHeld(t *core.Turn, a *protocols.Actions) {
 	if m.held = m.held[n:]; len(m.held) == 0 {
 		m.held = nil
 	}
-	switch waits := len(m.held) > 0 && m.reg == nil && m.pub == nil; {
+	waits := len(m.held) > 0 && m.reg == nil && m.pub == nil
+	for _, s := range []*sending{m.reg, m.pub} {
+		waits = waits || s != nil && s.short
+	}
+	switch {
 	case !waits:
 		m.stalled = 0
 	case m.stalled == 0:
@@ -92,7 +98,7 @@ func (m *Machine) send(t *core.Turn, a *protocols.Actions, d *core.Delivery) (do
 	if !known {
 		return m.introduce(t, a, d)
 	}
-	if !m.afford(t, a, p.Size(), topic) {
+	if !m.afford(t, a, &p, topic) {
 		return false
 	}
 	if d.QoS > 0 {
@@ -138,7 +144,7 @@ func (m *Machine) address(p *packet.Publish, topic string) (known bool) {
 // [SN-6.10-2] [SN-6.10-3]
 func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, d *core.Delivery) (done bool) {
 	topic := d.Topic()
-	if !m.proven && !m.info.Secure && packet.Size(4+len(topic)) > m.room() {
+	if !m.fits(packet.Size(4 + len(topic))) {
 		return false // [SN-0-2]: the client's next datagram makes room
 	}
 	id, why := m.reserve(t, topic)
@@ -172,34 +178,59 @@ func (m *Machine) startRegister(t *core.Turn, a *protocols.Actions, id uint16, t
 	m.resend(t, a, m.reg)
 }
 
-// afford says whether size bytes may go to an address that nobody has proven yet; if not,
-// it asks for the proof by a REGISTER of the message's topic. [SN-0-2]
-func (m *Machine) afford(t *core.Turn, a *protocols.Actions, size int, topic string) bool {
-	if m.proven || m.info.Secure || size <= m.room() {
+// afford says whether a PUBLISH may go out. To an address that nobody has proven yet it may
+// if it can also be repeated as often as it may have to be; else the REGISTER of its topic
+// comes first, which is shorter and asks for the proof. [SN-0-2]
+func (m *Machine) afford(t *core.Turn, a *protocols.Actions, p *packet.Publish, topic string) bool {
+	size, proof := p.Size(), packet.Size(4+len(topic))
+	need := size + proof // QoS 0 is not repeated, but must not use up what the proof needs
+	if p.QoS > 0 {
+		need = size * (1 + m.adapter.cfg.Retries)
+	}
+	switch {
+	case m.fits(need):
 		return true
+	case proof >= size || !m.fits(proof):
+		return m.fits(size)
 	}
-	if m.challenge || packet.Size(4+len(topic)) > m.room() {
-		return false
+	id, why := m.reserve(t, topic)
+	if why != core.Success {
+		return m.fits(size)
 	}
-	if id, why := m.reserve(t, topic); why == core.Success {
-		m.challenge = true
-		m.startRegister(t, a, id, topic)
-	}
+	m.startRegister(t, a, id, topic)
 	return false
 }
 
-// resend sends what s last sent, again or for the first time.
+// fits says whether size bytes may be sent now.
+func (m *Machine) fits(size int) bool { return m.proven || m.info.Secure || size <= m.room() }
+
+// resend sends what s last sent, again or for the first time. What an address that is not
+// proven may not be sent waits for the client's next datagram. [SN-0-2]
 func (m *Machine) resend(t *core.Turn, a *protocols.Actions, s *sending) {
 	s.at = t.Now() + m.adapter.cfg.RetryInterval.Milliseconds()
+	var p packet.Packet
+	size := 0
 	switch s.what {
 	case packet.TypeRegister:
-		m.put(t, a, &packet.Register{TopicID: s.topicID, MessageID: s.messageID, Topic: []byte(s.name)})
+		p, size = &packet.Register{TopicID: s.topicID, MessageID: s.messageID, Topic: []byte(s.name)}, packet.Size(4+len(s.name))
 	case packet.TypePubrel:
-		m.put(t, a, &packet.Ack{Type: packet.TypePubrel, MessageID: s.messageID})
+		p, size = &packet.Ack{Type: packet.TypePubrel, MessageID: s.messageID}, packet.Size(2)
 	default:
-		p := packet.Publish{Dup: true, QoS: s.d.QoS, Retain: s.d.Retain, MessageID: s.messageID, Data: s.d.Msg.Payload} // [SN-6.13-2]
-		m.address(&p, s.d.Topic())
-		m.put(t, a, &p)
+		again := &packet.Publish{Dup: true, QoS: s.d.QoS, Retain: s.d.Retain, MessageID: s.messageID, Data: s.d.Msg.Payload} // [SN-6.13-2]
+		m.address(again, s.d.Topic())
+		p, size = again, again.Size()
+	}
+	if s.short = !m.fits(size); !s.short {
+		m.put(t, a, p)
+	}
+}
+
+// hasten sends what waited for room.
+func (m *Machine) hasten(t *core.Turn, a *protocols.Actions) {
+	for _, s := range []*sending{m.reg, m.pub} {
+		if s != nil && s.short {
+			m.resend(t, a, s)
+		}
 	}
 }
 
@@ -210,7 +241,10 @@ func (m *Machine) repeatDue(t *core.Turn, a *protocols.Actions, now int64) {
 		if s == nil || s.at == 0 || now < s.at {
 			continue
 		}
-		if s.tries++; s.tries > m.adapter.cfg.Retries {
+		if !s.short { // what was not sent cannot be answered
+			s.tries++
+		}
+		if s.tries > m.adapter.cfg.Retries {
 			m.lose(t, a, s.what)
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,6 +78,7 @@ type mote struct {
 	open  map[uint16]bool // QoS 2 messages whose PUBREL has not come
 	got   []string
 	told  bool // by DISCONNECT that it is not connected
+	deaf  bool // it does not hear the next PUBLISH
 }
 
 func (s *site) mote(id string) *mote {
@@ -153,6 +155,10 @@ func (m *mote) take(p packet.Packet) {
 		m.names[p.TopicID] = string(p.Topic)
 		m.send(&packet.Topicack{Type: packet.TypeRegack, TopicID: p.TopicID, MessageID: p.MessageID})
 	case *packet.Publish:
+		if m.deaf {
+			m.deaf = false
+			return
+		}
 		m.receive(p)
 	case *packet.Ack:
 		if p.Type == packet.TypePubrel {
@@ -343,6 +349,28 @@ func includes(got, want []string) bool {
 		}
 	}
 	return true
+}
+
+// TestFirstMessageLost: a client that has said no more than CONNECT and SUBSCRIBE gets its
+// first message though the network loses it: what may be sent to an address that nobody has
+// proven is enough for repetitions, or for asking for the proof.
+func TestFirstMessageLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 1, protocols.ListenerConfig{})
+		m := s.mote("sensor-3")
+		defer m.sock.Close()
+		m.connect()
+		m.subscribe("order/3", 1)
+		m.deaf = true
+		s.gw.T.Begin(time.Now())
+		s.gw.PublishInternal(s.gw.T, &core.Message{Topic: "order/3", QoS: 1, Payload: []byte(strings.Repeat("x", 40))})
+		s.gw.T.End()
+		m.listen(50*time.Second, nil)
+		if len(m.got) != 1 {
+			t.Errorf("received %q", m.got)
+		}
+		s.close()
+	})
 }
 
 // TestAddressChange: a sleeping client behind NAT wakes from another address, before and

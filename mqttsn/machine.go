@@ -24,7 +24,7 @@ type Machine struct {
 	ups    []upward // the client's QoS 1 messages that wait for their PUBACK
 	ask    asking
 
-	stalled int64 // since when messages wait for room to an address that is not proven
+	stalled int64 // since when messages or repetitions wait for room to an address that is not proven
 	heard   int64 // when the last datagram came, Unix milliseconds
 	alarmAt int64 // when the alarm under way rings, 0 for none
 	in, out int   // bytes, until the address is proven
@@ -35,7 +35,6 @@ type Machine struct {
 	linked    bool // link is valid and core has not been told of the end
 	accepted  bool // the edge was told
 	proven    bool
-	challenge bool // a REGISTER went out to prove the address
 	congested bool // core asked to pause: what comes is answered by congestion
 	bare      bool // nothing but CONNECT has come on this connection
 	more      bool // core has more to take

@@ -110,11 +110,13 @@ func (m *Machine) rest(t *core.Turn) {
 	m.held, m.reg, m.pub, m.drowsy, m.stalled = nil, nil, nil, false, 0
 }
 
-// lose takes a client for gone that did not answer. [SN-6.13-3] One that was awake sleeps
-// on: its sleep is watched by itself.
+// lose takes a client for gone that did not answer. [SN-6.13-3] If it is there all the same
+// it had bad luck, and is told, so that it connects again [SN-6.12-4]. One that was awake
+// sleeps on: its sleep is watched by itself.
 func (m *Machine) lose(t *core.Turn, a *protocols.Actions, what packet.Type) {
 	m.report(t, core.Errorf(core.ConnectionLost, "%s was sent %d times and not answered [SN-6.13-3]", what, m.adapter.cfg.Retries+1))
 	if m.state != awake {
+		m.put(t, a, &packet.Disconnect{})
 		m.close(a, core.ConnectionLost)
 		return
 	}

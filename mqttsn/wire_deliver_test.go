@@ -63,7 +63,12 @@ func deliverScenes() []scene {
 			a < 0a 0002 $s "b/2"
 			a > 0b 0002 $s 00
 			a < 0c 20 0002 $m "y"
-			a > 0d 0002 $m 00`},
+			a > 0d 0002 $m 00
+			send b/1 1 z // its id stays its own: the client may remember it
+			a < 0a 0001 $t "b/1"
+			a > 0b 0001 $t 00
+			a < 0c 20 0001 $n "z"
+			a > 0d 0001 $n 00`},
 		{name: "SN-6.10-5 a client that does not know a topic id is told again, and gets the message", script: deliverOne + `
 			send aaa 1 x
 			a < 0c 20 0001 $m "x"
@@ -174,6 +179,7 @@ func repeatScenes() []scene {
 			wait 9s
 			a known
 			wait 1s
+			a < 18
 			a unknown
 			seen will=gone`},
 		{name: "SN-6.13-1 PUBREL is sent again", script: repeatOne + `
@@ -228,6 +234,7 @@ func repeatScenes() []scene {
 			wait 30s
 			a < 0c a0 0001 $m "x" ; 0c a0 0001 $m "x" ; 0c a0 0001 $m "x"
 			wait 10s
+			a < 18
 			a unknown
 			a > 04 00 01 003c "c1"
 			a < 05 00 ; 0a 0001 $r "aaa"

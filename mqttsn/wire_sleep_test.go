@@ -322,6 +322,52 @@ func addressScenes() []scene {
 			a < 0c a1 0065 $n "0123456789012345678901234567890123456789"
 			a > 0d 0001 $n 00
 			a < 17`},
+		{name: "SN-0-2 SN-6.13-1 what could not be repeated asks for the proof first, which can", script: `
+			a > 04 00 01 0000 "sensor-3"
+			a < 05 00
+			a > 12 20 0001 "order/3"
+			a < 13 20 0001 0001 00
+			send order/3 1 0123456789012345678901234567890123456789
+			a < 0a 0001 $r "order/3"
+			wait 10s
+			a < 0a 0001 $r "order/3"
+			a > 0b 0001 $r 00
+			a < 0c 20 0001 $m "0123456789012345678901234567890123456789"
+			wait 10s
+			a < 0c a0 0001 $m "0123456789012345678901234567890123456789"
+			a > 0d 0001 $m 00`},
+		{name: "SN-0-2 SN-6.13-3 who was not sent a repetition, as it had no room, is not taken for lost", script: `
+			a > 04 00 01 0000 "c1"
+			a < 05 00
+			a > 12 21 0001 0065
+			a < 13 20 0000 0001 00
+			send plant/one 1 12345678
+			a < 0c 21 0065 $m "12345678"
+			wait 10s
+			a < 0c a1 0065 $m "12345678"
+			wait 10m
+			a <
+			a known
+			a > 16
+			a < 17
+			a > 16 "c1"
+			a < 17 ; 0c a1 0065 $m "12345678"
+			a > 0d 0065 $m 00`},
+		{name: "SN-0-2 SN-6.10-4 nor is one that fetches, when it asks again", script: kept + `
+			a > 12 21 0001 0065
+			a < 13 20 0000 0001 00
+			a > 18 0064
+			a < 18
+			send plant/one 1 short
+			restart
+			a > 16 "c1"
+			a < 0c a1 0065 $m "short"
+			wait 30s
+			a <
+			a > 16 "c1"
+			a < 0c a1 0065 $m "short"
+			a > 0d 0065 $m 00
+			a < 17`},
 		{name: "SN-0-2 a client that does not prove its address sleeps on", script: kept + `
 			a > 12 20 0001 "a/name/that/is/longer/than/three/times/the/pingreq/of/its/client"
 			a < 13 20 0001 0001 00
