@@ -30,6 +30,7 @@ type Config struct {
 	Password     string        `toml:"password" secret:"true" doc:"password; better password_file"`
 	Channel      string        `toml:"channel" doc:"channel from which commands are taken that subscribe and unsubscribe clients, such as {\"type\":\"subscribe\",\"clientid\":\"c\",\"topic\":\"t\",\"qos\":1}; empty: none"`
 	EventChannel string        `toml:"event_channel" doc:"channel on which subscriptions of clients are told, by the function on_subscription_event; empty: none"`
+	Replicas     int           `toml:"replicas" doc:"for sessions: how many replicas must have a write before it counts as done (WAIT)"`
 	Timeout      time.Duration `toml:"timeout" doc:"longest time of one command, and of connecting"`
 	TLS          bool          `toml:"tls" doc:"speak TLS"`
 	CAFile       string        `toml:"tls_ca_file" doc:"certificates that the server's is proven by; empty: those of the system"`
@@ -73,6 +74,9 @@ func (c *Config) Validate() error {
 	if c.Database < 0 || c.Type == Cluster && c.Database != 0 {
 		add("database: %d: a cluster has 0 only, others count from 0", c.Database)
 	}
+	if c.Replicas < 0 || c.Replicas > 16 {
+		add("replicas: %d must be between 0 and 16", c.Replicas)
+	}
 	if c.Channel != "" && c.Channel == c.EventChannel {
 		add("event_channel: is the same as channel; events would come back as commands")
 	}
@@ -83,8 +87,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// client makes the client of a valid configuration; nothing is connected yet.
-func (c *Config) client() (redis.UniversalClient, error) {
+// options are the driver's for a valid configuration. It reads the files of TLS.
+func (c *Config) options() (*redis.UniversalOptions, error) {
 	o := &redis.UniversalOptions{
 		Addrs: c.Server, DB: c.Database, Username: c.Username, Password: c.Password, MasterName: c.Sentinel,
 		PoolSize: c.PoolSize, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
@@ -97,7 +101,7 @@ func (c *Config) client() (redis.UniversalClient, error) {
 			return nil, err
 		}
 	}
-	return redis.NewUniversalClient(o), nil
+	return o, nil
 }
 
 // SetDefaults begins a pool of the configuration.

@@ -26,11 +26,11 @@ func Open(c Config) (*Database, error) {
 		return nil, err
 	}
 	redis.SetLogger(&logging.VoidLogger{}) // what it has to say comes as errors, too
-	client, err := c.client()
+	o, err := c.options()
 	if err != nil {
 		return nil, err
 	}
-	return &Database{cfg: c, client: client}, nil
+	return &Database{cfg: c, client: redis.NewUniversalClient(o)}, nil
 }
 
 // Ping is nil when the server answers.
