@@ -67,6 +67,14 @@ func (c *BackendsConfig) active() []backend {
 	return slices.DeleteFunc(all, func(b backend) bool { return len(b.pools) == 0 })
 }
 
+// databases are the backends that rules or identities are done by. One that keeps sessions
+// does no default rules: it was not configured for them.
+func (c *Config) databases() []backend {
+	return slices.DeleteFunc(c.Backends.active(), func(b backend) bool {
+		return b.driver.Name == c.Store.Engine && len(b.rules) == 0 && b.identities == nil
+	})
+}
+
 // identify tells whether identities are taken from a database.
 func (c *BackendsConfig) identify() bool {
 	return c.Postgres.Identities.Enabled || c.MySQL.Identities.Enabled
@@ -169,7 +177,7 @@ const backendGrace = 5 * time.Second
 // openBackends makes the engines. Nothing is connected: a database that is away does not
 // keep the gateway from starting.
 func (p *parts) openBackends() error {
-	for _, b := range p.g.cfg.Backends.active() {
+	for _, b := range p.g.cfg.databases() {
 		s, err := p.openBackend(b)
 		if err != nil {
 			return fmt.Errorf("backends.%s: %w", b.driver.Name, err)
@@ -307,7 +315,12 @@ func (bs backends) figures() (list []admin.RuleFigures) {
 // blocks; the errors of all pools are joined.
 func InitBackends(ctx context.Context, cfg *Config, create bool, tell func(pool, missing string)) error {
 	var errs []error
-	for _, b := range cfg.Backends.active() {
+	if cfg.Store.Engine != EnginePebble {
+		if err := initStore(ctx, cfg, create, tell); err != nil {
+			errs = append(errs, fmt.Errorf("store: %w", err))
+		}
+	}
+	for _, b := range cfg.databases() {
 		for _, name := range slices.Sorted(maps.Keys(b.pools)) {
 			full := "backends." + b.driver.Name + ".pools." + name
 			if err := initPool(ctx, b.pools[name], create, func(missing string) { tell(full, missing) }); err != nil {

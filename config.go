@@ -10,7 +10,6 @@ import (
 	"github.com/fairlead-iot/fairlead/admin"
 	"github.com/fairlead-iot/fairlead/backends/aclfile"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
-	"github.com/fairlead-iot/fairlead/backends/pebble"
 	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/mqtt"
@@ -29,7 +28,7 @@ type Config struct {
 	MQTTSN    mqttsn.Config                        `toml:"mqttsn" doc:"what MQTT-SN clients are granted, see docs/mqttsn.md"`
 	CoAP      coap.Config                          `toml:"coap" doc:"what CoAP clients are granted"`
 	Core      core.Config                          `toml:"core" doc:"bounds of sessions, queues and topics, whatever the protocol"`
-	Store     StoreConfig                          `toml:"store" doc:"the embedded store of sessions, queues and retained messages"`
+	Store     StoreConfig                          `toml:"store" doc:"where sessions, queues and retained messages are kept; see docs/durability.md"`
 	Backends  BackendsConfig                       `toml:"backends" doc:"databases that other programs share: what happens is written there, subscriptions and messages are read from there; see docs/backends.md"`
 	Edge      protocols.Config                     `toml:"edge" doc:"event loops and draining"`
 	Admin     admin.Config                         `toml:"admin" doc:"health, metrics and the REST API"`
@@ -69,20 +68,6 @@ func (c *NodeConfig) Validate() error {
 type LogConfig struct {
 	Level  string `toml:"level" oneof:"debug,info,warn,error" doc:"least level that is logged: debug, info, warn or error; packets are logged at debug"`
 	Format string `toml:"format" oneof:"auto,text,json" doc:"text, json, or auto: text on a terminal, json otherwise"`
-}
-
-// StoreConfig is the section [store].
-type StoreConfig struct {
-	pebble.Config
-}
-
-// Validate is pebble's, but that an empty path means the data directory.
-func (c *StoreConfig) Validate() error {
-	p := c.Config
-	if p.Path == "" {
-		p.Path = "data_dir"
-	}
-	return p.Validate()
 }
 
 // The answers to allow_anonymous.
@@ -129,7 +114,7 @@ func (c *AuthConfig) acl() aclfile.Config { return aclfile.Config{File: c.ACLFil
 // DefaultConfig is what a gateway does that nobody configured: MQTT over TCP and
 // WebSocket, MQTT-SN over UDP, on loopback only.
 func DefaultConfig() Config {
-	c := Config{
+	return Config{
 		Node:      NodeConfig{DataDir: "./fairlead-data", DrainTimeout: 30 * time.Second},
 		Log:       LogConfig{Level: "info", Format: "auto"},
 		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()}},
@@ -138,18 +123,18 @@ func DefaultConfig() Config {
 		MQTTSN:    mqttsn.DefaultConfig(),
 		CoAP:      coap.DefaultConfig(),
 		Core:      core.DefaultConfig(),
-		Store:     StoreConfig{pebble.DefaultConfig()},
+		Store:     defaultStore(),
 		Backends:  defaultBackends(),
 		Edge:      protocols.DefaultConfig(),
 		Admin:     admin.DefaultConfig(),
 	}
-	c.Store.Path = ""
-	return c
 }
 
-// Validate reports what is wrong with the listeners. What belongs to one
-// section is reported by the section's own Validate.
-func (c *Config) Validate() error {
+// Validate reports what is wrong with the listeners, and between sections. What belongs to
+// one section is reported by the section's own Validate.
+func (c *Config) Validate() error { return errors.Join(c.validateListeners(), c.validateStore()) }
+
+func (c *Config) validateListeners() error {
 	if err := c.validateProtocols(); err != nil {
 		return err // which protocols the listeners may name is not known
 	}
@@ -174,14 +159,4 @@ func (c *Config) nodeName() string {
 		return "fairlead"
 	}
 	return named.Name
-}
-
-// storeConfig is what the store is opened with.
-func (c *Config) storeConfig() pebble.Config {
-	p := c.Store.Config
-	if p.Path == "" {
-		p.Path = c.Node.DataDir
-	}
-	p.Version = Version().String()
-	return p
 }

@@ -7,13 +7,11 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/admin"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
-	"github.com/fairlead-iot/fairlead/backends/pebble"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
@@ -22,7 +20,7 @@ import (
 // and closed in the opposite one.
 type parts struct {
 	g     *Gateway
-	store *pebble.Store
+	store core.Store
 	// backends are the engines of data rules, made before the core and run after it.
 	backends backends
 	core     *core.Gateway
@@ -57,33 +55,6 @@ func (p *parts) open(ctx context.Context) error {
 	}
 	return nil
 }
-
-func (p *parts) openStore(context.Context) error {
-	cfg := p.g.cfg.storeConfig()
-	store, err := pebble.Open(cfg, p.g.log)
-	if err != nil && p.g.cfg.Store.Path == "" {
-		return respelt{err, strings.ReplaceAll(err.Error(), "store.path", "node.data_dir")}
-	}
-	if err != nil {
-		return err
-	}
-	p.store = store
-	p.undo = append(p.undo, store.Close)
-	p.g.log.Info("store opened", "engine", "pebble", "path", cfg.Path, "node_id", store.NodeID())
-	return nil
-}
-
-// respelt is an error in other words: it names the key that the user knows.
-type respelt struct {
-	error
-	text string
-}
-
-// Error implements error.
-func (r respelt) Error() string { return r.text }
-
-// Unwrap gives the error in its own words.
-func (r respelt) Unwrap() error { return r.error }
 
 // restore makes the core, gives it what the store holds, and starts its work.
 func (p *parts) restore(ctx context.Context) error {

@@ -27,8 +27,8 @@ func TestRefusedForGood(t *testing.T) {
 		dones := []<-chan error{
 			send(t, s, enqueue("c", 2, 700)),
 			send(t, s, put("c", 1, 2), ack("c", 0), ack("c", 1), enqueue("c", 3, 9000), put("d", 0, 1)), // too large
-			send(t, s, put("d", 0, 5), enqueue("d", 0, 10)),                                            // would conflict, had d been made
-			send(t, s, put("c", 1, 7), enqueue("c", 3, 20)),                                            // would conflict, had c changed
+			send(t, s, put("d", 0, 5), enqueue("d", 0, 10)),                                             // would conflict, had d been made
+			send(t, s, put("c", 1, 7), enqueue("c", 3, 20)),                                             // would conflict, had c changed
 			send(t, s, retain("large", 9000)),
 			send(t, s, ack("c", 2)),
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fairlead-iot/fairlead"
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
@@ -20,6 +21,9 @@ func makeEphemeral(l *loaded) (remove func(), err error) {
 	}
 	if !l.commanded("store.path") {
 		l.Store.Path = ""
+	}
+	if !l.commanded("store.engine") {
+		l.Store.Engine, l.Store.Pool = fairlead.EnginePebble, ""
 	}
 	if !l.Admin.Off() && !l.commanded("admin.address") {
 		l.Admin.Address = "127.0.0.1:0"
