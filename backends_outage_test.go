@@ -140,7 +140,7 @@ func (r *outageRun) outage(what string, begin, end func(testing.TB, string)) {
 		t.Errorf("%s: what no rule is about took %s", what, last[free].worst)
 	}
 	if all := r.load.sum(""); all.redials > 0 {
-		t.Errorf("%s: devices had to connect again %d times", what, all.redials)
+		t.Errorf("%s: devices had to connect again %d times: %q\n%s", what, all.redials, all.why, r.log())
 	}
 	if told > 6 {
 		t.Errorf("%s: the log has %d lines about it:\n%s", what, told, r.log())

@@ -18,26 +18,31 @@ import (
 
 // store is a database of the tests, whatever its kind.
 type store struct {
-	name    string // of the service
-	backend string
-	// open empties it, or gives one of the test's own, and says how a gateway uses it
-	// with rules, and how its messages are looked at, those of a topic in their order.
-	open func(t *testing.T) (use func(*Config, []rules.Rule), stored func(topic string) []string)
+	name string // of the service
+	// open empties it, or gives one of the test's own.
+	open func(t *testing.T) (use, looks)
 	// end ends the service without warning: testservice.Kill, unless it would lose what
 	// it has acknowledged.
 	end func(t testing.TB, service string)
 }
 
+// use has a gateway use a database with rules.
+type use func(*Config, []rules.Rule)
+
+// looks gives the payloads of a topic in the order in which the database has them.
+type looks func(topic string) []string
+
 func stores() []store {
 	return []store{
-		{"redis", "redis", redisStore, testservice.Kill},
-		{"postgres", "postgres", func(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
-			return postgresServer(t).store(func(c *Config, list []rules.Rule) { c.Backends.Postgres.Rules = list })
+		{"redis", redisStore, testservice.Kill},
+		{"postgres", func(t *testing.T) (use, looks) { return postgresServer(t).store() }, testservice.Kill},
+		{"mysql", func(t *testing.T) (use, looks) { return mysqlServer(t, "mysql").store() }, testservice.Kill},
+		{"mariadb", func(t *testing.T) (use, looks) { return mysqlServer(t, "mariadb").store() }, testservice.Kill},
+		{"mongodb", mongoStore, testservice.Stop}, // the emulator loses its last 10 ms
+		{"cassandra", func(t *testing.T) (use, looks) {
+			s := cassandraSite(t)
+			return s.use, s.looks
 		}, testservice.Kill},
-		{"mysql", "mysql", mysqlStore("mysql"), testservice.Kill},
-		{"mariadb", "mysql", mysqlStore("mariadb"), testservice.Kill},
-		{"mongodb", "mongodb", mongoStore, testservice.Stop}, // the emulator loses its last 10 ms
-		{"cassandra", "cassandra", cassandraStore, testservice.Kill},
 	}
 }
 
@@ -55,7 +60,7 @@ func storeNamed(name string) store {
 	panic(name)
 }
 
-func redisStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+func redisStore(t *testing.T) (use, looks) {
 	r := startRedis(t)
 	return func(c *Config, list []rules.Rule) {
 		pool := redis.DefaultConfig()
@@ -78,28 +83,25 @@ return out`
 	return got[1:]
 }
 
-func mysqlStore(kind string) func(*testing.T) (func(*Config, []rules.Rule), func(string) []string) {
-	return func(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
-		return mysqlServer(t, kind).store(func(c *Config, list []rules.Rule) { c.Backends.MySQL.Rules = list })
-	}
-}
-
 // store makes the tables.
-func (s *sqlServer) store(set func(*Config, []rules.Rule)) (func(*Config, []rules.Rule), func(string) []string) {
+func (s *sqlServer) store() (use, looks) {
 	c := testConfig(s.t.TempDir())
 	s.use(&c)
 	if err := InitBackends(s.t.Context(), &c, true, func(string, string) {}); err != nil {
 		s.t.Fatal(err)
 	}
 	return func(c *Config, list []rules.Rule) {
-			s.use(c)
-			set(c, list)
+			if s.use(c); len(c.Backends.Postgres.Pools) > 0 {
+				c.Backends.Postgres.Rules = list
+			} else {
+				c.Backends.MySQL.Rules = list
+			}
 		}, func(topic string) []string {
 			return strings.Fields(s.query("select " + s.text + " from mqtt_msg where topic = '" + topic + "' order by id"))
 		}
 }
 
-func mongoStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+func mongoStore(t *testing.T) (use, looks) {
 	pool := mongodb.DefaultConfig()
 	pool.URL, pool.Type, pool.Database = testservice.URL(t, "mongodb"), "unknown", fmt.Sprintf("t%x", rand.Uint64())
 	d, err := mongodb.Open(pool)
@@ -114,7 +116,15 @@ func mongoStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []strin
 	}, reader(t, d)
 }
 
-func cassandraStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []string) {
+// cassandraKeyspace is a keyspace of a test's own.
+type cassandraKeyspace struct {
+	use
+	looks
+	name string
+	do   func(statement string) // as the superuser
+}
+
+func cassandraSite(t *testing.T) cassandraKeyspace {
 	u, err := url.Parse(testservice.URL(t, "cassandra"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,10 +145,10 @@ func cassandraStore(t *testing.T) (func(*Config, []rules.Rule), func(string) []s
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return func(c *Config, list []rules.Rule) {
+	return cassandraKeyspace{func(c *Config, list []rules.Rule) {
 		pool := pool
 		c.Backends.Cassandra.Pools, c.Backends.Cassandra.Rules = map[string]*cassandra.Config{"main": &pool}, list
-	}, reader(t, d)
+	}, reader(t, d), pool.Keyspace, func(statement string) { run(t, d, statement) }}
 }
 
 // run has a database do a statement, again while it is away.
@@ -160,7 +170,7 @@ func run(t *testing.T, d rules.Database, statement string) {
 
 // reader looks by what clients are sent of unread messages, where there is no client of
 // the database's own: all of them are unread for one that begins before the first.
-func reader(t *testing.T, d rules.Database) func(topic string) []string {
+func reader(t *testing.T, d rules.Database) looks {
 	if _, err := d.Init(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}

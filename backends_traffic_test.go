@@ -54,6 +54,7 @@ type sender struct {
 	acked   []int
 	refused int // of MQTT 5, which can be told so
 	redials int
+	why     string        // of the last one
 	worst   time.Duration // that an acknowledgement took
 }
 
@@ -115,7 +116,7 @@ func (s *sender) run(ctx context.Context) {
 				return
 			}
 			if c == nil || c.Err() != nil {
-				if c = s.dial(ctx, session); c == nil {
+				if c = s.dial(ctx, session, c); c == nil {
 					return
 				}
 			} else { // the gateway has no such session any more: it is sent anew
@@ -146,8 +147,13 @@ func (s *sender) settled(ctx context.Context, c *devices.Client, p *devices.Pend
 	return true
 }
 
-// dial connects to wherever the gateway is; nil: ctx has ended.
-func (s *sender) dial(ctx context.Context, session *devices.Session) *devices.Client {
+// dial connects to wherever the gateway is, in place of last; nil: ctx has ended.
+func (s *sender) dial(ctx context.Context, session *devices.Session, last *devices.Client) *devices.Client {
+	if last != nil {
+		s.mu.Lock()
+		s.why = fmt.Sprint(s.id, ": ", last.Err())
+		s.mu.Unlock()
+	}
 	for ctx.Err() == nil {
 		s.l.mu.Lock()
 		where, moved := s.l.where, s.l.moved
@@ -174,6 +180,7 @@ func (s *sender) dial(ctx context.Context, session *devices.Session) *devices.Cl
 type sum struct {
 	acked, refused, redials int
 	worst                   time.Duration
+	why                     []string
 }
 
 // sum adds up, and begins anew with the worst time.
@@ -187,7 +194,9 @@ func (l *traffic) sum(kind string) (all sum) {
 		all.refused += s.refused
 		all.redials += s.redials - 1 // the first is none
 		all.worst = max(all.worst, s.worst)
-		s.worst = 0
+		if s.worst = 0; s.why != "" {
+			all.why = append(all.why, s.why)
+		}
 		s.mu.Unlock()
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -40,7 +41,13 @@ type running struct {
 // start runs a gateway until the test ends.
 func start(t *testing.T, c Config) running {
 	t.Helper()
-	g, err := New(c, nil)
+	return startLogged(t, c, nil)
+}
+
+// startLogged is start of one that logs.
+func startLogged(t *testing.T, c Config, log *slog.Logger) running {
+	t.Helper()
+	g, err := New(c, log)
 	if err != nil {
 		t.Fatal(err)
 	}

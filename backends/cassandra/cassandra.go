@@ -78,7 +78,7 @@ func (d *Database) connected(ctx context.Context) (*gocql.Session, error) {
 	}
 	s, err := d.cfg.CreateSession()
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, unconnected(err)
 	}
 	if err := d.look(ctx, s); err != nil {
 		s.Close()
@@ -193,6 +193,34 @@ func classify(err error) error {
 		return rules.Permanent(err)
 	}
 	return err
+}
+
+// unconnected tells of err, in one line, that no session came of. It is never for good:
+// servers, keyspaces and passwords may be mended.
+func unconnected(err error) error {
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	switch {
+	case strings.Contains(text, "Keyspace") && strings.Contains(text, "does not exist"):
+		text += "; make the keyspace, or name another in the pool"
+	case strings.Contains(text, "password"), strings.Contains(text, "credentials"):
+		text += "; check username and password of the pool"
+	}
+	return fmt.Errorf("connect: %s", text)
+}
+
+// explain is classify for functions. Tables that are missing can be made: they are waited
+// for.
+func explain(err error) error {
+	var answer gocql.RequestError
+	if !errors.As(err, &answer) || answer.Code() != gocql.ErrCodeInvalid {
+		return classify(err)
+	}
+	for _, text := range [...]string{"does not exist", "unconfigured table", "Undefined column"} {
+		if strings.Contains(answer.Message(), text) {
+			return fmt.Errorf("%w; make what is missing with: fairlead ctl backend init", err)
+		}
+	}
+	return classify(err)
 }
 
 // quiet is a log of the driver that says nothing: what it has to say comes as errors.

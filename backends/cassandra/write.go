@@ -60,7 +60,7 @@ func (d *Database) functions(ctx context.Context, s *gocql.Session, jobs []rules
 		mu.Lock()
 		defer mu.Unlock()
 		if i < done {
-			done, err = i, classify(e)
+			done, err = i, explain(e)
 		}
 	}
 	free := make(chan struct{}, atOnce)

@@ -20,6 +20,8 @@ const (
 	accessDenied   = 1142
 	diskFull       = 1021
 	tableFull      = 1114
+	wrongPassword  = 1045
+	noDatabase     = 1049
 )
 
 // number is the server's number of err, 0 when the server did not answer.
@@ -86,6 +88,10 @@ func advice(n uint16) string {
 		return "; grant the user of the pool select, insert, update and delete on the tables mqtt_*"
 	case readOnlyServer, readOnlyMode:
 		return "; the server takes no writes: name the primary server"
+	case wrongPassword:
+		return "; check username and password of the pool"
+	case noDatabase:
+		return "; make the database, or name another in the pool"
 	case diskFull, tableFull:
 		return "; make room on the disk of the database"
 	}

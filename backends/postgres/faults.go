@@ -95,6 +95,10 @@ func advice(code string) string {
 		return "; name the primary server, too: server = [\"A:5432\", \"B:5432\"]"
 	case indexRowTooLarge:
 		return "; a client id is longer than an index of PostgreSQL holds (2,700 bytes): lower core.max_client_id_length"
+	case "28P01", "28000":
+		return "; check username and password of the pool, and pg_hba.conf of the server"
+	case "3D000":
+		return "; make the database, or name another in the pool"
 	case "53100":
 		return "; make room on the disk of the database"
 	}
