@@ -46,18 +46,23 @@ type edgeStage struct {
 	net      *simnet.Network
 	core     *coretest.Gateway
 	change   func(*protocols.Config) // nil, or what is special about the edge
+	options  func(*core.Options)     // nil, or what is special about core
 	stop     func()
 }
 
 func newEdgeStage(t *testing.T, protocol string, version packet.Version) *edgeStage {
-	s := &edgeStage{t: t, protocol: protocol, version: version, net: simnet.New(1)}
+	s := newUnstarted(t)
+	s.protocol, s.version = protocol, version
 	s.start(nil)
 	return s
 }
 
+// newUnstarted is a stage that may still be changed.
+func newUnstarted(t *testing.T) *edgeStage { return &edgeStage{t: t, net: simnet.New(1)} }
+
 // start opens the gateway on a store.
 func (s *edgeStage) start(store *coretest.MemStore) {
-	s.core = coretest.Start(s.t, store, nil)
+	s.core = coretest.Start(s.t, store, s.options)
 	cfg := protocols.DefaultConfig()
 	for _, protocol := range []string{"mqtt", "mqttsn", "coap"} {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
