@@ -22,7 +22,7 @@ import (
 // a network in memory. Listener NAME is at gateway:7000 and on, its handler at 127.0.0.1:9000
 // and on.
 type site struct {
-	t        *testing.T
+	t        testing.TB
 	gw       *coretest.Gateway
 	net      *simnet.Network
 	adapter  *Adapter
@@ -129,7 +129,12 @@ func (h *handler) admit(conn uint64, id string, change func(*pb.Authenticate)) {
 }
 
 func newSite(t *testing.T, change func(name string, lc *protocols.ListenerConfig), names ...string) *site {
-	s := &site{t: t, gw: coretest.Start(t, nil, nil), net: simnet.New(1), handlers: map[string]*handler{}}
+	return siteOn(t, coretest.Start(t, nil, nil), change, names...)
+}
+
+// siteOn makes a site of a gateway.
+func siteOn(t testing.TB, gw *coretest.Gateway, change func(name string, lc *protocols.ListenerConfig), names ...string) *site {
+	s := &site{t: t, gw: gw, net: simnet.New(1), handlers: map[string]*handler{}}
 	cfg := protocols.DefaultConfig()
 	for i, name := range names {
 		h := &handler{site: s, at: fmt.Sprintf("127.0.0.1:%d", 9000+i), in: make(chan *pb.Event, 10_000), out: make(chan *pb.FromHandler, 16), hello: &pb.FromHandler{Hello: &pb.Hello{}}}
