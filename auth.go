@@ -15,8 +15,10 @@ import (
 	"github.com/fairlead-iot/fairlead/protocols"
 )
 
-// authenticators is the table of identity sources, in the order of asking.
-func (g *Gateway) authenticators() []core.Authenticator {
+// authenticators is the table of identity sources, in the order of asking: first what
+// handshakes and networks prove, then those that passwords and tokens are shown to.
+// databases are those of the section [backends].
+func (g *Gateway) authenticators(databases []core.Authenticator) []core.Authenticator {
 	var out []core.Authenticator // without any, a user name is a claim that nobody checks
 	if s := certificates(g.cfg.edge().Listeners); s != nil {
 		out = append(out, s)
@@ -30,10 +32,14 @@ func (g *Gateway) authenticators() []core.Authenticator {
 			break
 		}
 	}
+	shown := slices.Clone(databases)
 	if g.users != nil {
-		out = append(out, g.users)
+		shown = append(shown, g.users)
 	}
-	return out
+	for _, s := range g.sources {
+		shown = append(shown, s)
+	}
+	return append(out, g.cfg.Auth.inOrder(shown)...)
 }
 
 // sharesKeys tells whether MQTT-SN clients may prove who they are by a shared key.
@@ -70,8 +76,15 @@ func scramHash(name string) (core.ScramHash, bool) {
 	return 0, false
 }
 
-// authorizers is the table of access rules, in the order of asking.
-func (g *Gateway) authorizers() []core.Authorizer { return []core.Authorizer{g.rules} }
+// authorizers is the table of access rules, in the order of asking: what a source has
+// granted to those whom it let in goes before the file, which has an answer to everything.
+func (g *Gateway) authorizers(databases []core.Authorizer) []core.Authorizer {
+	out := slices.Clone(databases)
+	for _, s := range g.sources {
+		out = append(out, s)
+	}
+	return append(out, g.rules)
+}
 
 // anonymous decides who may connect without credentials.
 func anonymous(policy string, listeners map[string]*protocols.ListenerConfig) func(*core.Credentials) bool {
@@ -139,6 +152,7 @@ func (g *Gateway) Warnings() []string {
 		out = append(out, g.users.Warnings()...)
 	}
 	out = append(out, g.rules.Warnings()...)
+	out = append(out, g.sourceWarnings()...)
 	edge := g.cfg.edge()
 	may := anonymous(g.cfg.Auth.AllowAnonymous, edge.Listeners)
 	stranger := netip.MustParseAddrPort("192.0.2.1:1")
@@ -152,7 +166,7 @@ func (g *Gateway) Warnings() []string {
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect without credentials to %s", name, l.Address))
 		case open:
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect, but without auth.acl_file anonymous clients of other machines may neither publish nor subscribe", name))
-		case g.users == nil && !g.cfg.Backends.identify():
+		case g.users == nil && len(g.sources) == 0 && !g.cfg.Backends.identify():
 			out = append(out, fmt.Sprintf("listener %q is open to the network, but there are no users: nobody from another machine can connect; make some with fairlead passwd and name the file in auth.passwd_file", name))
 		case plain:
 			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS or DTLS; anyone on the way can read them", name, l.Address))

@@ -234,8 +234,7 @@ func (s *served) openIdentities(b *backend, pools map[string]rules.Database) (er
 	return err
 }
 
-// identities are the sources that databases are, in the order of asking: of users after
-// those of this machine, of access rules before them, which have an answer to everything.
+// identities are the sources of users and of access rules that databases are.
 func (bs backends) identities() (users []core.Authenticator, access []core.Authorizer) {
 	for _, s := range bs {
 		if s.identities != nil {

@@ -9,6 +9,9 @@ import (
 
 	"github.com/fairlead-iot/fairlead/admin"
 	"github.com/fairlead-iot/fairlead/backends/aclfile"
+	"github.com/fairlead-iot/fairlead/backends/httpauth"
+	"github.com/fairlead-iot/fairlead/backends/jwt"
+	"github.com/fairlead-iot/fairlead/backends/ldap"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/coap"
 	"github.com/fairlead-iot/fairlead/core"
@@ -84,12 +87,17 @@ type AuthConfig struct {
 	Methods        []string `toml:"methods" doc:"authentication methods of MQTT 5 that users may prove their password by without sending it: SCRAM-SHA-256, SCRAM-SHA-512; who has no keys for them (fairlead passwd stores some) cannot; empty: none"`
 	ACLFile        string   `toml:"acl_file" doc:"file of access rules, see docs/acl.md; empty: this machine and users who have proven their name may publish and subscribe to everything, $SYS is for this machine"`
 	AllowAnonymous string   `toml:"allow_anonymous" oneof:"loopback,always,never" doc:"who may connect without credentials: loopback (clients of this machine on listeners that only this machine reaches), always, never; allow_anonymous of a listener goes before"`
+	Order          []string `toml:"order" doc:"in which order sources are asked about a client: passwd, jwt, redis, postgres, mysql, mongodb, cassandra, ldap, http, of which those that are configured count; what is not named comes behind, in that order. Certificates and shared keys always go before"`
+
+	JWT  jwt.Config      `toml:"jwt" doc:"users come in by signed tokens, see docs/identities.md; off without a key"`
+	LDAP ldap.Config     `toml:"ldap" doc:"users of a directory, see docs/identities.md; off without a server"`
+	HTTP httpauth.Config `toml:"http" doc:"a server over HTTP says who comes in and what for, see docs/identities.md; off without auth_req.url"`
 }
 
 // Validate reports settings that cannot work.
 func (c *AuthConfig) Validate() error {
 	p, a := c.passwd(), c.acl()
-	errs := []error{p.Validate(), a.Validate()}
+	errs := []error{p.Validate(), a.Validate(), c.checkOrder()}
 	for i, name := range c.Methods {
 		if _, ok := scramHash(name); !ok {
 			errs = append(errs, fmt.Errorf("methods: %q is not offered; there are SCRAM-SHA-256 and SCRAM-SHA-512", name))
@@ -111,13 +119,20 @@ func (c *AuthConfig) passwd() passwd.Config {
 
 func (c *AuthConfig) acl() aclfile.Config { return aclfile.Config{File: c.ACLFile} }
 
+func defaultAuth() AuthConfig {
+	return AuthConfig{
+		PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()},
+		JWT: jwt.DefaultConfig(), LDAP: ldap.DefaultConfig(), HTTP: httpauth.DefaultConfig(),
+	}
+}
+
 // DefaultConfig is what a gateway does that nobody configured: MQTT over TCP and
 // WebSocket, MQTT-SN over UDP, on loopback only.
 func DefaultConfig() Config {
 	return Config{
 		Node:      NodeConfig{DataDir: "./fairlead-data", DrainTimeout: 30 * time.Second},
 		Log:       LogConfig{Level: "info", Format: "auto"},
-		Auth:      AuthConfig{PasswdCache: true, AllowAnonymous: AnonymousLoopback, Methods: []string{core.ScramSHA256.Method(), core.ScramSHA512.Method()}},
+		Auth:      defaultAuth(),
 		Listeners: defaultListeners(),
 		MQTT:      mqtt.DefaultConfig(),
 		MQTTSN:    mqttsn.DefaultConfig(),

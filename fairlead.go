@@ -60,11 +60,13 @@ type Gateway struct {
 	cfg   Config
 	log   *slog.Logger
 	users *passwd.Source // nil when no file is configured
-	rules *aclfile.Source
-	ready chan struct{}
-	ended chan struct{} // closed when Run returns
-	hurry chan struct{}
-	once  sync.Once // of hurry
+	// sources are the other sources of identities of the section [auth].
+	sources []identitySource
+	rules   *aclfile.Source
+	ready   chan struct{}
+	ended   chan struct{} // closed when Run returns
+	hurry   chan struct{}
+	once    sync.Once // of hurry
 
 	mu        sync.Mutex
 	ran       bool
@@ -105,6 +107,7 @@ func (g *Gateway) readFiles() error {
 	g.rules, err = aclfile.Open(g.cfg.Auth.acl())
 	keep(err)
 	keep(checkCertificates(g.cfg.edge()))
+	keep(g.openSources())
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

@@ -31,6 +31,11 @@ func (g *Gateway) Reload(next Config) (Reloaded, error) {
 	if g.users != nil {
 		try("users", g.users.Reload)
 	}
+	for _, s := range g.sources {
+		if keys, ok := s.(interface{ Reload() error }); ok {
+			try("keys of tokens", keys.Reload)
+		}
+	}
 	if g.cfg.Auth.ACLFile != "" {
 		try("access rules", g.rules.Reload)
 	}

@@ -61,8 +61,9 @@ func layers() []layer {
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
-		// The engine of data rules, the queue on disk and what keeps sessions are for all of them.
-		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
+		// The engine of data rules, the queue on disk, what keeps sessions and what sources of
+		// identities share are for all of them.
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
@@ -178,6 +179,8 @@ func drivers() []driver {
 		{prefix: "github.com/prometheus/client_golang", folders: []string{"admin"}},
 		{prefix: "github.com/prometheus/client_model", folders: []string{"admin"}},
 		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop"}},
+		{prefix: "github.com/golang-jwt/jwt/v5", folders: []string{"backends/jwt"}},
+		{prefix: "github.com/go-ldap/ldap/v3", folders: []string{"backends/ldap"}},
 		{prefix: "golang.org/x/crypto/ocsp", folders: []string{"protocols"}},
 		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd", "backends/identity"}},
 		{prefix: "golang.org/x/term", folders: []string{"cmd/fairlead"}},

@@ -62,11 +62,12 @@ func (p *parts) restore(ctx context.Context) error {
 	if err := p.openBackends(); err != nil {
 		return err
 	}
+	p.undo = append(p.undo, g.closeSources)
 	sinks, sources, retained := p.backends.hooks()
 	users, access := p.backends.identities()
 	p.core = core.New(core.Options{
 		Config: g.cfg.Core, Store: p.store, Sinks: sinks, Subscriptions: sources, Retained: retained,
-		Authenticators: append(g.authenticators(), users...), Exchangers: g.exchangers(), Authorizers: append(access, g.authorizers()...),
+		Authenticators: g.authenticators(users), Exchangers: g.exchangers(), Authorizers: g.authorizers(access),
 		Mounts:    g.cfg.mounts(),
 		Anonymous: anonymous(g.cfg.Auth.AllowAnonymous, g.cfg.edge().Listeners),
 		Node:      g.cfg.nodeName(), Version: Version().String(), Log: g.log,
