@@ -78,7 +78,7 @@ func (s *Session) pendingAcks() int {
 
 // maybeReadable lets a paused connection read on once half of its answers left.
 func (s *Session) maybeReadable(t *Turn) {
-	if s.paused && s.conn != nil && s.pendingAcks() <= pauseAt/2 {
+	if s.paused && s.asking == 0 && s.conn != nil && s.pendingAcks() <= pauseAt/2 {
 		s.paused = false
 		t.complete(s.conn, Completion{Op: OpReadable})
 	}

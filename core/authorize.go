@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"hash/maphash"
 	"sync/atomic"
 )
 
@@ -11,6 +10,7 @@ type authChain struct {
 	sources   []Authenticator
 	methods   []Exchanger
 	rules     []Authorizer
+	preparers []Preparer // those of the rules that ask elsewhere
 	anonymous func(*Credentials) bool
 	plain     *Grant        // of a source that allowed and granted nothing else
 	regrants  atomic.Uint64 // grants that changed while their connection went on
@@ -122,16 +122,8 @@ const decisionSlots = 2048 // a power of two
 // authorize is the one choke point: every publish, subscribe, delivery, retained
 // message and Will passes here. epoch and peer are the connection's.
 func (g *Gateway) authorize(t *Turn, s *Session, epoch uint64, act Action, topic string) bool {
-	d := &t.allow
-	if d.slots == nil {
-		d.slots = make([]decision, decisionSlots)
-	}
-	if v := g.chain.version(); v != d.version {
-		clear(d.slots)
-		d.version = v
-	}
-	e := &d.slots[(maphash.String(g.seed, topic)^uint64(s.index)*0x9e3779b97f4a7c15^uint64(act)<<7)&(decisionSlots-1)]
-	if e.session == s && e.epoch == epoch && e.action == act && e.topic == topic {
+	e, hit := g.cached(t, s, epoch, act, topic)
+	if hit {
 		return e.allowed
 	}
 	id, permitted := g.identityFor(s, act, topic)

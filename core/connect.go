@@ -127,13 +127,18 @@ func (g *Gateway) enter(t *Turn, r *ConnectRequest, grant *Grant) (*ConnectResul
 	}
 	who := placer{id: res.ClientID, user: user}
 	err := g.mounts.check(r.Listener, &who)
-	willTopic := ""
-	if err == nil && r.Will != nil {
-		r.Will, willTopic, err = g.placeWill(&who, r.Will)
+	will, willTopic := r.Will, ""
+	if err == nil && will != nil {
+		will, willTopic, err = g.placeWill(&who, will)
 	}
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}
+	id := Identity{ClientID: res.ClientID, Username: user, Listener: r.Listener, Peer: peerAddr(r.Conn), Grant: grant}
+	if g.holdConnect(t, r, grant, &id, willTopic) {
+		return nil, true
+	}
+	r.Will = will
 	if r.Will != nil && !g.mayLeaveWill(r, willTopic, res.ClientID, user, grant) {
 		// Before the session is touched: who is refused changes nothing.
 		return g.refuseConnect(t, r, Errorf(NotAuthorized, "the will topic is not allowed")), false
@@ -388,7 +393,7 @@ func sameRights(a, b *Grant) bool {
 func (g *Gateway) attach(t *Turn, s *Session, r *ConnectRequest, res *ConnectResult, grant *Grant) {
 	s.epoch++
 	s.conn = r.Conn
-	s.ready, s.dirty, s.paused = false, false, false
+	s.ready, s.dirty, s.paused, s.asking = false, false, false, 0
 	s.asleep, s.fetching = false, false
 	s.durable = s.durable || res.Expiry > 0
 	s.expiry = res.Expiry

@@ -108,7 +108,7 @@ func (g *Gateway) detach(t *Turn, s *Session, close Reason) {
 			s.more.acks = ackQueue{first: s.more.acks.first + uint64(len(s.more.acks.slots))}
 		}
 	}
-	s.conn, s.ready, s.dirty, s.paused = nil, false, false, false
+	s.conn, s.ready, s.dirty, s.paused, s.asking = nil, false, false, false, 0
 	s.asleep, s.fetching = false, false
 	g.dropOutbox(t, s)
 	if s.durable && s.ring != nil {

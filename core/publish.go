@@ -21,6 +21,13 @@ func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) 
 }
 
 func (g *Gateway) publish(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
+	if g.holdPublish(t, l, p, w) {
+		return true, nil
+	}
+	return g.publishNow(t, l, p, w)
+}
+
+func (g *Gateway) publishNow(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
 	if p.QoS == 0 {
 		t.Count(MessagesQoS0, 1)
 		g.accept(t, l, p, w)

@@ -75,11 +75,18 @@ func (g *Gateway) Waiting(l Link) bool {
 // Allowed says whether Publish would take p: Success, or why not. It changes and counts
 // nothing: for protocols that answer at QoS 0, too.
 func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) Reason {
+	w := way{}
 	if g.goesElsewhere(l.Session, p.Topic) {
-		placed, w := g.place(l.Session, p)
-		return g.mayPublish(t, l, &placed, &w)
+		placed, away := g.place(l.Session, p)
+		p, w = &placed, away
 	}
-	return g.mayPublish(t, l, p, &way{})
+	if len(g.chain.preparers) > 0 {
+		id := g.identity(l.Session)
+		if g.chain.unprepared(&id, wish{ActionPublish, p.Topic}) {
+			return Success // Publish asks, and QoS 0 promises nothing
+		}
+	}
+	return g.mayPublish(t, l, p, &w)
 }
 
 // List gives at most max retained messages that filter matches and l's client may have.

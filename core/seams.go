@@ -95,6 +95,7 @@ type ConnectRequest struct {
 	auth      *Authentication // the exchange that let the client in, nil without a method
 	sourced   []sourced       // what the sources of subscriptions answered
 	abandoned atomic.Bool     // see Abandon
+	prepared  bool            // its rights were asked for, see Preparer
 }
 
 // Credentials is what a client shows of its identity.
@@ -303,6 +304,19 @@ type Abstainer interface {
 	// Abstains says that Authorize answers Ignore to all that id may ask, as long as
 	// its Grant is the same. It must not block and must not keep id.
 	Abstains(id *Identity) bool
+}
+
+// Preparer is an Authorizer that must ask elsewhere before it can answer. Core has it do
+// so, and holds what waits for the answer: a message, a SUBSCRIBE, a CONNECT, a Will.
+// Deliveries are not held: who may subscribe to a filter must be answered for from that.
+type Preparer interface {
+	// Prepared says that Authorize needs to ask nobody for this. It must not block and
+	// must not keep id.
+	Prepared(id *Identity, a Action, topic string) bool
+	// Prepare asks. It may block up to ctx; core calls it from a bounded pool. Whatever
+	// comes of it, Authorize is asked next, and denies what it still does not know. It
+	// must not keep id.
+	Prepare(ctx context.Context, id *Identity, a Action, topic string)
 }
 
 // Store keeps what must survive the process. One contract for every engine;

@@ -40,6 +40,7 @@ type Session struct {
 	feeding   bool   // retained messages are being fed by some turn
 	origin    uint16 // protocol, version and listener, in Gateway.origins
 	mount     uint16 // its mount point, in Gateway.mounts; never changes
+	asking    uint16 // messages of the connection that are held, see Preparer
 	connected uint32 // Unix seconds
 
 	// credit is read without the lock by shared groups: how well the session

@@ -12,10 +12,26 @@ import (
 // hold until the next call on t. With a durable session the answer is pending:
 // OpSubscribe completes it once the store has it. Retained messages follow.
 func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
-	s := l.Session
+	if g.holdSubscribe(t, l, r) {
+		return nil, nil, true
+	}
+	w := subscribing{g: g, link: l, r: r}
+	pending, alive := w.run(t)
+	if pending {
+		return nil, nil, true
+	}
+	if alive {
+		w.tellSubscribed(t)
+		w.startRetained(t)
+	}
+	return t.granted, t.answers, false
+}
+
+// run decides about all filters and adds what is allowed; the answers are the turn's.
+func (w *subscribing) run(t *Turn) (pending, alive bool) {
+	g, s, r := w.g, w.link.Session, w.r
 	t.granted, t.answers = t.granted[:0], t.answers[:0]
 	t.Spend(workFilter * len(r.Filters))
-	w := subscribing{g: g, link: l, r: r}
 	for i := range r.Filters {
 		qos, reason, detail := w.check(t, i)
 		t.granted = append(t.granted, qos)
@@ -30,18 +46,16 @@ func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uin
 		for i := range t.answers {
 			t.answers[i] = SessionTakenOver
 		}
-		return t.granted, t.answers, false
+		return false, false
 	}
 	w.refuseLate(t)
 	if ops := w.ops(); len(ops) > 0 {
 		w.reasons = append([]Reason(nil), t.answers...)
 		w.granted = append([]uint8(nil), t.granted...)
-		t.commitAlone(ops, &w)
-		return nil, nil, true
+		t.commitAlone(ops, w)
+		return true, true
 	}
-	w.tellSubscribed(t)
-	w.startRetained(t)
-	return t.granted, t.answers, false
+	return false, true
 }
 
 // subscribing is a SUBSCRIBE on its way.

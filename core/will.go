@@ -9,6 +9,12 @@ func (g *Gateway) mayLeaveWill(r *ConnectRequest, name, clientID, user string, g
 
 // publishWill publishes w as id, if id still may and is not banned. [MQTT-3.1.2-8]
 func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
+	if !g.holdWill(id, w) {
+		g.publishWillNow(t, id, w)
+	}
+}
+
+func (g *Gateway) publishWillNow(t *Turn, id *Identity, w *Will) {
 	m := &Message{
 		Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties,
 		Publisher: id.ClientID, Username: id.Username, ID: g.newMessageID(), Published: t.now,

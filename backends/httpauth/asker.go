@@ -32,6 +32,7 @@ type held struct {
 	verdict core.Verdict
 	at      time.Time // of the answer; zero while there is none yet
 	asking  bool
+	missed  bool // somebody was denied because there is none
 }
 
 func newAsker(s *Source, who values) *asker {
@@ -59,6 +60,7 @@ func (a *asker) judge(w wish, h *held) (core.Verdict, error) {
 		a.renew(w, h)
 	}
 	if h.at.IsZero() || age > 2*a.source.cfg.Refresh {
+		h.missed = true
 		return core.Deny, errUnknown
 	}
 	return h.verdict, nil
@@ -126,11 +128,31 @@ func (a *asker) fetch(ctx context.Context, w wish, h *held) {
 	if err != nil {
 		return
 	}
-	changed := h.at.IsZero() || h.verdict != got.verdict
-	h.verdict, h.at = got.verdict, at
+	changed := h.missed || !h.at.IsZero() && h.verdict != got.verdict
+	h.verdict, h.at, h.missed = got.verdict, at, false
 	if changed {
 		s.version.Add(1)
 	}
+}
+
+// knows says that there is an answer that holds.
+func (a *asker) knows(w wish) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := a.known[w]
+	return h != nil && a.source.now().Sub(h.at) <= 2*a.source.cfg.Refresh
+}
+
+// prepare asks, and waits for the answer.
+func (a *asker) prepare(ctx context.Context, w wish) {
+	a.mu.Lock()
+	h := a.known[w]
+	if h == nil {
+		h = a.place(w)
+	}
+	h.asking = true // nobody need ask beside
+	a.mu.Unlock()
+	a.fetch(ctx, w, h)
 }
 
 // delivery answers for a message: by the filters that the client may subscribe to.
@@ -189,6 +211,19 @@ func (s *Source) Authorize(id *core.Identity, action core.Action, topic string) 
 		return a.delivery(topic)
 	}
 	return a.answer(wish{action == core.ActionPublish, topic})
+}
+
+// Prepared implements core.Preparer.
+func (s *Source) Prepared(id *core.Identity, action core.Action, topic string) bool {
+	a := s.of(id)
+	return a == nil || action == core.ActionDeliver || a.knows(wish{action == core.ActionPublish, topic})
+}
+
+// Prepare implements core.Preparer.
+func (s *Source) Prepare(ctx context.Context, id *core.Identity, action core.Action, topic string) {
+	if a := s.of(id); a != nil && action != core.ActionDeliver {
+		a.prepare(ctx, wish{action == core.ActionPublish, topic})
+	}
 }
 
 // Covers implements core.Authorizer.

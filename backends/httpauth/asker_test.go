@@ -130,6 +130,40 @@ func TestAnswersAreKept(t *testing.T) {
 	a.wants(core.ActionPublish, "up", core.Allow, false)
 }
 
+// What is prepared needs no question, and tells nobody to ask again.
+func TestPrepare(t *testing.T) {
+	r := &rights{}
+	r.set("2 up", "1 down/#")
+	a := newAsking(t, r, nil)
+	before := a.Version()
+	for _, q := range []struct {
+		action core.Action
+		topic  string
+		want   core.Verdict
+	}{{core.ActionPublish, "up", core.Allow}, {core.ActionPublish, "down", core.Deny}, {core.ActionSubscribe, "down/#", core.Allow}} {
+		if a.Prepared(a.id, q.action, q.topic) {
+			t.Errorf("%s is known", q.topic)
+		}
+		a.Prepare(t.Context(), a.id, q.action, q.topic)
+		if !a.Prepared(a.id, q.action, q.topic) {
+			t.Errorf("%s is not known", q.topic)
+		}
+		a.wants(q.action, q.topic, q.want, false)
+	}
+	a.wants(core.ActionDeliver, "down/x", core.Allow, false)
+	a.asked(3)
+	if a.Version() != before || !a.Prepared(a.id, core.ActionDeliver, "z") || !a.Prepared(&core.Identity{}, core.ActionPublish, "z") {
+		t.Error("others would be asked")
+	}
+	a.clock.pass(121 * time.Second)
+	if a.Prepared(a.id, core.ActionPublish, "up") {
+		t.Error("an old answer is one")
+	}
+	a.http.says(500, "", "")
+	a.Prepare(t.Context(), a.id, core.ActionPublish, "up")
+	a.wants(core.ActionPublish, "up", core.Deny, true)
+}
+
 // Who may subscribe to a filter gets what it matches; nobody asks about each message.
 func TestDeliveriesFollowSubscriptions(t *testing.T) {
 	r := &rights{}
