@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -17,11 +18,31 @@ import (
 // are kept longer.
 const maxIdle = 5 * time.Minute
 
+// maxAnswer bounds what is read for one operation, in bytes.
+const maxAnswer = 1 << 20
+
 // conn is a connection to the directory; one at a time uses it.
 type conn struct {
 	*goldap.Conn
-	raw  net.Conn
+	raw  *bounded
 	used time.Time // last
+}
+
+// bounded is a network connection that gives so many bytes and no more.
+type bounded struct {
+	net.Conn
+	left atomic.Int64
+}
+
+// Read implements net.Conn.
+func (b *bounded) Read(p []byte) (int, error) {
+	left := b.left.Load()
+	if left <= 0 {
+		return 0, fmt.Errorf("the directory's answer is longer than %d bytes", maxAnswer)
+	}
+	n, err := b.Conn.Read(p[:min(int64(len(p)), left)])
+	b.left.Add(-int64(n))
+	return n, err
 }
 
 // pool keeps connections that are bound as the same user, or as whoever came last.
@@ -69,6 +90,7 @@ func (p *pool) do(ctx context.Context, f func(*conn) error) error {
 
 // use calls f and keeps the connection, unless it is broken.
 func (p *pool) use(c *conn, deadline time.Time, f func(*conn) error) error {
+	c.raw.left.Store(maxAnswer)
 	_ = c.raw.SetDeadline(deadline)
 	err := f(c)
 	if broken(err) || c.IsClosing() || c.raw.SetDeadline(time.Time{}) != nil {
@@ -136,10 +158,12 @@ func (p *pool) dialOne(ctx context.Context, server string, deadline time.Time) (
 	if port == "" {
 		port = map[string]string{"ldap": goldap.DefaultLdapPort, "ldaps": goldap.DefaultLdapsPort}[u.Scheme]
 	}
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	network, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return nil, err
 	}
+	raw := &bounded{Conn: network}
+	raw.left.Store(maxAnswer)
 	_ = raw.SetDeadline(deadline)
 	t := p.tls.Clone()
 	t.ServerName = u.Hostname()

@@ -266,6 +266,14 @@ func TestHostileDirectories(t *testing.T) {
 		"is a web page": func(c net.Conn) { io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); c.Close() },
 		"zeroes":        func(c net.Conn) { c.Write(make([]byte, 1000)); c.Close() },
 		"a huge length": func(c net.Conn) { c.Write([]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff}); io.Copy(io.Discard, c) },
+		"never ends": func(c net.Conn) {
+			c.Write([]byte{0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x04, 0x84, 0x7f, 0xff, 0xff, 0x00})
+			for chunk := make([]byte, 64<<10); ; {
+				if _, err := c.Write(chunk); err != nil {
+					return
+				}
+			}
+		},
 		"the same byte": func(c net.Conn) { io.WriteString(c, strings.Repeat("0", 4000)); io.Copy(io.Discard, c) },
 	} {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -296,6 +304,9 @@ func TestHostileDirectories(t *testing.T) {
 			v, grant, err := s.Authenticate(t.Context(), login("ann", "x"))
 			if v != core.Ignore || grant != nil || err == nil || errors.Is(err, errEntry) {
 				t.Errorf("%s, %s: %v %+v %v", name, method, v, grant, err)
+			}
+			if name == "never ends" && (err == nil || !strings.Contains(err.Error(), "longer than")) {
+				t.Errorf("%s, %s: %v", name, method, err)
 			}
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("%s, %s: took %s", name, method, took)
