@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"hash/maphash"
 	"sync/atomic"
 )
 
@@ -122,14 +123,27 @@ const decisionSlots = 2048 // a power of two
 // authorize is the one choke point: every publish, subscribe, delivery, retained
 // message and Will passes here. epoch and peer are the connection's.
 func (g *Gateway) authorize(t *Turn, s *Session, epoch uint64, act Action, topic string) bool {
-	e, hit := g.cached(t, s, epoch, act, topic)
-	if hit {
+	d := &t.allow
+	if d.slots == nil {
+		d.slots = make([]decision, decisionSlots)
+	}
+	if v := g.chain.version(); v != d.version {
+		clear(d.slots)
+		d.version = v
+	}
+	e := &d.slots[g.decisionSlot(s, act, topic)]
+	if e.session == s && e.epoch == epoch && e.action == act && e.topic == topic {
 		return e.allowed
 	}
 	id, permitted := g.identityFor(s, act, topic)
 	ok := permitted || g.chain.decide(&id, act, topic)
 	*e = decision{session: s, epoch: epoch, topic: topic, action: act, allowed: ok}
 	return ok
+}
+
+// decisionSlot is where a decision is remembered.
+func (g *Gateway) decisionSlot(s *Session, act Action, topic string) uint64 {
+	return (maphash.String(g.seed, topic) ^ uint64(s.index)*0x9e3779b97f4a7c15 ^ uint64(act)<<7) & (decisionSlots - 1)
 }
 
 // identity gives who s acts as.

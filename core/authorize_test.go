@@ -3,6 +3,7 @@ package core_test
 import (
 	"fmt"
 	"math/bits"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,6 +46,63 @@ func TestAuthorizationOfOwnMessages(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			synctest.Wait()
 			expect(t, a, "[x=v q0]")
+		}
+	})
+}
+
+// partial speaks of one client only, to whom it denies one topic of those that it lets it
+// subscribe to.
+type partial struct {
+	coretest.AllowAll
+	who   string
+	mu    sync.Mutex
+	asked int // about deliveries
+}
+
+func (p *partial) Abstains(id *core.Identity) bool { return id.ClientID != p.who }
+
+func (p *partial) Authorize(id *core.Identity, a core.Action, name string) (core.Verdict, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a == core.ActionDeliver {
+		p.asked++
+	}
+	switch {
+	case p.Abstains(id):
+		return core.Ignore, nil
+	case a == core.ActionDeliver && name == "x/secret":
+		return core.Deny, nil
+	}
+	return core.Allow, nil
+}
+
+func (p *partial) Covers(*core.Identity, string) core.Verdict { return core.Ignore }
+
+// TestAuthorizationOfTheSourceThatHasASay: whose rights one source knows is asked about by
+// that one for each message, and of all others a later source settles it once.
+func TestAuthorizationOfTheSourceThatHasASay(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first := &partial{who: "a"}
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Authorizers = []core.Authorizer{first, coretest.AllowAll{}} })
+		for _, c := range []struct {
+			id, want string
+			asked    int
+		}{{"a", "[x/1=v q0]", 2}, {"b", "[x/1=v q0][x/secret=v q0]", 0}} {
+			client := g.Connect(c.id, nil)
+			client.Subscribe(0, "x/#")
+			first.asked = 0
+			for _, name := range []string{"x/1", "x/secret"} {
+				if err := g.PublishInternal(g.T, &core.Message{Topic: name, Payload: []byte("v")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			g.T.End()
+			synctest.Wait()
+			expect(t, client, c.want)
+			if first.asked != c.asked {
+				t.Errorf("%s: asked %d times about deliveries, want %d", c.id, first.asked, c.asked)
+			}
+			client.Disconnect(core.NormalDisconnect)
 		}
 	})
 }

@@ -3,7 +3,6 @@ package core
 import (
 	"bytes"
 	"context"
-	"hash/maphash"
 	"slices"
 
 	"github.com/fairlead-iot/fairlead/core/topic"
@@ -52,27 +51,20 @@ func (g *Gateway) prepare(id *Identity, wishes []wish, then func(*Turn)) bool {
 	})
 }
 
-// cached gives a decision that the turn remembers.
-func (g *Gateway) cached(t *Turn, s *Session, epoch uint64, act Action, topic string) (e *decision, hit bool) {
+// remembers says that authorize would ask nobody.
+func (g *Gateway) remembers(t *Turn, l Link, act Action, topic string) bool {
 	d := &t.allow
-	if d.slots == nil {
-		d.slots = make([]decision, decisionSlots)
+	if d.slots == nil || d.version != g.chain.version() {
+		return false
 	}
-	if v := g.chain.version(); v != d.version {
-		clear(d.slots)
-		d.version = v
-	}
-	e = &d.slots[(maphash.String(g.seed, topic)^uint64(s.index)*0x9e3779b97f4a7c15^uint64(act)<<7)&(decisionSlots-1)]
-	return e, e.session == s && e.epoch == epoch && e.action == act && e.topic == topic
+	e := &d.slots[g.decisionSlot(l.Session, act, topic)]
+	return e.session == l.Session && e.epoch == l.Epoch && e.action == act && e.topic == topic
 }
 
 // holdPublish holds a message whose publisher's right must be asked for.
 func (g *Gateway) holdPublish(t *Turn, l Link, p *Publish, w way) bool {
 	s := l.Session
-	if len(g.chain.preparers) == 0 || w.reason != Success {
-		return false
-	}
-	if _, hit := g.cached(t, s, l.Epoch, ActionPublish, p.Topic); hit {
+	if len(g.chain.preparers) == 0 || w.reason != Success || g.remembers(t, l, ActionPublish, p.Topic) {
 		return false
 	}
 	id, ask := g.identity(s), wish{ActionPublish, p.Topic}
