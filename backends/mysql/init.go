@@ -14,7 +14,7 @@ import (
 //go:embed schema.sql
 var Schema string
 
-// table is one of schema.sql.
+// table is one of a schema.
 type table struct {
 	statement string
 	name      string
@@ -28,10 +28,10 @@ type index struct {
 	list   string // columns, in parentheses
 }
 
-// tables reads schema.sql, which is written for it: a statement ends at a line's end with
-// a semicolon, a column or a key is a line.
-func tables() (all []table) {
-	for _, text := range strings.SplitAfter(Schema, ";\n") {
+// tables reads a schema, which is written for it: a statement ends at a line's end with a
+// semicolon, a column or a key is a line.
+func tables(schema string) (all []table) {
+	for _, text := range strings.SplitAfter(schema, ";\n") {
 		at := strings.Index(text, "create table")
 		if at < 0 {
 			continue
@@ -51,6 +51,9 @@ func tables() (all []table) {
 
 func (t *table) part(body string) {
 	words := strings.SplitN(body, " ", 2)
+	if words[0] == "primary" {
+		return
+	}
 	key, unique := strings.CutPrefix(body, "unique ")
 	name, is := strings.CutPrefix(key, "key ")
 	if !is {
@@ -72,18 +75,27 @@ func (i *index) names() (names []string) {
 
 // Init implements rules.Database.
 func (d *DB) Init(ctx context.Context, create bool) (report []string, err error) {
-	found, err := readShapes(ctx, d.pool)
+	report, what, err := d.initSchema(ctx, Schema, create)
 	if err != nil {
-		return nil, d.read("looking at the tables", err)
-	}
-	for _, t := range tables() {
-		lines, err := d.initTable(ctx, &t, found[t.name], found, create)
-		if report = append(report, lines...); err != nil {
-			return report, d.read(t.name, err)
-		}
+		return report, d.read(what, err)
 	}
 	d.made.Store(nil)
 	return report, nil
+}
+
+// initSchema makes what is missing of a schema; what is the table that err is about.
+func (d *DB) initSchema(ctx context.Context, schema string, create bool) (report []string, what string, err error) {
+	found, err := readShapes(ctx, d.pool)
+	if err != nil {
+		return nil, "looking at the tables", err
+	}
+	for _, t := range tables(schema) {
+		lines, err := d.initTable(ctx, &t, found[t.name], found, create)
+		if report = append(report, lines...); err != nil {
+			return report, t.name, err
+		}
+	}
+	return report, "", nil
 }
 
 func (d *DB) initTable(ctx context.Context, t *table, s *shape, found shapes, create bool) (report []string, err error) {

@@ -35,7 +35,10 @@ const idle = 5 * time.Minute
 
 // Open makes a pool of a valid configuration. It reads the files that the configuration
 // names, but connects later: the server may be away.
-func Open(c *Config) (*DB, error) {
+func Open(c *Config) (*DB, error) { return open(c) }
+
+// open has each connection begin with statements, too.
+func open(c *Config, statements ...string) (*DB, error) {
 	settings, err := c.settings()
 	if err != nil {
 		return nil, err
@@ -44,7 +47,7 @@ func Open(c *Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := sql.OpenDB(strict{connector})
+	pool := sql.OpenDB(strict{connector, statements})
 	pool.SetMaxOpenConns(c.PoolSize)
 	pool.SetMaxIdleConns(c.PoolSize)
 	pool.SetConnMaxIdleTime(idle)
@@ -53,7 +56,10 @@ func Open(c *Config) (*DB, error) {
 
 // strict connects so that values that do not fit are refused instead of cut, and that
 // rows which nobody touched are not locked.
-type strict struct{ driver.Connector }
+type strict struct {
+	driver.Connector
+	more []string // statements
+}
 
 // Connect implements driver.Connector.
 func (s strict) Connect(ctx context.Context) (driver.Conn, error) {
@@ -61,10 +67,10 @@ func (s strict) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, text := range []string{
+	for _, text := range append([]string{
 		"set session transaction isolation level read committed",
 		"set session sql_mode = concat_ws(',', nullif(@@sql_mode, ''), 'STRICT_TRANS_TABLES')",
-	} {
+	}, s.more...) {
 		if _, err := c.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
 			c.Close()
 			return nil, err

@@ -28,13 +28,13 @@ type shape struct {
 type shapes map[string]*shape
 
 const columnsQuery = `select table_name, column_name, column_type from information_schema.columns
-where table_schema = database() and table_name in ('mqtt_client', 'mqtt_sub', 'mqtt_msg', 'mqtt_retain', 'mqtt_acked')`
+where table_schema = database() and (table_name in ('mqtt_client', 'mqtt_sub', 'mqtt_msg', 'mqtt_retain', 'mqtt_acked') or table_name like 'fairlead\_%')`
 
 const indexesQuery = `select table_name, index_name, column_name, non_unique = 0 and sub_part is null from information_schema.statistics
-where table_schema = database() and table_name in ('mqtt_client', 'mqtt_sub', 'mqtt_msg', 'mqtt_retain', 'mqtt_acked')
+where table_schema = database() and (table_name in ('mqtt_client', 'mqtt_sub', 'mqtt_msg', 'mqtt_retain', 'mqtt_acked') or table_name like 'fairlead\_%')
 and column_name is not null order by table_name, index_name, seq_in_index`
 
-// readShapes asks what there is of the documented tables.
+// readShapes asks what there is of the documented tables and those of sessions.
 func readShapes(ctx context.Context, db *sql.DB) (shapes, error) {
 	found := shapes{}
 	var table, name, column, kind string

@@ -55,6 +55,8 @@ const (
 	raceParts = 3
 	raceKeys  = 20
 	racePad   = 200
+
+	seriesLength = 10
 )
 
 // numbered is the Write number n: it leaves nothing but itself.
@@ -106,7 +108,7 @@ func standing(t testing.TB, b table) (n int) {
 // over, and no Write is there by half.
 func tryRace(t *testing.T, s Site) {
 	first, more := s.fresh(t)
-	const gateways, claims = 3, 12
+	const gateways, claims = 3, 20
 	var confirmed sync.Map // number → gateway
 	var all sync.WaitGroup
 	for g := range gateways {
@@ -133,7 +135,7 @@ func tryRace(t *testing.T, s Site) {
 		}
 		return true
 	})
-	if count < claims {
+	if count < seriesLength { // the last series nobody disturbs
 		t.Errorf("only %d writes were confirmed: nothing was tried", count)
 	}
 	t.Logf("%d writes were confirmed in %d claims", count, gateways*claims)
@@ -147,7 +149,7 @@ func series(t *testing.T, b table, g int, confirmed *sync.Map) bool {
 	for _, value := range b.get("part 0", "key 0") {
 		fmt.Sscanf(value, "%d ", &n)
 	}
-	for range 10 {
+	for range seriesLength {
 		n++
 		err := b.Write(within(t), numbered(n))
 		if errors.Is(err, sessions.ErrClaimed) {
