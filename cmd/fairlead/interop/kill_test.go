@@ -28,13 +28,16 @@ const killPatience = time.Minute
 // TestKill kills the gateway at random moments under load of durable QoS 1 and
 // QoS 2 flows, while it runs and while it starts. Nothing that was acknowledged
 // may be lost, nothing of QoS 2 doubled, nothing out of order.
-func TestKill(t *testing.T) {
+func TestKill(t *testing.T) { killTest(t) }
+
+// killTest does so to a gateway with more settings.
+func killTest(t *testing.T, settings ...string) {
 	chosen := *seed
 	if chosen == 0 {
 		chosen = uint64(time.Now().UnixNano())
 	}
-	t.Logf("again with: go test ./cmd/fairlead/interop -run 'TestKill$' -kills %d -flows %d -seed %d -timeout 0", *kills, *flows, chosen)
-	r := newKillRun(t, chosen)
+	t.Logf("again with: go test ./cmd/fairlead/interop -run '%s$' -kills %d -flows %d -seed %d -timeout 0", t.Name(), *kills, *flows, chosen)
+	r := newKillRun(t, chosen, settings)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*kills)*patience+2*killPatience)
 	defer cancel()
 	r.start(t)
@@ -62,6 +65,7 @@ const killReceivers = 4
 type killRun struct {
 	random      *rand.Rand
 	folder      string
+	settings    []string // of the command, besides
 	ca          authority
 	place       *place
 	gateway     *gateway
@@ -102,10 +106,10 @@ func (g *group) finish(t *testing.T) {
 	}
 }
 
-func newKillRun(t *testing.T, seed uint64) *killRun {
+func newKillRun(t *testing.T, seed uint64, settings []string) *killRun {
 	t.Helper()
 	command(t) // built before the first start is timed
-	r := &killRun{random: rand.New(rand.NewPCG(seed, 0)), folder: shortDir(t), place: newPlace()}
+	r := &killRun{random: rand.New(rand.NewPCG(seed, 0)), folder: shortDir(t), place: newPlace(), settings: settings}
 	r.ca = newAuthority(t, r.folder)
 	versions := []packet.Version{packet.V5, packet.V311}
 	client := func(name string, i int) durable {
@@ -136,7 +140,8 @@ func newKillRun(t *testing.T, seed uint64) *killRun {
 
 // args run the gateway always on the same data.
 func (r *killRun) args() []string {
-	return append(r.ca.listeners(r.folder), "--ephemeral", "--set", "node.data_dir="+filepath.Join(r.folder, "data"))
+	args := append(r.ca.listeners(r.folder), "--ephemeral", "--set", "node.data_dir="+filepath.Join(r.folder, "data"))
+	return append(args, r.settings...)
 }
 
 // start runs the gateway and looks at its figures before the clients come back.
