@@ -293,6 +293,7 @@ func (w *Builder) body(b *core.Batch, i int) uint64 {
 	}
 	w.im.lastBody++
 	id := w.im.lastBody
+	w.im.sized(id, int64(m.Length()))
 	w.shared[w.next] = sharedBody{msg: m, id: id}
 	w.next = (w.next + 1) % len(w.shared)
 	w.open(AppendBodyKey(w.key[:0], id))

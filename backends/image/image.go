@@ -36,6 +36,7 @@ type Image struct {
 	sessions map[string]*Session
 	bodies   map[uint64]uint32 // references to each body
 	blocks   map[uint64]uint32 // bodies in each Block
+	large    map[uint64]int64  // bytes of bodies above smallBody, as far as they are known
 	retained map[uint64]struct{}
 	delayed  map[uint64]struct{} // by message id
 	seed     maphash.Seed
@@ -51,6 +52,7 @@ func New() *Image {
 		sessions: map[string]*Session{},
 		bodies:   map[uint64]uint32{},
 		blocks:   map[uint64]uint32{},
+		large:    map[uint64]int64{},
 		retained: map[uint64]struct{}{},
 		delayed:  map[uint64]struct{}{},
 		seed:     maphash.MakeSeed(),
@@ -148,18 +150,32 @@ func (im *Image) release(body uint64) (last bool) {
 	if !ok {
 		return false
 	}
-	im.note(change{kind: released, body: body})
+	im.note(change{kind: released, body: body, number: uint64(im.large[body])})
 	if n > 1 {
 		im.bodies[body] = n - 1
 		return false
 	}
 	delete(im.bodies, body)
+	delete(im.large, body)
 	block := body / Block
 	if im.blocks[block]--; im.blocks[block] == 0 {
 		delete(im.blocks, block)
 	}
 	return true
 }
+
+// smallBody is what a body is taken for whose size nobody noted, in bytes.
+const smallBody = 64 << 10
+
+// sized notes how long the body is.
+func (im *Image) sized(body uint64, bytes int64) {
+	if bytes > smallBody {
+		im.large[body] = bytes
+	}
+}
+
+// BodySize is at least how many bytes the body has, if it was built or noted with its size.
+func (im *Image) BodySize(body uint64) int64 { return max(smallBody, im.large[body]) }
 
 // EmptyBlock tells whether no body is left in the Block of body.
 func (im *Image) EmptyBlock(body uint64) bool { return im.blocks[body/Block] == 0 }

@@ -12,7 +12,7 @@ const (
 	replaced                        // the entry number of session, which had body
 	dequeued                        // the entry number of session, which had body
 	referred                        // to body
-	released                        // body
+	released                        // body, of number bytes if it is large
 	retainedNoted                   // the hash number came or went
 	delayedNoted                    // the message number came or went
 )
@@ -82,6 +82,7 @@ func (im *Image) undo(c *change) {
 		im.release(c.body)
 	case released:
 		im.refer(c.body)
+		im.sized(c.body, int64(c.number))
 	case retainedNoted:
 		toggle(im.retained, c.number)
 	case delayedNoted:

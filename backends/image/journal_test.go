@@ -28,7 +28,7 @@ func describeImage(im *Image) string {
 		s := im.sessions[id]
 		fmt.Fprintln(&out, id, s.sid, s.epoch, s.reserved, s.Window(nil, 0, 1000))
 	}
-	fmt.Fprintln(&out, im.bodies, im.blocks, im.delayed, im.queued)
+	fmt.Fprintln(&out, im.bodies, im.blocks, im.large, im.delayed, im.queued)
 	fmt.Fprintln(&out, slices.Sorted(maps.Keys(im.retained)))
 	return out.String()
 }
@@ -38,7 +38,7 @@ func TestUndo(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		im := New()
 		var b Builder
-		messages := []*core.Message{{Topic: "t", ID: 1}, {Topic: "u", ID: 2, Payload: make([]byte, 600)}, {Topic: "v", ID: 3, Payload: make([]byte, 700)}}
+		messages := []*core.Message{{Topic: "t", ID: 1}, {Topic: "u", ID: 2, Payload: make([]byte, 600)}, {Topic: "v", ID: 3, Payload: make([]byte, smallBody+1)}}
 		for range rapid.IntRange(1, 6).Draw(r, "groups") {
 			im.Remember()
 			before := describeImage(im)

@@ -187,8 +187,12 @@ func (im *Image) take(clientID string, s *Session) {
 // NoteSID keeps sid, under which something was found, from being given out again.
 func (im *Image) NoteSID(sid uint64) { im.lastSID = max(im.lastSID, sid) }
 
-// NoteBody keeps the body id, which was found, from being given out again.
-func (im *Image) NoteBody(id uint64) { im.lastBody = max(im.lastBody, id) }
+// NoteBody keeps the body id, which was found, from being given out again; bytes is how
+// long its record is, 0 where nobody will ask.
+func (im *Image) NoteBody(id uint64, bytes int64) {
+	im.lastBody = max(im.lastBody, id)
+	im.sized(id, bytes)
+}
 
 // UnreadableSIDs keeps numbers that could not be read from being given out again.
 func (im *Image) UnreadableSIDs() { im.lastSID += unreadable }

@@ -20,7 +20,7 @@ func (sc *scan) lastBody(db *pebble.DB) error {
 	}
 	defer it.Close()
 	if it.Last() && len(it.Key()) == 9 {
-		sc.t.NoteBody(binary.BigEndian.Uint64(it.Key()[1:]))
+		sc.t.NoteBody(binary.BigEndian.Uint64(it.Key()[1:]), 0)
 	}
 	err = it.Error()
 	if pebble.IsCorruptionError(err) {

@@ -49,13 +49,13 @@ type fetch struct {
 	settled bool // all that the image knew of the session was in the table
 	entries []image.Entry
 	slots   []slot // one an entry
-	ask     int    // bodies to read at once
 }
 
 // slot is what was read of an entry.
 type slot struct {
 	found bool
 	body  uint64
+	size  int64 // at least that of the body
 	entry core.QueuedMessage
 	err   error // of the record
 }
@@ -66,7 +66,6 @@ func (f *fetch) window(ctx context.Context, from uint64) (next uint64, more bool
 	if want <= 0 || !f.look(from, want) {
 		return 0, false, nil
 	}
-	f.slots = append(f.slots[:0], make([]slot, len(f.entries))...)
 	if err := f.readEntries(ctx); err != nil {
 		return 0, false, err
 	}
@@ -97,6 +96,10 @@ func (f *fetch) look(from uint64, want int) bool {
 	}
 	f.settled = f.session.Group() <= f.s.confirmed.Load()
 	f.entries = f.session.Window(f.entries[:0], from, want)
+	f.slots = f.slots[:0]
+	for _, e := range f.entries {
+		f.slots = append(f.slots, slot{size: f.im.BodySize(e.Body)})
+	}
 	return len(f.entries) > 0
 }
 
@@ -131,24 +134,19 @@ func (f *fetch) takeEntry(to *slot, seq uint64, value []byte) {
 	}
 }
 
-// Bodies are read in steps that grow as long as they are small: their sizes are not known
-// before.
-const (
-	firstBodies = 1
-	mostBodies  = 64
-)
-
-// readBodies asks for the message of entry i, and of a few behind it whose messages lie in
-// the same Block.
+// readBodies asks for the message of entry i, and of those behind it whose messages lie in
+// the same Block, as far as there is room for them.
 func (f *fetch) readBodies(ctx context.Context, i int) error {
-	f.ask = max(firstBodies, min(2*f.ask, mostBodies))
-	block := f.slots[i].body / image.Block
+	block, room := f.slots[i].body/image.Block, int64(f.left)
 	read := map[uint64]*core.Message{}
 	var keys [][]byte
-	for at := i; at < len(f.slots) && len(keys) < f.ask; at++ {
+	for at := i; at < len(f.slots); at++ {
 		id := f.slots[at].body
 		if _, again := read[id]; again || id == 0 || id/image.Block != block {
 			continue
+		}
+		if room -= f.slots[at].size; room < 0 && len(keys) > 0 {
+			break
 		}
 		read[id] = nil
 		keys = append(keys, binary.BigEndian.AppendUint64(nil, id))
@@ -165,9 +163,6 @@ func (f *fetch) readBodies(ctx context.Context, i int) error {
 			return nil
 		}
 		read[id] = m
-		if len(m.Payload)*2*f.ask > f.left {
-			f.ask = 0 // one by one from here on
-		}
 		return nil
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (sc *scan) take(part, rest, value []byte) error {
 	case image.FamilySession:
 		fault = sc.session(key, value)
 	case image.FamilyBody:
-		sc.im.NoteBody(binary.BigEndian.Uint64(key[1:]))
+		sc.im.NoteBody(binary.BigEndian.Uint64(key[1:]), int64(len(value)))
 	case image.FamilyRetained:
 		fault, err = sc.im.TakeRetained(key, value, sc.to)
 	case image.FamilyDelayed:

@@ -1,0 +1,105 @@
+//go:build unix
+
+package fairlead
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/sessions"
+	"github.com/fairlead-iot/fairlead/core"
+)
+
+// BenchmarkServiceStore commits to a store in each database: every committer enqueues a
+// message of 64 bytes for a session of its own, waits for done, and acknowledges what it
+// enqueued 50 before in the same batch.
+func BenchmarkServiceStore(b *testing.B) {
+	for name, pool := range storePools() {
+		for _, committers := range []int{1, 256, 2048} {
+			b.Run(fmt.Sprintf("%s/committers=%d", name, committers), func(b *testing.B) {
+				t := &counted{Database: openTable(b, pool(b), "bench-"+rand.Text())}
+				s := openSessions(b, t)
+				defer s.Close()
+				benchCommits(b, s, committers, t)
+			})
+		}
+	}
+}
+
+// counted counts what a store asks of a table.
+type counted struct {
+	sessions.Database
+	writes, changes atomic.Int64
+	busy            atomic.Int64 // nanoseconds inside Write
+}
+
+// Write implements sessions.Table.
+func (t *counted) Write(ctx context.Context, ws []sessions.Write) error {
+	began := time.Now()
+	defer func() { t.busy.Add(int64(time.Since(began))) }()
+	t.writes.Add(1)
+	t.changes.Add(int64(len(ws)))
+	return t.Database.Write(ctx, ws)
+}
+
+func benchCommits(b *testing.B, s core.Store, committers int, t *counted) {
+	for i := range committers {
+		<-commitOps(b, s, core.Op{Kind: core.OpPutSession, Session: fmt.Sprint("c", i), Record: &core.SessionRecord{Epoch: 1}})
+	}
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	writes, changes, busy, cpu := t.writes.Load(), t.changes.Load(), t.busy.Load(), processCPU()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i := range committers {
+		wg.Go(func() {
+			id := fmt.Sprint("c", i)
+			for seq := uint64(0); left.Add(-1) >= 0; seq++ {
+				ops := []core.Op{{Kind: core.OpEnqueue, Session: id, Entry: core.QueuedMessage{Seq: seq, QoS: 1,
+					Msg: &core.Message{Topic: "plant/1/temperature", ID: seq, QoS: 1, Payload: make([]byte, 64)}}}}
+				if seq >= 50 {
+					ops = append(ops, core.Op{Kind: core.OpAck, Session: id, Entry: core.QueuedMessage{Seq: seq - 50}})
+				}
+				<-commitOps(b, s, ops...)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	n := float64(b.N)
+	writes = max(1, t.writes.Load()-writes)
+	b.ReportMetric(n/b.Elapsed().Seconds(), "batches/s")
+	b.ReportMetric(float64(processCPU()-cpu)/n/1000, "µs-CPU/batch")
+	b.ReportMetric(n/float64(writes), "batches/write")
+	b.ReportMetric(float64(t.changes.Load()-changes)/n, "changes/batch")
+	b.ReportMetric(float64(t.busy.Load()-busy)/float64(writes)/1e6, "ms/write")
+}
+
+func commitOps(b *testing.B, s core.Store, ops ...core.Op) <-chan struct{} {
+	done := make(chan struct{})
+	err := s.Commit(&core.Batch{Ops: ops}, func(err error) {
+		if err != nil {
+			b.Error(err)
+		}
+		close(done)
+	})
+	if err != nil {
+		b.Error(err)
+		close(done)
+	}
+	return done
+}
+
+func processCPU() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
