@@ -219,7 +219,7 @@ func (l *traffic) await(what string, problem func() string) {
 	l.t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for late := time.After(2 * time.Minute); ; {
+	for late := time.After(max(30*time.Second, *outage)); ; {
 		text := problem()
 		if text == "" {
 			return

@@ -56,6 +56,12 @@ func lasting(err error) bool {
 // outdated says that the tables are not what the statement was made for.
 func outdated(n uint16) bool { return n == noSuchTable || n == unknownColumn }
 
+// ofConnection says that another connection may be better off: rights are those of the
+// moment at which one was made, and the primary may be elsewhere by now.
+func ofConnection(n uint16) bool {
+	return slices.Contains([]uint16{1044, accessDenied, 1143, 1227, readOnlyServer, readOnlyMode}, n)
+}
+
 // explain gives err of what was done to the documented tables, marked, with what to do.
 // Tables that are missing can be made: they are waited for.
 func explain(what string, err error) error {

@@ -17,6 +17,7 @@ import (
 // anywhere.
 type DB struct {
 	pool *sql.DB
+	size int // most connections
 	made atomic.Pointer[statements] // nil until the tables were looked at
 
 	mu       sync.Mutex
@@ -51,7 +52,7 @@ func open(c *Config, statements ...string) (*DB, error) {
 	pool.SetMaxOpenConns(c.PoolSize)
 	pool.SetMaxIdleConns(c.PoolSize)
 	pool.SetConnMaxIdleTime(idle)
-	return &DB{pool: pool, prepared: map[string]*sql.Stmt{}, customs: map[string]*custom{}}, nil
+	return &DB{pool: pool, size: c.PoolSize, prepared: map[string]*sql.Stmt{}, customs: map[string]*custom{}}, nil
 }
 
 // strict connects so that values that do not fit are refused instead of cut, and that
@@ -103,8 +104,13 @@ func (d *DB) statements(ctx context.Context) (*statements, error) {
 
 // failed forgets what err has shown to be wrong.
 func (d *DB) failed(err error) {
-	if outdated(number(err)) {
+	n := number(err)
+	if outdated(n) {
 		d.made.Store(nil)
+	}
+	if ofConnection(n) {
+		d.pool.SetMaxIdleConns(0) // ends those that there are
+		d.pool.SetMaxIdleConns(d.size)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -172,12 +173,27 @@ func (s published) Take(events []core.Event) int {
 }
 
 // trouble is the state of a pool's database, for the log: one line when it goes away and
-// one when it is back.
+// one when it is back. What ends connections is seldom why it stays away: reasons of
+// another kind are told as well, a few.
 type trouble struct {
 	mu    sync.Mutex
 	since time.Time // zero while the database answers
 	last  time.Time // that it did not do something
 	fails uint64
+	said  []string // the kinds of reasons that were told
+}
+
+// maxReasons are told of one outage.
+const maxReasons = 3
+
+// kindOf is the text of an error without what differs between two of a kind: numbers.
+func kindOf(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, err.Error())
 }
 
 // failed notes that the database did not do something.
@@ -188,6 +204,13 @@ func (t *trouble) failed(p *pool, doing string, err error) {
 	if t.fails++; t.since.IsZero() {
 		t.since = t.last
 		p.spill(true)
+		t.said = nil
+	}
+	if len(t.said) == maxReasons {
+		return
+	}
+	if kind := kindOf(err); !slices.Contains(t.said, kind) {
+		t.said = append(t.said, kind)
 		p.engine.log.Warn("a database is away; what is to be written waits", "pool", p.name, "doing", doing, "err", err)
 	}
 }
