@@ -171,7 +171,8 @@ func (l *loop) run() {
 // intake handles n events and whatever else is due; settle writes what it touched.
 func (l *loop) intake(now time.Time, n int) {
 	l.now = now
-	l.tick = uint32(now.Sub(l.born)/tickLength) + 1
+	// A lender's now may be older than the last that the loop had itself.
+	l.tick = max(l.tick, uint32(now.Sub(l.born)/tickLength)+1)
 	l.wheel.clock = l.tick
 	again := len(l.again)
 	for i := range n {

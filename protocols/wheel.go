@@ -101,9 +101,14 @@ func (w *wheel) unlink(slot uint32) {
 }
 
 // advance moves the clock to now and gives the slots that were idle for their
-// period; they start a new one. The slice is valid until the next call.
+// period; they start a new one. The slice is valid until the next call. A clock that was
+// read before w's own, by a loop that takes over from another, changes nothing: what was
+// touched later than it would seem idle for ages.
 func (w *wheel) advance(now uint32) []uint32 {
 	w.fired = w.fired[:0]
+	if now < w.now {
+		return w.fired
+	}
 	steps := min(now-w.now, wheelSize)
 	for tick := now - steps + 1; tick != now+1; tick++ {
 		bucket := tick % wheelSize

@@ -108,3 +108,22 @@ func BenchmarkWheelTouch(b *testing.B) {
 		i += 7919
 	}
 }
+
+// A clock that is read a little earlier than the last, as on the way from one loop to
+// another, has nobody seem idle.
+func TestWheelClockBehind(t *testing.T) {
+	var w wheel
+	w.grow(2)
+	w.advance(10)
+	w.set(0, 900)
+	w.set(1, 900)
+	w.clock = 11
+	w.touch(0)
+	w.advance(11)
+	if fired := w.advance(10); len(fired) != 0 {
+		t.Errorf("%v fired", fired)
+	}
+	if fired := w.advance(911); len(fired) != 2 {
+		t.Errorf("%v fired, want both", fired)
+	}
+}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -172,7 +171,7 @@ func (d *Database) retained(ctx context.Context, topics []string) (ms []rules.Me
 func (d *Database) byName(ctx context.Context, key string) (map[string]string, error) {
 	id, err := d.client.Get(ctx, key).Result()
 	if err != nil || id == "" {
-		if errors.Is(err, redis.Nil) || wrongType(err) {
+		if isNil(err) || wrongType(err) {
 			err = nil
 		}
 		return nil, err

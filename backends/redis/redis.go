@@ -2,7 +2,10 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -73,6 +76,48 @@ const (
 
 // transient are the beginnings of the server's answers that may be others later.
 var transient = [...]string{"OOM", "READONLY", "LOADING", "MISCONF", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOAUTH", "WRONGPASS", "NOPERM", "BUSY ", "NOREPLICAS", "MOVED", "ASK", "EXECABORT"}
+
+// isNil says that an answer is nil: not that an error has that for a cause, as that of
+// sentinels has which do not know a master.
+func isNil(err error) bool { return err == redis.Nil }
+
+// mistaken says what is wrong with the configuration where err tells of it; "" else.
+func (c *Config) mistaken(err error) string {
+	text := err.Error()
+	has := func(part string) bool { return strings.Contains(text, part) }
+	var header tls.RecordHeaderError
+	switch {
+	case c.Type == Sentinel && has("unknown command"):
+		return `type: is "sentinel", but server names no sentinels; name those (HOST:26379), or say type = "single"`
+	case c.Type == Sentinel && errors.Is(err, redis.Nil):
+		return fmt.Sprintf("sentinel: the sentinels know no master %q; redis-cli -p 26379 sentinel masters lists those that they know", c.Sentinel)
+	case c.Type == Cluster && has("cluster support disabled"):
+		return `type: is "cluster", but server names one without; say type = "single"`
+	case c.Type == Single && has("MOVED "):
+		return `type: server names a node of a cluster; say type = "cluster"`
+	case c.Type == Single && has("unknown command") && has("'hset'"):
+		return `type: server names a sentinel; say type = "sentinel" and sentinel = the name of the master`
+	case c.TLS && (errors.As(err, &header) || has("first record does not look like a TLS handshake")):
+		return "tls: the server does not speak TLS at this port; name its tls-port, or say tls = false"
+	case c.TLS && errors.Is(err, context.DeadlineExceeded):
+		return "tls: no answer; a server that does not speak TLS at this port gives none"
+	case !c.TLS && errors.Is(err, io.EOF):
+		return "a server that wants TLS ends connections without it like this; then say tls = true"
+	}
+	return ""
+}
+
+// explain is classify with what to do. What the configuration is to blame for is not for
+// good: nothing is dropped until it is mended.
+func (c *Config) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := c.mistaken(err); text != "" {
+		return fmt.Errorf("%s: %s", text, err)
+	}
+	return classify(err)
+}
 
 // classify marks the answers that no retry mends.
 func classify(err error) error {

@@ -16,8 +16,13 @@ import (
 
 // server is the Redis of the tests.
 type server struct {
-	t    testing.TB
-	port string
+	t       testing.TB
+	port    string
+	service string // that may be killed as a whole
+
+	others   []string // ports of the other nodes of a cluster
+	sentinel string   // port of a sentinel, which knows the master's
+	config   func(*Config)
 }
 
 // startServer gives it empty.
@@ -26,9 +31,20 @@ func startServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, port: u.Port()}
-	s.cli("FLUSHALL")
+	s := &server{t: t, port: u.Port(), service: "redis", config: func(c *Config) { c.Server = []string{u.Host} }}
+	s.flush()
 	return s
+}
+
+// flush empties it.
+func (s *server) flush() {
+	if s.sentinel != "" {
+		s.port = s.master()
+	}
+	s.cli("FLUSHALL")
+	for _, port := range s.others {
+		(&server{t: s.t, port: port}).cli("FLUSHALL")
+	}
 }
 
 // await looks until something outside of the process has happened.
@@ -47,12 +63,16 @@ func await(t testing.TB, happened func() bool) {
 
 // cli asks by Redis's own client, not by ours, and makes one line of its answer.
 func (s *server) cli(args ...string) string {
-	return strings.TrimSpace(strings.ReplaceAll(s.run(nil, args), "\n", " "))
+	out := s.run(nil, args)
+	if strings.HasPrefix(out, "-> Redirected") {
+		_, out, _ = strings.Cut(out, "\n")
+	}
+	return strings.TrimSpace(strings.ReplaceAll(out, "\n", " "))
 }
 
 // csv gives the answers to commands, byte by byte: lists of texts.
 func (s *server) csv(commands ...[]string) (all [][]string) {
-	for line := range strings.Lines(s.run([]string{"--csv"}, commands...)) {
+	for _, line := range s.answers(commands) {
 		var fields []string
 		for rest := strings.TrimSpace(line); rest != ""; rest = strings.TrimPrefix(rest, ",") {
 			quoted, err := strconv.QuotedPrefix(rest)
@@ -70,6 +90,20 @@ func (s *server) csv(commands ...[]string) (all [][]string) {
 	return all
 }
 
+// answers gives a line for each command: that of the node which has its key.
+func (s *server) answers(commands [][]string) []string {
+	lines := strings.Split(strings.TrimSuffix(s.run([]string{"--csv"}, commands...), "\n"), "\n")
+	for _, port := range s.others {
+		other := &server{t: s.t, port: port}
+		for i, line := range other.answers(commands) {
+			if !strings.Contains(line, "MOVED ") && i < len(lines) {
+				lines[i] = line
+			}
+		}
+	}
+	return lines
+}
+
 // run gives what redis-cli prints. The commands go by its input: an argument of a process
 // cannot hold every byte.
 func (s *server) run(options []string, commands ...[]string) string {
@@ -83,10 +117,19 @@ func (s *server) run(options []string, commands ...[]string) string {
 		}
 		text.WriteByte('\n')
 	}
-	cmd := exec.Command("redis-cli", append([]string{"-p", s.port}, options...)...)
+	cmd := exec.Command("redis-cli", s.arguments(options)...)
 	cmd.Stdin = strings.NewReader(text.String())
 	out, _ := cmd.Output()
 	return string(out)
+}
+
+// arguments are redis-cli's: it follows redirections, unless its output is to be exact.
+func (s *server) arguments(options []string) []string {
+	line := append([]string{"-p", s.port}, options...)
+	if len(s.others) > 0 && len(options) == 0 {
+		line = append(line, "-c")
+	}
+	return line
 }
 
 // quote writes a as redis-cli reads it.
@@ -104,7 +147,7 @@ func quote(a string) string {
 
 func (s *server) open(change func(*Config)) *Database {
 	c := DefaultConfig()
-	c.Server = []string{"127.0.0.1:" + s.port}
+	s.config(&c)
 	if change != nil {
 		change(&c)
 	}

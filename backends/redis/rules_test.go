@@ -21,9 +21,9 @@ type site struct{ s *server }
 func (*site) Functions() []rules.Function { return rules.RedisFunctions() }
 
 func (s *site) Open(t *testing.T) rules.Database {
-	s.s.cli("FLUSHALL")
+	s.s.flush()
 	c := DefaultConfig()
-	c.Server = []string{"127.0.0.1:" + s.s.port}
+	s.s.config(&c)
 	d, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,11 @@ func (s *site) Client(_ *testing.T, id string) *rulestest.Client {
 		return nil
 	}
 	c := &rulestest.Client{Online: h["state"] == "1", OnlineAt: at(h["online_at"]), OfflineAt: at(h["offline_at"])}
-	for _, key := range strings.Fields(s.s.cli("KEYS", "mqtt:node:*")) {
+	keys := s.s.cli("KEYS", "mqtt:node:*")
+	for _, port := range s.s.others {
+		keys += " " + (&server{t: s.s.t, port: port}).cli("KEYS", "mqtt:node:*")
+	}
+	for _, key := range strings.Fields(keys) {
 		if s.s.cli("HEXISTS", key, id) == "1" {
 			c.Node = strings.TrimPrefix(key, "mqtt:node:")
 		}
@@ -127,8 +131,11 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 func (*site) Broken() string { return "HSET ${clientid} only-a-name" }
 
 func (s *site) Outage(t *testing.T) func() {
-	testservice.Kill(t, "redis")
-	return func() { testservice.Start(t, "redis") }
+	if s.s.service == "" {
+		return nil
+	}
+	testservice.Kill(t, s.s.service)
+	return func() { testservice.Start(t, s.s.service) }
 }
 
 // An event channel tells others of subscriptions.

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -64,7 +63,7 @@ func (r *reading) cursors() (fresh bool, err error) {
 		return true, nil
 	}
 	since, err := r.d.client.Get(r.ctx, own).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
+	if err != nil && !isNil(err) {
 		return false, fmt.Errorf("%s: %w", own, err)
 	}
 	r.floor = max(r.floor, since)
@@ -78,7 +77,7 @@ func (r *reading) cursors() (fresh bool, err error) {
 		for i, topic := range chunk {
 			cmds[i] = p.Get(r.ctx, keyAcked(r.q.ClientID, topic))
 		}
-		if _, err := p.Exec(r.ctx); err != nil && !errors.Is(err, redis.Nil) {
+		if _, err := p.Exec(r.ctx); err != nil && !isNil(err) {
 			return false, err
 		}
 		for i, c := range cmds {

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -25,18 +24,18 @@ func (d *Database) Do(ctx context.Context, jobs []rules.Job) (done int, err erro
 		b.ends = append(b.ends, b.p.Len())
 	}
 	cmds, err := b.p.Exec(ctx)
-	if err == nil || errors.Is(err, redis.Nil) {
+	if err == nil || isNil(err) {
 		return len(jobs), nil
 	}
 	at := 0
 	for i, end := range b.ends {
 		for ; at < end && at < len(cmds); at++ {
-			if err := cmds[at].Err(); err != nil && !errors.Is(err, redis.Nil) {
-				return i, classify(err)
+			if err := cmds[at].Err(); err != nil && !isNil(err) {
+				return i, b.db.cfg.explain(err)
 			}
 		}
 	}
-	return 0, err // no command was sent
+	return 0, d.cfg.explain(err) // no command was sent
 }
 
 // batch collects the commands of jobs. Those of one job go to a key before they go to the

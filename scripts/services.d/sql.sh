@@ -23,15 +23,25 @@ prepare_mariadb() {
 	[ -e "$dir/init.sql" ] && return 0
 	own mysql "$dir"
 	as mysql
+	tls_mariadb
 	rm -rf "$dir/data" # left by one that did not come to its end
 	${as[@]+"${as[@]}"} mariadb-install-db --no-defaults --datadir="$dir/data" --auth-root-authentication-method=normal --skip-test-db && statements
 }
 
+# tls_mariadb makes a certificate: tests put others in its place and have the server read them by FLUSH SSL.
+tls_mariadb() {
+	command -v openssl >/dev/null || return 0
+	mkdir -p "$dir/tls" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=mariadb \
+		-keyout "$dir/tls/key.pem" -out "$dir/tls/cert.pem" && cp "$dir/tls/cert.pem" "$dir/tls/ca.pem" && own -R mysql "$dir/tls"
+}
+
 run_mariadb() {
+	local tls=()
+	[ ! -e "$dir/tls/ca.pem" ] || tls=(--ssl-cert="$dir/tls/cert.pem" --ssl-key="$dir/tls/key.pem" --ssl-ca="$dir/tls/ca.pem")
 	as mysql
 	# shellcheck disable=SC2046 # several options
 	spawn server ${as[@]+"${as[@]}"} mariadbd --no-defaults --datadir="$dir/data" --bind-address=127.0.0.1 --port=$((base + 30)) \
-		--socket="$dir/s" --pid-file="$dir/pid" --init-file="$dir/init.sql" $(lean)
+		--socket="$dir/s" --pid-file="$dir/pid" --init-file="$dir/init.sql" ${tls[@]+"${tls[@]}"} $(lean)
 }
 
 well_mariadb() { pinged $((base + 30)); }

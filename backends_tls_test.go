@@ -1,0 +1,276 @@
+package fairlead
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/fairlead-iot/fairlead/backends/mysql"
+	"github.com/fairlead-iot/fairlead/backends/postgres"
+	"github.com/fairlead-iot/fairlead/backends/redis"
+	"github.com/fairlead-iot/fairlead/backends/rules"
+)
+
+// issuer makes certificates.
+type issuer struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	is := &issuer{t: t}
+	is.cert, is.key = is.issue(&x509.Certificate{Subject: pkix.Name{CommonName: "issuer"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	return is
+}
+
+// issue signs a certificate; the first is its own issuer's.
+func (is *issuer) issue(c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
+	is.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		is.t.Fatal(err)
+	}
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(time.Now().UnixNano()), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := is.cert, is.key
+	if parent == nil {
+		parent, signer = c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+	if err == nil {
+		c, err = x509.ParseCertificate(der)
+	}
+	if err != nil {
+		is.t.Fatal(err)
+	}
+	return c, key
+}
+
+// pemFiles are those that servers and pools read.
+type pemFiles struct{ ca, cert, key string }
+
+// write makes the files of a certificate for name in folder, as its owner's.
+func (is *issuer) write(folder, name string) pemFiles {
+	is.t.Helper()
+	c := &x509.Certificate{Subject: pkix.Name{CommonName: name}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	if ip := net.ParseIP(name); ip != nil {
+		c.IPAddresses = []net.IP{ip}
+	} else {
+		c.DNSNames = []string{name}
+	}
+	c, key := is.issue(c)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		is.t.Fatal(err)
+	}
+	f := pemFiles{filepath.Join(folder, "ca.pem"), filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")}
+	for file, block := range map[string]*pem.Block{f.ca: {Type: "CERTIFICATE", Bytes: is.cert.Raw}, f.cert: {Type: "CERTIFICATE", Bytes: c.Raw}, f.key: {Type: "PRIVATE KEY", Bytes: der}} {
+		err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600)
+		if info, stat := os.Stat(folder); stat == nil && err == nil && os.Getuid() == 0 {
+			owner := info.Sys().(*syscall.Stat_t)
+			err = os.Chown(file, int(owner.Uid), int(owner.Gid))
+		}
+		if err != nil {
+			is.t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// folderOf is one that a service may read, of its own user.
+func folderOf(t *testing.T, service, like string) string {
+	t.Helper()
+	state := os.Getenv("FAIRLEAD_TEST_SERVICES")
+	if state == "" {
+		t.Skip("only services that scripts/services has started are given certificates")
+	}
+	folder, err := os.MkdirTemp(filepath.Join(state, service), "tls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	if info, err := os.Stat(filepath.Join(state, service, like)); err == nil && os.Getuid() == 0 {
+		owner := info.Sys().(*syscall.Stat_t)
+		if err := os.Chown(folder, int(owner.Uid), int(owner.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// secured is a server that speaks TLS by files in a folder.
+type secured struct {
+	folder string
+	reload func()        // reads them again
+	demand func(on bool) // a certificate of whoever connects
+	open   func(on bool, f pemFiles) (rules.Database, error)
+	plain  string // part of what is said to a pool without TLS
+}
+
+// TestServiceTLS: pools prove who the server is, show who they are, and say what to do
+// where that fails.
+func TestServiceTLS(t *testing.T) {
+	for name, of := range map[string]func(*testing.T) *secured{"redis": secureRedis, "postgres": securePostgres,
+		"mysql":   func(t *testing.T) *secured { return secureMySQL(t, "mysql") },
+		"mariadb": func(t *testing.T) *secured { return secureMySQL(t, "mariadb") }} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := of(t)
+			good, other := newIssuer(t), newIssuer(t)
+			own := good.write(t.TempDir(), "gateway")
+			foreign := other.write(t.TempDir(), "gateway")
+			none := func(f pemFiles) pemFiles { return pemFiles{ca: f.ca} }
+			good.write(s.folder, "127.0.0.1")
+			s.reload()
+			s.wants(t, "proven", true, none(own), "")
+			s.wants(t, "another issuer", true, none(foreign), "unknown authority")
+			s.wants(t, "without TLS", false, pemFiles{}, s.plain)
+			s.demand(true)
+			s.wants(t, "with a certificate", true, own, "")
+			s.wants(t, "without a certificate", true, none(own), "ertificate")
+			s.demand(false)
+			good.write(s.folder, "db.example.com")
+			s.reload()
+			s.wants(t, "another name", true, none(own), "127.0.0.1")
+		})
+	}
+}
+
+// wants a connection, or an error with a text.
+func (s *secured) wants(t *testing.T, what string, on bool, f pemFiles, text string) {
+	t.Helper()
+	d, err := s.open(on, f)
+	if err == nil {
+		defer d.Close()
+		_, err = d.Do(t.Context(), []rules.Job{{Rule: &rules.Rule{Function: rules.OnClientConnected}, Hook: rules.ClientConnected, Time: 1, Node: "n", ClientID: "c"}})
+	}
+	switch {
+	case text == "" && err == nil:
+	case err == nil || text == "" || !strings.Contains(err.Error(), text) || rules.IsPermanent(err):
+		t.Errorf("%s: %v, want %q", what, err, text)
+	default:
+		t.Logf("%s: %v", what, err)
+	}
+}
+
+func secureRedis(t *testing.T) *secured {
+	r, folder := startRedis(t), folderOf(t, "redis", "server")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	_, port, _ := net.SplitHostPort(address)
+	set := func(pairs ...string) {
+		if got := r.cli(append([]string{"CONFIG", "SET"}, pairs...)...); got != "OK" {
+			t.Fatalf("%q: %s", pairs, got)
+		}
+	}
+	t.Cleanup(func() { r.cli("CONFIG", "SET", "tls-port", "0") })
+	return &secured{folder: folder, plain: "tls = true",
+		reload: func() {
+			set("tls-auth-clients", "no", "tls-ca-cert-file", folder+"/ca.pem", "tls-cert-file", folder+"/cert.pem", "tls-key-file", folder+"/key.pem", "tls-port", port)
+		},
+		demand: func(on bool) { set("tls-auth-clients", map[bool]string{true: "yes", false: "no"}[on]) },
+		open: func(on bool, f pemFiles) (rules.Database, error) {
+			c := redis.DefaultConfig()
+			c.Server, c.TLS, c.CAFile, c.CertFile, c.KeyFile = []string{address}, on, f.ca, f.cert, f.key
+			return c.Open()
+		}}
+}
+
+// securePostgres has a role that may connect by TLS alone.
+func securePostgres(t *testing.T) *secured {
+	db, role, folder := postgresServer(t), login(), folderOf(t, "postgres", "data")
+	hba := filepath.Join(os.Getenv("FAIRLEAD_TEST_SERVICES"), "postgres", "data", "pg_hba.conf")
+	before, err := os.ReadFile(hba)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(option string) {
+		if err := os.WriteFile(hba, fmt.Appendf(nil, "hostssl all %s 127.0.0.1/32 scram-sha-256 %s\nhost all %[1]s 127.0.0.1/32 reject\n%s", role, option, before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db.query("select pg_reload_conf()")
+	}
+	name := db.query("select current_database()")
+	db.query("create role " + role + " login superuser password 'first'")
+	t.Cleanup(func() {
+		os.WriteFile(hba, before, 0o600)
+		db.query("drop role " + role)
+		for _, key := range []string{"ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"} {
+			db.query("alter system reset " + key)
+		}
+		db.query("select pg_reload_conf()")
+	})
+	pool := postgres.DefaultConfig()
+	db.useAs(&pool)
+	return &secured{folder: folder, plain: "tls = true",
+		reload: func() {
+			for key, value := range map[string]string{"ssl_ca_file": folder + "/ca.pem", "ssl_cert_file": folder + "/cert.pem", "ssl_key_file": folder + "/key.pem", "ssl": "on"} {
+				db.query("alter system set " + key + " = '" + value + "'")
+			}
+			write("")
+			db.awaitReloaded(t)
+		},
+		demand: func(on bool) {
+			write(map[bool]string{true: "clientcert=verify-ca"}[on])
+			db.awaitReloaded(t)
+		},
+		open: func(on bool, f pemFiles) (rules.Database, error) {
+			c := pool
+			c.Username, c.Password, c.Database = role, "first", name
+			c.TLS, c.CAFile, c.CertFile, c.KeyFile = on, f.ca, f.cert, f.key
+			d, err := c.Open()
+			if err == nil {
+				_, err = d.Init(t.Context(), true)
+			}
+			return d, err
+		}}
+}
+
+// secureMySQL has a user who may connect by TLS alone.
+func secureMySQL(t *testing.T, kind string) *secured {
+	db, user := mysqlServer(t, kind), login()
+	folder := filepath.Join(os.Getenv("FAIRLEAD_TEST_SERVICES"), kind, "tls")
+	flush := "flush ssl"
+	if kind == "mysql" {
+		folder = folderOf(t, kind, "data")
+		flush = fmt.Sprintf("set global ssl_ca = '%s/ca.pem', global ssl_cert = '%[1]s/cert.pem', global ssl_key = '%[1]s/key.pem'; alter instance reload tls", folder)
+	} else if _, err := os.Stat(folder); err != nil {
+		t.Skip("the service has no certificate: openssl was not there when it was made")
+	}
+	name := db.query("select database()")
+	db.query("create user " + user + "@'%' identified by 'first' require ssl; grant all on " + name + ".* to " + user + "@'%'")
+	t.Cleanup(func() { db.query("drop user " + user) })
+	pool := mysql.DefaultConfig()
+	db.useAs(&pool)
+	return &secured{folder: folder, plain: "tls = true",
+		reload: func() { db.query(flush) },
+		demand: func(on bool) {
+			db.query("alter user " + user + "@'%' require " + map[bool]string{true: "x509", false: "ssl"}[on])
+		},
+		open: func(on bool, f pemFiles) (rules.Database, error) {
+			c := pool
+			c.Username, c.Password, c.Database = user, "first", name
+			c.TLS, c.CAFile, c.CertFile, c.KeyFile = on, f.ca, f.cert, f.key
+			d, err := c.Open()
+			if err == nil {
+				_, err = d.Init(t.Context(), true)
+			}
+			return d, err
+		}}
+}
