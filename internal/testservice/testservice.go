@@ -19,7 +19,7 @@ func URL(t testing.TB, service string) string {
 	t.Helper()
 	url := os.Getenv(variable(service))
 	if url == "" {
-		lack(t, service, fmt.Sprintf(`run scripts/services install %[1]s, then eval "$(scripts/services up %[1]s)"; or set %[2]s to a server that may be written to`, service, variable(service)))
+		Lack(t, service, fmt.Sprintf(`run scripts/services install %[1]s, then eval "$(scripts/services up %[1]s)"; or set %[2]s to a server that may be written to`, service, variable(service)))
 	}
 	return url
 }
@@ -77,16 +77,16 @@ func owned(t testing.TB, service string) string {
 	url := URL(t, name)
 	state := os.Getenv("FAIRLEAD_TEST_SERVICES")
 	if state == "" {
-		lack(t, name, variable(name)+" names a server that scripts/services has not started, and only those are killed, stopped or paused")
+		Lack(t, name, variable(name)+" names a server that scripts/services has not started, and only those are killed, stopped or paused")
 	}
 	known, err := os.ReadFile(filepath.Join(state, name, "url"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		lack(t, name, fmt.Sprintf("scripts/services has not started it in %s; run scripts/services up %s", state, name))
+		Lack(t, name, fmt.Sprintf("scripts/services has not started it in %s; run scripts/services up %s", state, name))
 	case err != nil:
 		t.Fatalf("the service %s: %v", name, err)
 	case strings.TrimSpace(string(known)) != url:
-		lack(t, name, fmt.Sprintf("%s is not the server that scripts/services has started in %s, and only that one is killed, stopped or paused", variable(name), state))
+		Lack(t, name, fmt.Sprintf("%s is not the server that scripts/services has started in %s, and only that one is killed, stopped or paused", variable(name), state))
 	}
 	return state
 }
@@ -123,8 +123,9 @@ func find(name string) (string, error) {
 	}
 }
 
-// lack ends a test whose service is not to be had.
-func lack(t testing.TB, service, why string) {
+// Lack ends a test whose service is not to be had, or what it takes to look at it: skipped,
+// or failed where FAIRLEAD_REQUIRE names the service.
+func Lack(t testing.TB, service, why string) {
 	t.Helper()
 	required := strings.Split(os.Getenv("FAIRLEAD_REQUIRE"), ",")
 	if slices.Contains(required, service) || slices.Contains(required, "all") {

@@ -83,14 +83,25 @@ url_mongodb-nx() { echo "mongodb://127.0.0.1:$((base + 51))/"; }
 # --- cassandra ---------------------------------------------------------------------
 
 cassandra_version=5.0.9
+cqlsh_version=6.2.2
 
-packages_cassandra() { java_packages; }
-have_cassandra() { command -v java >/dev/null && [ -d "$cache/cassandra-$cassandra_version/lib" ]; }
-version_cassandra() { echo "$cassandra_version"; }
+packages_cassandra() {
+	java_packages
+	echo python3-venv
+}
+have_cassandra() { command -v java >/dev/null && have_cassandra_jars && [ -x "$(cqlsh)" ]; }
+have_cassandra_jars() { [ -d "$cache/cassandra-$cassandra_version/lib" ]; }
+version_cassandra() { echo "$cassandra_version, cqlsh $cqlsh_version"; }
+
+# cqlsh is Cassandra's own shell, which tests look with.
+cqlsh() { echo "$cache/cqlsh-$cqlsh_version/bin/cqlsh"; }
 
 get_cassandra() {
-	get_jars "$cache/cassandra-$cassandra_version" "cassandra-all-$cassandra_version.jar" 6a80e6fddde88817deec4839ae431e3a9c4eeb728560336890094c6f870fef5e \
-		"org.apache.cassandra:cassandra-all:$cassandra_version"
+	have_cassandra_jars || get_jars "$cache/cassandra-$cassandra_version" "cassandra-all-$cassandra_version.jar" 6a80e6fddde88817deec4839ae431e3a9c4eeb728560336890094c6f870fef5e \
+		"org.apache.cassandra:cassandra-all:$cassandra_version" || return 1
+	[ -x "$(cqlsh)" ] && return 0
+	local home=$cache/cqlsh-$cqlsh_version
+	python3 -m venv --clear "$home" && timeout 300 "$home/bin/python" -m pip install -q "cqlsh==$cqlsh_version"
 }
 
 # prepare_cassandra: the least that makes one small node. Writes reach the disk before they are answered (batch), as
@@ -172,3 +183,4 @@ well_cassandra() {
 }
 
 url_cassandra() { echo "cassandra://cassandra:cassandra@127.0.0.1:$((base + 60))/"; }
+more_cassandra() { echo "export FAIRLEAD_TEST_CQLSH='$(cqlsh)'"; }
