@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/core"
@@ -11,6 +12,13 @@ import (
 
 // windowEntries is how many queue entries are asked for at once.
 const windowEntries = 256
+
+// fetchPatience is how long Fetch tries to read while the database is away: whoever asked
+// is disconnected when it cannot.
+const fetchPatience = 10 * time.Second
+
+// fetchRetry is the pause between two attempts.
+const fetchRetry = 100 * time.Millisecond
 
 // Fetch implements core.Store.
 func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, maxBytes int, dst []core.QueuedMessage) ([]core.QueuedMessage, error) {
@@ -21,13 +29,15 @@ func (s *Store) Fetch(ctx context.Context, clientID string, from uint64, max, ma
 	if err != nil {
 		return dst, err
 	}
-	// Core waits as long as it lives; the table may not.
-	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	ctx, cancel := context.WithTimeout(ctx, fetchPatience)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
 	f := fetch{s: s, im: im, clientID: clientID, left: maxBytes, start: len(dst), max: max, got: dst}
-	for more := true; more && err == nil; {
+	for more := true; more; {
 		from, more, err = f.window(ctx, from)
+		if more = more || err != nil && f.retry(ctx); !more && s.usable() != nil {
+			err = s.usable()
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("store %s: read the queue of %q: %w", s.o.Engine, clientID, err)
@@ -60,19 +70,32 @@ type slot struct {
 	err   error // of the record
 }
 
-// window reads the next entries; more says that others may follow, from next on.
+// retry waits; false when there is no time left.
+func (f *fetch) retry(ctx context.Context) bool {
+	timer := time.NewTimer(fetchRetry)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return f.s.usable() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// window reads the next entries; more says that others may follow. After an error, too,
+// next is the first that was not taken.
 func (f *fetch) window(ctx context.Context, from uint64) (next uint64, more bool, err error) {
 	want := min(f.max-(len(f.got)-f.start), windowEntries)
 	if want <= 0 || !f.look(from, want) {
 		return 0, false, nil
 	}
 	if err := f.readEntries(ctx); err != nil {
-		return 0, false, err
+		return from, false, err
 	}
 	for i := range f.entries {
 		if at := &f.slots[i]; at.body != 0 && at.entry.Msg == nil {
 			if err := f.readBodies(ctx, i); err != nil {
-				return 0, false, err
+				return f.entries[i].Seq, false, err
 			}
 		}
 		switch f.use(i) {
