@@ -314,7 +314,7 @@ func (bs backends) figures() (list []admin.RuleFigures) {
 // blocks; the errors of all pools are joined.
 func InitBackends(ctx context.Context, cfg *Config, create bool, tell func(pool, missing string)) error {
 	var errs []error
-	if cfg.Store.Engine != EnginePebble {
+	if !cfg.Store.embedded() {
 		if err := initStore(ctx, cfg, create, tell); err != nil {
 			errs = append(errs, fmt.Errorf("store: %w", err))
 		}

@@ -28,6 +28,9 @@ type StoreConfig struct {
 	pebble.Config
 }
 
+// embedded tells that no database is asked.
+func (c *StoreConfig) embedded() bool { return c.Engine == "" || c.Engine == EnginePebble }
+
 func defaultStore() StoreConfig {
 	c := StoreConfig{Engine: EnginePebble, Namespace: "fairlead", Config: pebble.DefaultConfig()}
 	c.Path = ""
@@ -56,7 +59,7 @@ func (c *Config) storeConfig() pebble.Config {
 
 // validateStore reports a database that cannot keep sessions.
 func (c *Config) validateStore() error {
-	if c.Store.Engine == EnginePebble {
+	if c.Store.embedded() {
 		if c.Store.Pool != "" {
 			return errors.New("store.pool: the engine \"pebble\" has none; leave it away, or set store.engine")
 		}
@@ -89,7 +92,7 @@ func (c *Config) storePool() (name string, pool sessions.Pool, err error) {
 }
 
 func (p *parts) openStore(ctx context.Context) error {
-	if p.g.cfg.Store.Engine != EnginePebble {
+	if !p.g.cfg.Store.embedded() {
 		return p.openDatabase(ctx)
 	}
 	cfg := p.g.cfg.storeConfig()

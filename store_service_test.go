@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/sessions"
@@ -28,6 +29,11 @@ func storePools() map[string]func(t testing.TB) sessions.Pool {
 		"postgres": func(t testing.TB) sessions.Pool {
 			c := postgres.DefaultConfig()
 			c.URL = server(t, "postgres").String()
+			return &c
+		},
+		"mariadb": func(t testing.TB) sessions.Pool {
+			c := mysql.DefaultConfig()
+			c.URL = server(t, "mariadb").String()
 			return &c
 		},
 		"redis": func(t testing.TB) sessions.Pool {

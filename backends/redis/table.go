@@ -169,7 +169,7 @@ func (t *Table) arguments(changes []sessions.Change) (keys []string, args []any,
 		}
 	}
 	if size > writeBytes || len(args) > 2*writeCount {
-		return nil, nil, fmt.Errorf("%d bytes in %d arguments are more than one command of Redis holds", size, len(args))
+		return nil, nil, fmt.Errorf("%w: %d bytes in %d arguments are more than one command of Redis holds", sessions.ErrRefused, size, len(args))
 	}
 	return keys, args, nil
 }
