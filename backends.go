@@ -70,8 +70,14 @@ func (c *BackendsConfig) active() []backend {
 // databases are the backends that rules or identities are done by. One that keeps sessions
 // does no default rules: it was not configured for them.
 func (c *Config) databases() []backend {
-	return slices.DeleteFunc(c.Backends.active(), func(b backend) bool {
-		return b.driver.Name == c.Store.Engine && len(b.rules) == 0 && b.identities == nil
+	all := c.Backends.active()
+	for i := range all {
+		if all[i].driver.Name == c.Store.Engine {
+			all[i].driver.Defaults = nil
+		}
+	}
+	return slices.DeleteFunc(all, func(b backend) bool {
+		return len(b.driver.Defaults) == 0 && len(b.rules) == 0 && b.identities == nil
 	})
 }
 
