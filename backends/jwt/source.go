@@ -264,13 +264,13 @@ func choose(keys []key, algorithm, kid string) (found []key) {
 func (s *Source) checkOrigin(claims gojwt.MapClaims) error {
 	if len(s.cfg.Issuer) > 0 {
 		if iss, err := claims.GetIssuer(); err != nil || !slices.Contains(s.cfg.Issuer, iss) {
-			return fmt.Errorf("the issuer %q is none of auth.jwt.issuer", iss)
+			return fmt.Errorf("the issuer %.100q is none of auth.jwt.issuer", iss)
 		}
 	}
 	if len(s.cfg.Audience) > 0 {
 		aud, err := claims.GetAudience()
 		if err != nil || !slices.ContainsFunc(aud, func(a string) bool { return slices.Contains(s.cfg.Audience, a) }) {
-			return fmt.Errorf("the token is for %q, and not for us (auth.jwt.audience)", []string(aud))
+			return fmt.Errorf("the token is for %.100q, and not for us (auth.jwt.audience)", strings.Join(aud, " "))
 		}
 	}
 	return nil
