@@ -117,6 +117,7 @@ type secured struct {
 	demand func(on bool) // a certificate of whoever connects
 	open   func(on bool, f pemFiles) (rules.Database, error)
 	plain  string // part of what is said to a pool without TLS
+	nobody string // and to one without a certificate
 }
 
 // TestServiceTLS: pools prove who the server is, show who they are, and say what to do
@@ -139,7 +140,7 @@ func TestServiceTLS(t *testing.T) {
 			s.wants(t, "without TLS", false, pemFiles{}, s.plain)
 			s.demand(true)
 			s.wants(t, "with a certificate", true, own, "")
-			s.wants(t, "without a certificate", true, none(own), "ertificate")
+			s.wants(t, "without a certificate", true, none(own), s.nobody)
 			s.demand(false)
 			good.write(s.folder, "db.example.com")
 			s.reload()
@@ -180,7 +181,7 @@ func secureRedis(t *testing.T) *secured {
 		}
 	}
 	t.Cleanup(func() { r.cli("CONFIG", "SET", "tls-port", "0") })
-	return &secured{folder: folder, plain: "tls = true",
+	return &secured{folder: folder, plain: "tls = true", nobody: "certificate required",
 		reload: func() {
 			set("tls-auth-clients", "no", "tls-ca-cert-file", folder+"/ca.pem", "tls-cert-file", folder+"/cert.pem", "tls-key-file", folder+"/key.pem", "tls-port", port)
 		},
@@ -192,6 +193,15 @@ func secureRedis(t *testing.T) *secured {
 		}}
 }
 
+// reloadPostgres has the server read its configuration.
+func reloadPostgres(db *sqlServer) {
+	const when = "select pg_conf_load_time()"
+	before := db.query(when)
+	for db.query("select pg_reload_conf()"); db.query(when) == before; {
+		pause(10 * time.Millisecond)
+	}
+}
+
 // securePostgres has a role that may connect by TLS alone.
 func securePostgres(t *testing.T) *secured {
 	db, role, folder := postgresServer(t), login(), folderOf(t, "postgres", "data")
@@ -201,10 +211,10 @@ func securePostgres(t *testing.T) *secured {
 		t.Fatal(err)
 	}
 	write := func(option string) {
-		if err := os.WriteFile(hba, fmt.Appendf(nil, "hostssl all %s 127.0.0.1/32 scram-sha-256 %s\nhost all %[1]s 127.0.0.1/32 reject\n%s", role, option, before), 0o600); err != nil {
+		if err := os.WriteFile(hba, fmt.Appendf(nil, "hostssl all %[1]s 127.0.0.1/32 scram-sha-256 %[2]s\nhost all %[1]s 127.0.0.1/32 reject\n%[3]s", role, option, before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		db.query("select pg_reload_conf()")
+		reloadPostgres(db)
 	}
 	name := db.query("select current_database()")
 	db.query("create role " + role + " login superuser password 'first'")
@@ -214,22 +224,19 @@ func securePostgres(t *testing.T) *secured {
 		for _, key := range []string{"ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"} {
 			db.query("alter system reset " + key)
 		}
-		db.query("select pg_reload_conf()")
+		reloadPostgres(db)
 	})
+	db.query("alter role " + role + " set search_path = " + db.query("select current_schema()"))
 	pool := postgres.DefaultConfig()
-	db.useAs(&pool)
-	return &secured{folder: folder, plain: "tls = true",
+	pool.Server = []string{given(t, "postgres", "psql").Host}
+	return &secured{folder: folder, plain: "tls = true", nobody: "certificate",
 		reload: func() {
 			for key, value := range map[string]string{"ssl_ca_file": folder + "/ca.pem", "ssl_cert_file": folder + "/cert.pem", "ssl_key_file": folder + "/key.pem", "ssl": "on"} {
 				db.query("alter system set " + key + " = '" + value + "'")
 			}
 			write("")
-			db.awaitReloaded(t)
 		},
-		demand: func(on bool) {
-			write(map[bool]string{true: "clientcert=verify-ca"}[on])
-			db.awaitReloaded(t)
-		},
+		demand: func(on bool) { write(map[bool]string{true: "clientcert=verify-ca"}[on]) },
 		open: func(on bool, f pemFiles) (rules.Database, error) {
 			c := pool
 			c.Username, c.Password, c.Database = role, "first", name
@@ -257,8 +264,8 @@ func secureMySQL(t *testing.T, kind string) *secured {
 	db.query("create user " + user + "@'%' identified by 'first' require ssl; grant all on " + name + ".* to " + user + "@'%'")
 	t.Cleanup(func() { db.query("drop user " + user) })
 	pool := mysql.DefaultConfig()
-	db.useAs(&pool)
-	return &secured{folder: folder, plain: "tls = true",
+	pool.Server = given(t, kind, "mysql").Host
+	return &secured{folder: folder, plain: "tls = true", nobody: "tls_cert_file",
 		reload: func() { db.query(flush) },
 		demand: func(on bool) {
 			db.query("alter user " + user + "@'%' require " + map[bool]string{true: "x509", false: "ssl"}[on])

@@ -95,7 +95,7 @@ func advice(n uint16) string {
 	case readOnlyServer, readOnlyMode:
 		return "; the server takes no writes: name the primary server"
 	case wrongPassword:
-		return "; check username and password of the pool"
+		return "; check username and password of the pool; a user with REQUIRE SSL needs tls = true, one with REQUIRE X509 tls_cert_file as well"
 	case noDatabase:
 		return "; make the database, or name another in the pool"
 	case diskFull, tableFull:

@@ -17,7 +17,7 @@ import (
 // anywhere.
 type DB struct {
 	pool *sql.DB
-	size int // most connections
+	size int                        // most connections
 	made atomic.Pointer[statements] // nil until the tables were looked at
 
 	mu       sync.Mutex

@@ -96,7 +96,7 @@ func advice(code string) string {
 	case indexRowTooLarge:
 		return "; a client id is longer than an index of PostgreSQL holds (2,700 bytes): lower core.max_client_id_length"
 	case "28P01", "28000":
-		return "; check username and password of the pool, and pg_hba.conf of the server"
+		return "; check username and password of the pool, and pg_hba.conf of the server: where it has hostssl say tls = true"
 	case "3D000":
 		return "; make the database, or name another in the pool"
 	case "53100":

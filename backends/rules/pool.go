@@ -211,7 +211,11 @@ func (t *trouble) failed(p *pool, doing string, err error) {
 	}
 	if kind := kindOf(err); !slices.Contains(t.said, kind) {
 		t.said = append(t.said, kind)
-		p.engine.log.Warn("a database is away; what is to be written waits", "pool", p.name, "doing", doing, "err", err)
+		args := []any{"pool", p.name, "doing", doing, "err", err}
+		if hint := tlsHint(err); hint != "" {
+			args = append(args, "hint", hint)
+		}
+		p.engine.log.Warn("a database is away; what is to be written waits", args...)
 	}
 }
 

@@ -21,6 +21,22 @@ func CheckTLS(on bool, ca, cert, key string) error {
 	return errors.Join(errs...)
 }
 
+// tlsHint says what to do where err tells that a server could not be proven; "" else.
+func tlsHint(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &unknown):
+		return "name the certificate of the server's issuer in tls_ca_file"
+	case errors.As(err, &name):
+		return "name the server in the pool as its certificate does"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, and look at the clocks"
+	}
+	return ""
+}
+
 // ClientTLS is how a pool speaks TLS: ca is the file of certificates that the server's is
 // proven by ("": the system's), cert and key are those of the certificate that the server
 // is shown ("": none). A fault begins with its key of the configuration. It reads files.
