@@ -106,9 +106,9 @@ func (r *outageRun) outage(what string, begin, end func(testing.TB, string)) {
 	t, before, lines := r.t, r.resident(), r.lines()
 	began := r.sums()
 	begin(t, r.of.name)
-	pause(300 * time.Millisecond) // what the database has done by then comes yet
+	pause(*outage / 4) // what the database has done by then comes yet
 	first, most := r.sums(), 0
-	for since := time.Now(); time.Since(since) < *outage; most = max(most, r.resident()) {
+	for since := time.Now(); time.Since(since) < *outage*3/4; most = max(most, r.resident()) {
 		pause(*outage / 30)
 	}
 	last := r.sums()

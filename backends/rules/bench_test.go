@@ -16,11 +16,16 @@ func (nowhere) Close() error                                  { return nil }
 
 // BenchmarkRules is what the engine costs for each message that one rule stores, from the
 // event to the database and back, without the database.
-func BenchmarkRules(b *testing.B) {
+func BenchmarkRules(b *testing.B) { benchmarkRules(b, AckNone) }
+
+// BenchmarkRulesSync is the same with publishers that wait.
+func BenchmarkRulesSync(b *testing.B) { benchmarkRules(b, AckSync) }
+
+func benchmarkRules(b *testing.B, ack string) {
 	cfg := DefaultConfig()
 	cfg.Queue = 1 << 30
 	e, err := New(Options{Driver: Driver{Name: "none"}, Config: cfg, Pools: map[string]Database{"p": nowhere{}},
-		Rules: []Rule{{Hook: MessagePublish, Topic: "#", Function: OnMessagePublish}}})
+		Rules: []Rule{{Hook: MessagePublish, Topic: "#", Function: OnMessagePublish, Ack: ack}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -34,6 +39,9 @@ func BenchmarkRules(b *testing.B) {
 	for i := range events {
 		m := &core.Message{Topic: fmt.Sprintf("sensors/%d/temperature", i), Payload: make([]byte, 100), Publisher: "sensor", QoS: 1, ID: uint64(i)}
 		events[i] = core.Event{Kind: core.EventPublish, Topic: m.Topic, ClientID: m.Publisher, QoS: 1, Msg: m}
+		if ack == AckSync {
+			events[i].Done = func(error) {}
+		}
 	}
 	p := e.pools[0]
 	sink := published{p}

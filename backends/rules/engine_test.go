@@ -283,6 +283,54 @@ func TestSync(t *testing.T) {
 	})
 }
 
+// A publisher that could be told of a failure only by the end of its connection waits as
+// long as the database is away.
+func TestSyncIsPatient(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := start(t, nil, sync1(rules.AckSync), nil)
+		w.db.Away(errors.New("no"))
+		old, modern := w.Connect("old", func(r *core.ConnectRequest) { r.Version = 4 }), w.Connect("modern", nil)
+		old.Publish(pub("t/1", "one", 1, 1))
+		modern.Publish(pub("t/2", "two", 1, 1))
+		time.Sleep(5 * time.Minute)
+		w.gets(old, "")
+		w.gets(modern, "ack 1 store_unavailable")
+		w.db.Away(nil)
+		time.Sleep(10 * time.Second)
+		w.gets(old, "ack 1")
+		w.gets(modern, "")
+		w.db.Away(errors.New("no"))
+		old.Publish(pub("t/1", "three", 1, 2))
+		synctest.Wait()
+		w.stop()
+		synctest.Wait()
+		if got := show(old.Now()); !strings.Contains(got, "store_unavailable") && !old.Ended() {
+			t.Errorf("at the end of the gateway the publisher gets %q", got)
+		}
+	})
+}
+
+// What the database refuses is its publisher's matter alone, however much came with it.
+func TestRefusedAmongOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := start(t, nil, sync1(rules.AckSync), nil)
+		var all []coretest.Publication
+		bad := w.Connect("bad", nil)
+		var good []*coretest.Client
+		for i := range 20 {
+			c := w.Connect(fmt.Sprint("good", i), nil)
+			good = append(good, c)
+			all = append(all, coretest.Publication{Client: c, Message: pub(fmt.Sprint("t/", i), "x", 1, 1)})
+		}
+		all = slices.Insert(all, 10, coretest.Publication{Client: bad, Message: pub("refused", "x", 1, 1)})
+		w.PublishTogether(all...)
+		w.gets(bad, "ack 1 store_unavailable")
+		for _, c := range good {
+			w.gets(c, "ack 1")
+		}
+	})
+}
+
 // What the database refuses for good is dropped by name, and not acknowledged.
 func TestRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -292,10 +340,6 @@ func TestRefused(t *testing.T) {
 		synctest.Wait()
 		if got := show(p.Now()); got == "ack 1" || !p.Ended() && got == "" {
 			t.Errorf("refused, the publisher gets %q", got)
-		}
-		for i := range takes {
-			q.Publish(pub("t/1", fmt.Sprint(i), 0, 0))
-			synctest.Wait()
 		}
 		q.Publish(pub("t/1", "later", 1, 1))
 		w.gets(q, "ack 1")
@@ -308,8 +352,6 @@ func TestRefused(t *testing.T) {
 		}
 	})
 }
-
-const takes = 16
 
 // A queue is bounded; what has no room is dropped by name and not acknowledged.
 func TestQueueFull(t *testing.T) {
