@@ -35,6 +35,8 @@ type Fleet struct {
 	last    oracle.Snapshot
 	short   []report.Shortfall // of the run itself
 	each    uint64             // memory for each connected device, in bytes
+	theirs  uint64             // the same of the broker
+	laps    []uint64           // messages received until each lap
 }
 
 // Times of a run that no scenario chooses.
@@ -162,12 +164,16 @@ func (f *Fleet) play(ctx context.Context) (stopped string) {
 	f.crew.start(true, f.begun, f.begun)
 	if n := f.crew.status().Cold; n > 0 {
 		f.phase = "warm-up"
-		p.until(warmTimeout, func() bool { return f.crew.status().Cold == 0 })
+		p.until(f.warmLimit(), func() bool { return f.crew.status().Cold == 0 })
 		if n = f.crew.status().Cold; n > 0 && ctx.Err() == nil {
 			f.short = append(f.short, report.Shortfall{Reason: "devices of warm-up groups that did not stand in time", Count: uint64(n),
 				Advice: "look at why their connections or subscriptions failed"})
 		}
 	}
+	if n := f.crew.status().Connected; n > 0 {
+		f.theirs = f.broker.grown() / uint64(n)
+	}
+	f.lap()
 	f.phase = "running"
 	f.crew.start(false, f.begun, f.clock.Now())
 	p.until(f.opt.Scenario.Duration, func() bool { return false })
@@ -188,6 +194,7 @@ func (f *Fleet) windUp(p *player) {
 	f.crew.order(hush)
 	hushed := f.clock.Now()
 	p.until(f.opt.Scenario.Settle, func() bool { return f.settled(hushed) })
+	f.lap()
 	if wait := f.lingering(); wait > 0 {
 		f.phase = "wills"
 		f.crew.order(cut)
@@ -197,6 +204,24 @@ func (f *Fleet) windUp(p *player) {
 	f.crew.order(leave)
 	p.until(leaveTime, func() bool { return f.crew.status().Open == 0 })
 	p.sample()
+}
+
+// lap ends a part of the run for those who are watched.
+func (f *Fleet) lap() {
+	f.self.lap()
+	f.broker.lap()
+	f.laps = append(f.laps, f.oracle.Snapshot().Total.Received)
+}
+
+// warmLimit is how long the groups with warm_up may take, from when the last of them is to
+// connect on.
+func (f *Fleet) warmLimit() (limit time.Duration) {
+	for _, g := range f.plan.Groups {
+		if r := g.Group.Ramp; g.Group.WarmUp && r > 0 {
+			limit = max(limit, g.Group.Start+time.Duration(float64(g.Count)/float64(r)*float64(time.Second)))
+		}
+	}
+	return limit + warmTimeout
 }
 
 // settled tells whether nothing is outstanding: what the workers know is a heartbeat
@@ -238,11 +263,15 @@ func (f *Fleet) result(stopped string) (*report.Run, error) {
 	}
 	if len(f.opt.BrokerPIDs) > 0 {
 		u := f.broker.end()
+		u.PerDevice = f.theirs
 		r.BrokerUsage = &u
 	}
 	r.Shortfalls = mergeShortfalls(append(f.short, h.Shortfalls...))
 	r.Incidents = mergeShortfalls(h.Incidents)
 	r.Fleet.PerDevice = f.each
+	if len(f.laps) == 2 {
+		r.Played = f.laps[1] - f.laps[0]
+	}
 	r.Checks = report.Judge(s.Expect, v, r.Devices, r.Connected)
 	r.Passed = stopped == "" && report.Passes(r.Checks)
 	return r, err

@@ -19,6 +19,7 @@ type watch struct {
 	peak       uint64
 	goroutines int
 	sockets    int
+	laps       []float64 // what was used until each
 	last       float64
 	lastAt     time.Time
 }
@@ -58,12 +59,23 @@ func (w *watch) look(sockets int) (percent float64, rss uint64) {
 	return percent, rss
 }
 
+// lap ends a part of the run: end tells what each used.
+func (w *watch) lap() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	cpu, _ := w.sum()
+	w.laps = append(w.laps, max(cpu-w.base, 0))
+}
+
 // end gives the whole use.
 func (w *watch) end() report.Usage {
 	w.look(0)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u := report.Usage{CPU: max(w.last-w.base, 0), PeakRSS: w.peak, Sockets: w.sockets}
+	if len(w.laps) == 2 {
+		u.Warm, u.Played = w.laps[0], w.laps[1]-w.laps[0]
+	}
 	if len(w.pids) == 1 && w.pids[0] == selfPID() {
 		u.Goroutines = w.goroutines
 	}

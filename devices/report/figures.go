@@ -168,17 +168,23 @@ func (r *Run) timeGrid() grid {
 }
 
 func (r *Run) usageGrid() grid {
-	g := grid{head: []string{"Needed", "CPU", "of a core", "peak memory", "per device"}}
+	g := grid{head: []string{"Needed", "CPU", "of a core", "peak memory", "per device", "to warm up", "per delivery"}}
 	add := func(name string, u *Usage) {
 		if u == nil || *u == (Usage{}) {
 			return
 		}
-		row := []string{name, figure(u.CPU) + " s", "–", size(u.PeakRSS), "–"}
+		row := []string{name, figure(u.CPU) + " s", "–", size(u.PeakRSS), "–", "–", "–"}
 		if s := r.Took.Seconds(); s > 0 {
 			row[2] = percent(u.CPU / s * 100)
 		}
 		if u.PerDevice > 0 {
 			row[4] = size(u.PerDevice)
+		}
+		if u.Warm > 0 {
+			row[5] = figure(u.Warm) + " s"
+		}
+		if u.Played > 0 && r.Played > 0 {
+			row[6] = span(time.Duration(u.Played / float64(r.Played) * float64(time.Second)))
 		}
 		g.rows = append(g.rows, row)
 	}

@@ -36,6 +36,7 @@ type Run struct {
 	Checks      []Check         `json:"checks"`  // see Judge
 	Passed      bool            `json:"passed"`  // see Passes
 	Timeline    []Sample        `json:"timeline,omitempty"`
+	Played      uint64          `json:"played"` // messages that came while Usage.Played was used
 	Fleet       Usage           `json:"fleet_usage"`
 	BrokerUsage *Usage          `json:"broker_usage,omitempty"` // nil: not watched
 }
@@ -89,8 +90,10 @@ type Sample struct {
 // Usage is what a side of the run needed, summed over its processes.
 type Usage struct {
 	CPU        float64 `json:"cpu_s"`             // seconds of processor time during the run
+	Warm       float64 `json:"cpu_warm_s"`        // of it, until the groups with warm_up stood
+	Played     float64 `json:"cpu_played_s"`      // of it, from there until all that was under way had come
 	PeakRSS    uint64  `json:"peak_rss_bytes"`    // resident memory
-	PerDevice  uint64  `json:"bytes_per_device"`  // resident, over what it was before the first connect; 0 if unknown
+	PerDevice  uint64  `json:"bytes_per_device"`  // resident, over what it was before the first connect; the broker's is of those with warm_up; 0 if unknown
 	Goroutines int     `json:"goroutines"`        // at most; 0 if unknown
 	Sockets    int     `json:"sockets,omitempty"` // at most; 0 if unknown
 }
