@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/protocols"
+	"github.com/fairlead-iot/fairlead/protocols/exproto"
 )
 
 // parts is what a running gateway is made of, opened in the order of the fields
@@ -27,6 +28,7 @@ type parts struct {
 	admins   *passwd.Source
 	admin    *admin.Server
 	edge     *protocols.Server
+	handlers *exproto.Adapter // of private protocols
 
 	undo   []func() error
 	failed chan error    // of what runs beside
@@ -132,7 +134,7 @@ func (p *parts) openAdmin(ctx context.Context) error {
 	b := Version()
 	p.admin = admin.New(admin.Options{
 		Config: g.cfg.Admin, Source: source, Authenticate: authenticateWith(p.admins),
-		Checks: p.checks, Listeners: p.listenerFigures, Rules: p.backends.figures,
+		Checks: p.checks, Listeners: p.listenerFigures, Rules: p.backends.figures, Handlers: p.handlerFigures,
 		Version: b.Version, Commit: b.Commit, Log: g.log,
 	})
 	if err := p.admin.Open(); err != nil {
@@ -156,6 +158,7 @@ type runner interface {
 func (p *parts) openListeners(ctx context.Context) error {
 	g := p.g
 	var speak []protocols.Adapter
+	var private *exproto.Adapter
 	for _, a := range g.cfg.adapters() {
 		made, err := a.make(g, p.core)
 		if err != nil {
@@ -165,6 +168,9 @@ func (p *parts) openListeners(ctx context.Context) error {
 			return fmt.Errorf("fairlead: protocol %q: its New must give an adapter of that Name", a.name)
 		}
 		speak = append(speak, made)
+		if x, is := made.(*exproto.Adapter); is {
+			private = x
+		}
 		if r, runs := made.(runner); runs {
 			p.beside(ctx, a.name, r.Run)
 		}
@@ -181,7 +187,7 @@ func (p *parts) openListeners(ctx context.Context) error {
 	for name, a := range edge.Addresses() {
 		g.addresses[name] = a.String()
 	}
-	p.edge = edge
+	p.edge, p.handlers = edge, private
 	g.mu.Unlock()
 	p.gone = make(chan struct{})
 	p.beside(ctx, "the edge", func(ctx context.Context) error {
@@ -305,6 +311,21 @@ func (p *parts) listenerFigures() []admin.ListenerFigures {
 		})
 	}
 	return out
+}
+
+// handlerFigures are those of private protocols' handlers for metrics.
+func (p *parts) handlerFigures() (list []admin.HandlerFigures) {
+	p.g.mu.Lock()
+	handlers := p.handlers
+	p.g.mu.Unlock()
+	if handlers == nil {
+		return nil
+	}
+	for name, s := range handlers.Stats() {
+		list = append(list, admin.HandlerFigures{Listener: name, Streams: s.Streams, Up: s.Up, Clients: s.Clients,
+			Waiting: s.Waiting, Blocked: s.Blocked, Faults: s.Faults, Lost: s.Lost, Ends: s.Ends})
+	}
+	return list
 }
 
 // reload reads anew what the running parts hold.

@@ -6,7 +6,12 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -14,6 +19,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
+	"github.com/fairlead-iot/fairlead/protocols"
 	"github.com/fairlead-iot/fairlead/protocols/exproto/pb"
 )
 
@@ -97,6 +103,19 @@ type privateDevice struct {
 	hold   bool
 	token  uint32
 	nextID uint32
+
+	datagrams bool   // each Write is a message, and nobody tells of the connection's end
+	silence   func() // ends what keeps a connection over datagrams alive
+}
+
+func newPrivateDevice(s *edgeStage, name string) *privateDevice {
+	d := &privateDevice{t: s.t, name: name, dial: s.dialPrivate, datagrams: s.privateDatagrams()}
+	s.t.Cleanup(func() {
+		if d.c != nil {
+			d.close()
+		}
+	})
+	return d
 }
 
 // tell sends one command.
@@ -120,20 +139,33 @@ func (d *privateDevice) ask(c *pb.Command) *pb.Result {
 	return nil
 }
 
+// sayGoodbye leaves what tells of the connection's end where nothing else does.
+func (d *privateDevice) sayGoodbye() {
+	last := &pb.Event{What: &pb.Event_Closed{Closed: &pb.Closed{}}}
+	d.tell(&pb.Command{What: &pb.Command_Goodbye{Goodbye: frame(last)}})
+}
+
 func (d *privateDevice) read(c net.Conn, events chan<- *pb.Event) {
 	defer close(events)
+	var r io.Reader = c
+	if d.datagrams {
+		r = &datagramReader{c: c}
+	}
 	var head [4]byte
 	for {
-		if _, err := io.ReadFull(c, head[:]); err != nil {
+		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return
 		}
 		b := make([]byte, binary.BigEndian.Uint32(head[:]))
-		if _, err := io.ReadFull(c, b); err != nil {
+		if _, err := io.ReadFull(r, b); err != nil {
 			return
 		}
 		ev := &pb.Event{}
 		if err := proto.Unmarshal(b, ev); err != nil {
 			panic(err)
+		}
+		if ev.GetClosed() != nil {
+			return // the goodbye
 		}
 		events <- ev
 	}
@@ -143,13 +175,21 @@ func (d *privateDevice) read(c net.Conn, events chan<- *pb.Event) {
 func (d *privateDevice) connect() string { return d.Connect(coretest.Connecting{}) }
 
 func (d *privateDevice) Connect(o coretest.Connecting) string {
-	d.held, d.hold, d.kept = nil, false, nil
 	ctx, cancel := context.WithTimeout(d.t.Context(), time.Minute)
 	defer cancel()
 	c, err := d.dial(ctx)
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	return d.begin(c, o)
+}
+
+// begin says who it is on a connection that stands.
+func (d *privateDevice) begin(c net.Conn, o coretest.Connecting) string {
+	if d.silence != nil { // of the connection that this one takes over
+		d.silence()
+	}
+	d.held, d.hold, d.kept, d.silence = nil, false, nil, nil
 	d.c, d.events = c, make(chan *pb.Event, 1024)
 	go d.read(c, d.events)
 	a := &pb.Authenticate{ClientId: d.name, CleanStart: !o.Durable, KeepAlive: uint32(o.KeepAlive / time.Second)}
@@ -158,6 +198,14 @@ func (d *privateDevice) Connect(o coretest.Connecting) string {
 	}
 	if o.Expiry > 0 {
 		a.SessionExpiry = uint32(o.Expiry / time.Second)
+	}
+	if d.datagrams {
+		d.sayGoodbye()
+		a.Proven = true
+		if o.KeepAlive == 0 {
+			a.KeepAlive = uint32(noticed / time.Second)
+			d.silence = babble(c)
+		}
 	}
 	if o.WillTopic != "" {
 		a.Will = &pb.Will{Topic: o.WillTopic, Payload: []byte(o.WillText)}
@@ -232,14 +280,43 @@ func (d *privateDevice) Wake() string               { return "" }
 
 func (d *privateDevice) Disconnect() {
 	d.tell(&pb.Command{What: &pb.Command_Close{Close: &pb.Close{}}})
-	for range d.events { // until the gateway has closed
+	if d.datagrams { // nobody answers
+		synctest.Wait()
+	} else {
+		for range d.events { // until the gateway has closed
+		}
 	}
-	d.Cut()
+	d.close()
 }
 
 func (d *privateDevice) Cut() {
+	if d.close(); d.datagrams {
+		cutDatagrams()
+	}
+}
+
+func (d *privateDevice) close() {
+	if d.silence != nil {
+		d.silence()
+	}
 	d.c.Close()
-	d.c = nil
+	d.c, d.silence = nil, nil
+}
+
+// babble sends something that does nothing more often than the keep alive asks for.
+func babble(c net.Conn) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(noticed / 2):
+				_, _ = c.Write(frame(&pb.Command{What: &pb.Command_Taken{}})) // it may be closed
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 func (d *privateDevice) Events() (events []string) {
@@ -249,7 +326,7 @@ func (d *privateDevice) Events() (events []string) {
 		case !is:
 			return events
 		case ev == nil:
-			d.Cut()
+			d.close()
 			return append(events, "closed")
 		case ev.GetMessage() != nil:
 			m := ev.GetMessage()
@@ -277,4 +354,55 @@ func (d *privateDevice) next() (ev *pb.Event, is bool) {
 	default:
 		return nil, false
 	}
+}
+
+// TestPrivateOverUnix: a private protocol over a Unix socket, its handler at another, in a
+// gateway as users run it: what was acknowledged is delivered, and its figures stand among
+// the metrics.
+func TestPrivateOverUnix(t *testing.T) {
+	dir := t.TempDir()
+	handler := filepath.Join(dir, "h")
+	defer serveRelay(must(net.Listen("unix", handler)))()
+	c := testConfig(dir)
+	c.Listeners = map[string]*protocols.ListenerConfig{"own": {Protocol: protocols.Exproto, Transport: protocols.Unix, Address: filepath.Join(dir, "s"), Exproto: protocols.ExprotoConfig{Handler: "unix:" + handler, Hold: 10 * time.Second}}} // until it is reached
+	c.Auth.ACLFile = filepath.Join(dir, "acl")                                                                                                                                                                                                  // clients of a Unix socket have no address to go by
+	if err := os.WriteFile(c.Auth.ACLFile, []byte("allow all pubsub #\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, c)
+	device := func(name string) *privateDevice {
+		d := newPrivateDevice(&edgeStage{t: t, protocol: protocols.Exproto}, name)
+		if got := d.begin(must(net.Dial("unix", g.Addresses()["own"])), coretest.Connecting{Durable: true}); got != "new" {
+			t.Fatal(got)
+		}
+		return d
+	}
+	a, b := device("a"), device("b")
+	if why := a.Subscribe("t", 1) + b.Publish(coretest.Publishing{Topic: "t", Text: "x", QoS: 1}); why != "" {
+		t.Fatal(why)
+	}
+	select {
+	case ev := <-a.events:
+		if m := ev.GetMessage(); m.GetTopic() != "t" || string(m.GetPayload()) != "x" || m.GetQos() != 1 {
+			t.Fatal(ev)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it is not delivered")
+	}
+	page := scrape(t, g.AdminAddress())
+	for _, row := range []string{`fairlead_handler_streams_up{listener="own"} 1`, `fairlead_handler_clients{listener="own"} 2`, `fairlead_handler_faults_total{listener="own"} 0`} {
+		if !strings.Contains(page, row+"\n") {
+			t.Errorf("/metrics has no %s", row)
+		}
+	}
+}
+
+// scrape gives the metrics.
+func scrape(t *testing.T, address string) string {
+	res, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return string(must(io.ReadAll(res.Body)))
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,7 @@ func TestScenarios(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, "mqtt", version) })
 		})
 	}
-	for _, protocol := range []string{"mqttsn", "coap", "exproto", "mixed"} {
+	for _, protocol := range []string{"mqttsn", "coap", "exproto", "exproto ws", "exproto udp", "exproto dtls", "mixed"} {
 		t.Run(protocol, func(t *testing.T) {
 			coretest.RunScenarios(t, func(t *testing.T) coretest.Stage { return newEdgeStage(t, protocol, packet.V5) })
 		})
@@ -68,7 +69,7 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP, Given: true}
 	}
 	cfg.Listeners["mqtt"].Transport = protocols.TCP
-	private := &protocols.ListenerConfig{Protocol: protocols.Exproto, Transport: protocols.TCP, Given: true, Exproto: protocols.ExprotoConfig{Handler: "127.0.0.1:9000"}}
+	private := s.privateListener()
 	cfg.Listeners[protocols.Exproto] = private
 	handler := serveRelay(must(s.net.Listen("127.0.0.1:9000")))
 	handlers := must(exproto.New(exproto.Options{Listeners: cfg.Listeners, Dial: func(ctx context.Context, handler string) (net.Conn, error) {
@@ -94,7 +95,11 @@ func (s *edgeStage) start(store *coretest.MemStore) {
 	go func() { ended <- handlers.Run(ctx) }()
 	synctest.Wait() // until the handler is there
 	go func() { ended <- server.Run(ctx) }()
-	go func() { ended <- server.Serve(must(s.net.Listen("gateway:7000")), protocols.Exproto) }()
+	if private.Datagrams() {
+		go func() { ended <- server.ServePacket(must(s.net.ListenPacket("gateway:7000")), protocols.Exproto) }()
+	} else {
+		go func() { ended <- server.Serve(must(s.net.Listen("gateway:7000")), protocols.Exproto) }()
+	}
 	go func() { ended <- server.Serve(must(s.net.Listen("gateway:1883")), "mqtt") }()
 	for name, port := range map[string]string{"mqttsn": "1884", "coap": "5683", "mqttsns": "8884", "coaps": "5684"} {
 		if cfg.Listeners[name] != nil {
@@ -134,7 +139,8 @@ func (s *edgeStage) Name() string {
 }
 
 func (s *edgeStage) Has(what string) bool {
-	switch s.protocol {
+	protocol, _, _ := strings.Cut(s.protocol, " ")
+	switch protocol {
 	case "mqttsn":
 		return slices.Contains([]string{"durable", "qos1", "qos2", "will", "retain", "dup", "sleep", "topic"}, what)
 	case "coap":
@@ -169,15 +175,14 @@ func (s *edgeStage) Restart() {
 }
 
 func (s *edgeStage) Device(name, protocol string) coretest.Device {
-	switch cmp.Or(protocol, s.protocol) {
+	protocol, _, _ = strings.Cut(cmp.Or(protocol, s.protocol), " ")
+	switch protocol {
 	case "mqttsn":
 		return newSensorDevice(s, name, "mqttsn://gateway:1884")
 	case "coap":
 		return newSensorDevice(s, name, "coap://gateway:5683")
 	case protocols.Exproto:
-		return &privateDevice{t: s.t, name: name, dial: func(ctx context.Context) (net.Conn, error) {
-			return s.net.Dialer("127.0.0.1:0")(ctx, "tcp", "gateway:7000")
-		}}
+		return newPrivateDevice(s, name)
 	}
 	return &mqttDevice{stage: s, name: name}
 }

@@ -36,6 +36,7 @@ type collector struct {
 	build    *prometheus.Desc
 	listener [7]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles
 	rule     [7]*prometheus.Desc // done, dropped, failed, retried, read, waiting, away
+	handler  []handlerFigure
 }
 
 // gauge is one row of the table of figures that are not in core's counters.
@@ -59,6 +60,7 @@ func newCollector(s *Server) *collector {
 		reasons: describe("reason_total", "Refusals, drops, expiries and ends by their reason.", "reason"),
 		build:   describe("build_info", "1, with what was built as labels.", "version", "commit"),
 		gauges:  gauges(),
+		handler: handlerFigures(),
 		listener: [7]*prometheus.Desc{
 			describe("listener_connections", "Connections open.", "listener"),
 			describe("listener_unauthenticated", "Connections that their protocol has not accepted yet.", "listener"),
@@ -134,6 +136,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range c.rule {
 		out <- d
 	}
+	for _, f := range c.handler {
+		out <- f.desc
+	}
 	out <- c.reasons
 	out <- c.build
 }
@@ -157,6 +162,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if o.Listeners != nil {
 		for _, l := range o.Listeners() {
 			c.collectListener(out, &l)
+		}
+	}
+	if o.Handlers != nil {
+		for _, h := range o.Handlers() {
+			for _, f := range c.handler {
+				out <- prometheus.MustNewConstMetric(f.desc, f.kind, f.read(&h), h.Listener)
+			}
 		}
 	}
 	if o.Rules != nil {
@@ -191,5 +203,28 @@ func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFig
 		if n > 0 {
 			put(4, prometheus.CounterValue, float64(n), core.Reason(i).String())
 		}
+	}
+}
+
+// handlerFigure is one row of the table of what handlers of private protocols have.
+type handlerFigure struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*HandlerFigures) float64
+}
+
+func handlerFigures() []handlerFigure {
+	row := func(name, help string, kind prometheus.ValueType, read func(*HandlerFigures) float64) handlerFigure {
+		return handlerFigure{describe("handler_"+name, help, "listener"), kind, read}
+	}
+	return []handlerFigure{
+		row("streams", "Streams to the handler of a private protocol, as configured.", prometheus.GaugeValue, func(h *HandlerFigures) float64 { return float64(h.Streams) }),
+		row("streams_up", "Streams with a handler behind.", prometheus.GaugeValue, func(h *HandlerFigures) float64 { return float64(h.Up) }),
+		row("clients", "Clients that are the handler's.", prometheus.GaugeValue, func(h *HandlerFigures) float64 { return float64(h.Clients) }),
+		row("waiting_bytes", "Bytes of events that wait for the handler.", prometheus.GaugeValue, func(h *HandlerFigures) float64 { return float64(h.Waiting) }),
+		row("blocked", "Clients that are not read from, as the handler takes too little.", prometheus.GaugeValue, func(h *HandlerFigures) float64 { return float64(h.Blocked) }),
+		row("faults_total", "Commands of the handler that were wrong.", prometheus.CounterValue, func(h *HandlerFigures) float64 { return float64(h.Faults) }),
+		row("lost_total", "Events that the handler did not get, as it went away.", prometheus.CounterValue, func(h *HandlerFigures) float64 { return float64(h.Lost) }),
+		row("ends_total", "Streams that ended.", prometheus.CounterValue, func(h *HandlerFigures) float64 { return float64(h.Ends) }),
 	}
 }

@@ -58,6 +58,18 @@ type ListenerFigures struct {
 	Refused         [core.ReasonCount]uint64
 }
 
+// HandlerFigures are those of the streams to the handler of one listener's private
+// protocol.
+type HandlerFigures struct {
+	Listener     string
+	Streams, Up  int // configured, and with a handler behind
+	Clients      int
+	Waiting      int // bytes of events that wait for the handler
+	Blocked      int // clients that are not read from, as the handler takes too little
+	Faults, Lost uint64
+	Ends         uint64
+}
+
 // RuleFigures are the counters of one data rule.
 type RuleFigures struct {
 	Backend, Pool, Hook, Topic, Function string
@@ -78,8 +90,10 @@ type Options struct {
 	// Listeners are the listeners' counters; nil means none.
 	Listeners func() []ListenerFigures
 	// Rules are the data rules' counters; nil means none.
-	Rules   func() []RuleFigures
-	Version string
-	Commit  string
-	Log     *slog.Logger // may be nil
+	Rules func() []RuleFigures
+	// Handlers are the figures of private protocols' handlers; nil means none.
+	Handlers func() []HandlerFigures
+	Version  string
+	Commit   string
+	Log      *slog.Logger // may be nil
 }
