@@ -2,6 +2,7 @@ package fairlead_test
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,6 +20,7 @@ import (
 func TestSensorFleets(t *testing.T) {
 	for name, sets := range map[string][]string{
 		"sensor-field": {"groups.probe.count=8", "groups.probe.sleep.awake=500ms", "groups.probe.sleep.asleep=500ms", "groups.valve.count=3", "groups.gate.count=3", "network.roaming.rebind=1s"},
+		"sensor-fixed": {"groups.valve.count=5", "groups.button.count=5"},
 		"coap-meters":  {"groups.meter.count=5", "groups.remote.count=5", "groups.display.count=3"},
 		"field-scale":  {"groups.sensor.count=20", "groups.observer.count=20", "groups.sensor.network=radio", "groups.observer.network=radio"},
 	} {
@@ -48,6 +50,8 @@ func sensorGateway(t *testing.T) *devices.Memory {
 	cfg.Admin.Address = "off"
 	cfg.Auth.ACLFile = rules
 	cfg.MQTTSN.RetryInterval = 500 * time.Millisecond
+	cfg.MQTTSN.Predefined = map[string]string{"1": "plant/level", "2": "plant/button"}
+	cfg.MQTTSN.UnconnectedTopics, cfg.MQTTSN.UnconnectedNetworks = []string{"plant/button", "bz"}, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	cfg.Listeners = map[string]*protocols.ListenerConfig{
 		"mqtt":   {Protocol: "mqtt", Transport: protocols.TCP, Given: true, AllowAnonymous: &anyone},
 		"mqttsn": {Protocol: "mqttsn", Transport: protocols.UDP, Given: true, AllowAnonymous: &anyone, AddressChange: true},

@@ -222,11 +222,11 @@ func refuseDriver(f *source, imp string) string {
 		if slices.Contains(row.folders, f.dir) || row.tests && (f.test || f.dir == "core/coretest") {
 			return ""
 		}
-		where := strings.Join(row.folders, ", ")
+		where := slices.Clone(row.folders)
 		if row.tests {
-			where = "test files"
+			where = append(where, "test files")
 		}
-		return fmt.Sprintf("%s may not import %s: drivers() in rules_layers_test.go keeps it in %s", f.dir, imp, where)
+		return fmt.Sprintf("%s may not import %s: drivers() in rules_layers_test.go keeps it in %s", f.dir, imp, strings.Join(where, ", "))
 	}
 	return fmt.Sprintf("%s is in no row of drivers(); add {prefix: %q, folders: []string{%q}} to rules_layers_test.go if the design names the module", imp, imp, f.dir)
 }

@@ -47,6 +47,7 @@ func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
 	}
 	out := &group{plan: p, endpoint: e, config: c, salt: seed}
 	out.sn = &snmachine.Config{Clean: c.Clean, KeepAlive: c.KeepAlive, Retry: g.Retry, CongestionWait: congestionWait}
+	out.sn.Predefined, _ = g.TopicIDs() // they are valid
 	out.coap = &coapmachine.Config{KeepAlive: c.KeepAlive, AckTimeout: g.Retry, BlockSize: g.Block}
 	if g.Durable {
 		out.coap.Expiry = p.Expiry

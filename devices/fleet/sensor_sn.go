@@ -36,8 +36,13 @@ func (p *snSpeech) turn() *snmachine.Turn {
 	return t
 }
 
-// connect keeps the Will of the connection that a sleeping device had.
+// connect keeps the Will of the connection that a sleeping device had. Who never connects
+// is there at once.
 func (p *snSpeech) connect(will *scenario.Message) error {
+	if p.unconnected() {
+		p.s.connected()
+		return nil
+	}
 	if will != nil {
 		p.will = &snmachine.Will{Topic: string(will.Topic), Message: bytes.Clone(will.Payload), QoS: will.QoS, Retain: will.Retain}
 	}
@@ -48,11 +53,23 @@ func (p *snSpeech) input(b []byte)             { p.machine.Input(p.turn(), b) }
 func (p *snSpeech) timer() int64               { return p.machine.Timer(p.turn()) }
 func (p *snSpeech) sleep(seconds uint16) error { return p.machine.Sleep(p.turn(), seconds) }
 func (p *snSpeech) fetch() error               { return p.machine.Wake(p.turn()) }
-func (p *snSpeech) leave()                     { p.machine.Disconnect(p.turn()) }
 func (p *snSpeech) lost()                      { p.machine.Lost() }
 func (p *snSpeech) waiting() int               { return p.machine.Waiting() }
 
+func (p *snSpeech) unconnected() bool { return p.s.shared.plan.Group.Unconnected }
+
+func (p *snSpeech) leave() {
+	if p.unconnected() {
+		p.s.end(nil)
+		return
+	}
+	p.machine.Disconnect(p.turn())
+}
+
 func (p *snSpeech) publish(m *scenario.Message, token uint64) error {
+	if p.unconnected() { // [SN-6.8-1]
+		return p.machine.PublishUnconnected(p.turn(), p.s.topic(m), m.Payload, m.Retain)
+	}
 	return p.machine.Publish(p.turn(), p.s.topic(m), m.Payload, m.QoS, m.Retain, token)
 }
 

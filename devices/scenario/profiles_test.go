@@ -115,8 +115,8 @@ func TestUnknownProfile(t *testing.T) {
 	for name, want := range map[string]string{
 		"huose":  `there is no profile "huose"; did you mean house?`,
 		"zigbee": `there is no profile "zigbee"; did you mean zigbee2mqtt?`,
-		"bank":   `there is no profile "bank"; there are smoke, coap-meters, commands, field-scale, firmware, house, metering, misbehaving, sensor-field, sensors, tasmota, vehicles, zigbee2mqtt`,
-		"../x":   `there is no profile "../x"; there are smoke, coap-meters, commands, field-scale, firmware, house, metering, misbehaving, sensor-field, sensors, tasmota, vehicles, zigbee2mqtt`,
+		"bank":   `there is no profile "bank"; there are smoke, coap-meters, commands, field-scale, firmware, house, metering, misbehaving, sensor-field, sensor-fixed, sensors, tasmota, vehicles, zigbee2mqtt`,
+		"../x":   `there is no profile "../x"; there are smoke, coap-meters, commands, field-scale, firmware, house, metering, misbehaving, sensor-field, sensor-fixed, sensors, tasmota, vehicles, zigbee2mqtt`,
 	} {
 		if _, err := Profile(name, nil); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", name, err)

@@ -75,8 +75,11 @@ type Group struct {
 	Retry       time.Duration `toml:"retry" doc:"MQTT-SN and CoAP: time until what was not answered is sent again; 0: 10s and 2s"`
 	Block       int           `toml:"block" unit:"bytes" doc:"CoAP: payload of one datagram, 16 to 1024 by powers of two; longer ones go block by block; 0: 1024"`
 	Network     string        `toml:"network" doc:"name of a network condition"`
+	Unconnected bool          `toml:"unconnected" doc:"true: MQTT-SN devices that never connect, and publish with QoS -1 (which counts as 0) to topics of predefined ids and of two characters"`
 	Linger      bool          `toml:"linger" doc:"true: cut the connection at the end of the run instead of DISCONNECT, so that Wills are published"`
 	WarmUp      bool          `toml:"warm_up" doc:"true: groups without it begin only once all of this group are connected and subscribed"`
+
+	Predefined map[string]string `toml:"predefined" doc:"MQTT-SN: topic ids that devices know beforehand, and their topics, as in mqttsn.predefined of the gateway"`
 
 	Will      *Will                 `toml:"will" doc:"the message that the broker publishes for a device that vanishes"`
 	Subscribe map[string]*Subscribe `toml:"subscribe" doc:"subscriptions by name, made after each connect to a new session"`

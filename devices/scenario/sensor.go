@@ -1,8 +1,11 @@
 package scenario
 
 import (
+	"fmt"
+	"math"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -49,6 +52,12 @@ func (g *Group) checkSensor(f *faults) {
 	if no(g.Block != 0 && g.Protocol != "coap", "block"); g.Block != 0 && (g.Block < 16 || g.Block > 1024 || g.Block&(g.Block-1) != 0) {
 		f.add("block", "%d bytes; CoAP knows 16, 32, 64, 128, 256, 512 and 1024", g.Block)
 	}
+	no(g.Unconnected && g.Protocol != "mqttsn", "unconnected")
+	no(len(g.Predefined) > 0 && g.Protocol != "mqttsn", "predefined")
+	if _, err := g.TopicIDs(); err != nil {
+		f.add("predefined", "%v", err)
+	}
+	g.checkUnconnected(f)
 	if !g.Sensor() {
 		no(g.Retry != 0, "retry")
 		return
@@ -72,4 +81,39 @@ func (g *Group) checkSensor(f *faults) {
 			f.add("subscribe."+name+".filter", "CoAP does not tell the topic of a notification; the oracle needs a filter without wildcards")
 		}
 	}
+}
+
+// checkUnconnected finds what devices cannot do that never connect.
+func (g *Group) checkUnconnected(f *faults) {
+	if !g.Unconnected {
+		return
+	}
+	no := func(given bool, key string) {
+		if given {
+			f.add(key, "has no meaning for devices that never connect (unconnected = true)")
+		}
+	}
+	no(g.Durable, "durable")
+	no(g.Will != nil, "will")
+	no(g.Sleep != nil, "sleep")
+	no(len(g.Subscribe) > 0, "subscribe")
+	for name, p := range g.Publish {
+		if p != nil && plainName(name) {
+			no(p.QoS != 0, "publish."+name+".qos")
+			no(len(p.Mix) > 0, "publish."+name+".qos_mix")
+		}
+	}
+}
+
+// TopicIDs are the predefined topic ids by number.
+func (g *Group) TopicIDs() (map[uint16]string, error) {
+	out := map[uint16]string{}
+	for key, topic := range g.Predefined {
+		id, err := strconv.ParseUint(key, 10, 16)
+		if err != nil || id == 0 || id == math.MaxUint16 || topic == "" {
+			return nil, fmt.Errorf("%q = %q; ids are 1 to 65534, and their topics are not empty", key, topic)
+		}
+		out[uint16(id)] = topic
+	}
+	return out, nil
 }

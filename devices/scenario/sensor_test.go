@@ -29,6 +29,11 @@ func TestWhatSensorsCannotSay(t *testing.T) {
 		"does not go with protocol": {Protocol: "coap", Broker: "mqtt://h"},
 		"CoAP knows 16, 32":         {Protocol: "coap", Block: 100},
 		`retry: has no meaning`:     {Protocol: "mqtt5", Retry: 1},
+		"unconnected: has no":       {Protocol: "coap", Unconnected: true},
+		"predefined: has no":        {Protocol: "mqtt5", Predefined: map[string]string{"1": "a"}},
+		"ids are 1 to 65534":        {Protocol: "mqttsn", Predefined: map[string]string{"65535": "a"}},
+		"durable: has no meaning":   {Protocol: "mqttsn", Unconnected: true, Durable: true},
+		"publish.x.qos: has no":     {Protocol: "mqttsn", Unconnected: true, Publish: map[string]*Publish{"x": {QoS: 1}}},
 	} {
 		var f faults
 		if g.checkSensor(&f); f.join() == nil || !strings.Contains(f.join().Error(), want) {
