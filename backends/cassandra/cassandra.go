@@ -162,6 +162,14 @@ func (d *Database) Init(ctx context.Context, create bool) (report []string, err 
 	if err != nil {
 		return nil, fmt.Errorf("keyspace %s: %w; make it first, such as CREATE KEYSPACE %s WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}", d.cfg.Keyspace, err, d.cfg.Keyspace)
 	}
+	if report, err = d.initSchema(ctx, s, schema, create); err != nil {
+		return report, err
+	}
+	return report, d.look(ctx, s)
+}
+
+// initSchema makes the tables of a schema, one a line, that are missing.
+func (d *Database) initSchema(ctx context.Context, s *gocql.Session, schema string, create bool) (report []string, err error) {
 	for line := range strings.Lines(schema) {
 		line = strings.TrimSuffix(strings.TrimSpace(line), ";")
 		name, _, _ := strings.Cut(strings.TrimPrefix(line, "CREATE TABLE IF NOT EXISTS "), " ")
@@ -179,7 +187,7 @@ func (d *Database) Init(ctx context.Context, create bool) (report []string, err 
 			}
 		}
 	}
-	return report, d.look(ctx, s)
+	return report, nil
 }
 
 // classify marks the errors that no retry mends.

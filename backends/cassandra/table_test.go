@@ -1,0 +1,262 @@
+package cassandra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	gocql "github.com/apache/cassandra-gocql-driver/v2"
+
+	"github.com/fairlead-iot/fairlead/backends/sessions"
+	"github.com/fairlead-iot/fairlead/backends/sessions/tabletest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
+)
+
+// tableConfig is the pool of the service, in a keyspace of the tests.
+func tableConfig(t testing.TB, keyspace string) Config {
+	u, err := url.Parse(testservice.URL(t, "cassandra"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Nodes, c.Keyspace, c.Timeout, c.PoolSize = []string{u.Host}, keyspace, 20*time.Second, 2
+	c.Username = u.User.Username()
+	c.Password, _ = u.User.Password()
+	return c
+}
+
+func openTable(t testing.TB, c Config, namespace string) *Table {
+	t.Helper()
+	d, err := c.OpenTable(namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.(*Table)
+}
+
+func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
+
+// tables makes a keyspace with the tables of sessions, which ends with the test.
+func tables(t testing.TB, with bool) Config {
+	c := tableConfig(t, fmt.Sprintf("sessions_%x", rand.Uint32()))
+	system := c
+	system.Keyspace = "system"
+	s, err := system.cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	look, err := s.CreateSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(look.Close)
+	if err := look.Query("CREATE KEYSPACE " + c.Keyspace + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}").Exec(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := look.Query("DROP KEYSPACE " + c.Keyspace).Exec(); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	if with {
+		d := openTable(t, c, "none")
+		defer d.Close()
+		if _, err := d.Init(context.Background(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func TestServiceTable(t *testing.T) {
+	c := tables(t, true)
+	act := func(what func(testing.TB, string)) func(testing.TB) {
+		return func(t testing.TB) { what(t, "cassandra") }
+	}
+	tabletest.Run(t, tabletest.Site{
+		Fresh: func(t testing.TB) func() sessions.Database {
+			namespace := newNamespace()
+			return func() sessions.Database { return openTable(t, c, namespace) }
+		},
+		Bare: func(t testing.TB) sessions.Database { return openTable(t, tables(t, false), newNamespace()) },
+		Kill: act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
+	})
+}
+
+// content is everything that stands in d.
+func content(t *testing.T, d *Table) string {
+	t.Helper()
+	var text strings.Builder
+	if err := d.Scan(t.Context(), func(part, key, value []byte) error {
+		fmt.Fprintf(&text, "%s/%s=%s ", part, key, value)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func put(part, key, value string) sessions.Write {
+	return sessions.Write{Part: []byte(part), Key: []byte(key), Value: []byte(value)}
+}
+
+// A gateway dies when a Write is decided and none, or some, of it made; whoever claims then
+// makes it. What the dead one sent comes even later, and changes nothing.
+func TestServiceTableHalf(t *testing.T) {
+	c := tables(t, true)
+	namespace := newNamespace()
+	ctx := t.Context()
+	a := openTable(t, c, namespace)
+	defer a.Close()
+	if err := a.Claim(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "1"), put("p", "gone", "1"), put("q", "k", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.db.connected(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := sessions.Net([]sessions.Write{put("p", "k", "2"), {Kind: sessions.Delete, Part: []byte("p"), Key: []byte("gone")}, {Kind: sessions.DeletePart, Part: []byte("q")}, put("q", "new", "2")})
+	seq := a.seq + 2
+	if err := a.note(ctx, s, seq, sessions.AppendChanges(nil, half)); err != nil {
+		t.Fatal(err)
+	}
+	// Its own next call makes it, too.
+	if got := content(t, a); got != "p/k=2 q/new=2 " && got != "q/new=2 p/k=2 " {
+		t.Errorf("after a write that was decided: %s", got)
+	}
+	again := sessions.Net([]sessions.Write{put("p", "k", "3"), put("q", "new", "3")})
+	if err := a.note(ctx, s, seq+2, sessions.AppendChanges(nil, again)); err != nil {
+		t.Fatal(err)
+	}
+	b := openTable(t, c, namespace)
+	defer b.Close()
+	if err := b.Claim(ctx, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, b); got != "p/k=3 q/new=3 " && got != "q/new=3 p/k=3 " {
+		t.Errorf("after the claim: %s", got)
+	}
+	if err := b.Write(ctx, []sessions.Write{put("p", "k", "4"), {Kind: sessions.DeletePart, Part: []byte("q")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, late := range []struct {
+		seq     int64
+		changes []sessions.Change
+	}{{seq, half}, {seq + 2, again}} {
+		if err := a.apply(ctx, s, late.seq, late.changes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := content(t, b); got != "p/k=4 " {
+		t.Errorf("after what came late: %s", got)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "5")}); !errors.Is(err, sessions.ErrClaimed) || !strings.Contains(err.Error(), ": b at ") {
+		t.Errorf("the first writes: %v", err)
+	}
+}
+
+// The answer to a Write is lost, and it is decided only after the next call has looked:
+// then nothing is written over it.
+func TestServiceTableLate(t *testing.T) {
+	c := tables(t, true)
+	ctx := t.Context()
+	a := openTable(t, c, newNamespace())
+	defer a.Close()
+	if err := a.Claim(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := a.db.connected(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := a.seq
+	if err := a.note(ctx, s, before+2, sessions.AppendChanges(nil, sessions.Net([]sessions.Write{put("p", "k", "late")}))); err != nil {
+		t.Fatal(err)
+	}
+	a.unsettled.Store(false) // as if it had looked before
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "2")}); !errors.Is(err, errLate) || errors.Is(err, sessions.ErrClaimed) {
+		t.Errorf("a write behind one that came late: %v", err)
+	}
+	if got := content(t, a); got != "p/k=late " {
+		t.Errorf("then there is %s", got)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "2")}); err != nil || content(t, a) != "p/k=2 " {
+		t.Errorf("the next write: %v, %s", err, content(t, a))
+	}
+}
+
+func TestServiceTableFaults(t *testing.T) {
+	c := tables(t, true)
+	for name, f := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"wrong password": {func(c *Config) { c.Password = "wrong" }, "incorrect"},
+		"no keyspace":    {func(c *Config) { c.Keyspace = "none" }, "none"},
+		"away":           {func(c *Config) { c.Nodes = []string{"127.0.0.1:1"} }, "127.0.0.1:1"},
+	} {
+		own := c
+		f.change(&own)
+		d := openTable(t, own, newNamespace())
+		err := d.Claim(t.Context(), "nobody")
+		if err == nil || !strings.Contains(err.Error(), f.want) || !strings.Contains(err.Error(), own.Nodes[0]) {
+			t.Errorf("%s: %v, want %q and %q in it", name, err, f.want, own.Nodes[0])
+		}
+		d.Close()
+	}
+	d := openTable(t, c, newNamespace())
+	defer d.Close()
+	list, err := d.Caveats(t.Context())
+	if err != nil || len(list) != 1 || !strings.Contains(list[0], "replication_factor = 1") { // commitlog_sync is batch
+		t.Errorf("one node: %q, %v", list, err)
+	}
+	c.Consistency = "one"
+	if _, err := c.OpenTable("n"); err == nil || !strings.HasPrefix(err.Error(), "consistency: ") {
+		t.Errorf("consistency one: %v", err)
+	}
+}
+
+// The driver's own: a batch for each partition, all of them side by side; no transaction.
+func BenchmarkTable(b *testing.B) {
+	c := tables(b, true)
+	d := openTable(b, c, newNamespace())
+	defer d.Close()
+	s, err := d.db.connected(context.Background())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Query("CREATE TABLE plain (part blob, key blob, value blob, PRIMARY KEY (part, key))").Exec(); err != nil {
+		b.Fatal(err)
+	}
+	tabletest.Compare(b, d, func(ctx context.Context, group []sessions.Write) error {
+		parts := map[string]*gocql.Batch{}
+		for _, w := range group {
+			batch := parts[string(w.Part)]
+			if batch == nil {
+				batch = s.Batch(gocql.UnloggedBatch)
+				parts[string(w.Part)] = batch
+			}
+			batch.Query("INSERT INTO plain (part, key, value) VALUES (?, ?, ?)", w.Part, w.Key, w.Value)
+		}
+		errs := make(chan error, len(parts))
+		for _, batch := range parts {
+			go func() { errs <- batch.ExecContext(ctx) }()
+		}
+		var all error
+		for range parts {
+			all = errors.Join(all, <-errs)
+		}
+		return all
+	})
+}
