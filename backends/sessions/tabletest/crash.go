@@ -10,11 +10,8 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/sessions"
 )
 
-// crashes is how often the server dies, crashWrites how many writes come between.
-const (
-	crashes     = 3
-	crashWrites = 40
-)
+// crashWrites is how many writes come before the server dies.
+const crashWrites = 40
 
 // tryKilled: the server dies while it writes, and again. What was confirmed is there
 // afterwards, what was not may be, and none of it by half.
@@ -24,6 +21,10 @@ func tryKilled(t *testing.T, s Site) {
 	}
 	b, more := s.fresh(t)
 	n := 0
+	crashes := s.Crashes
+	if crashes == 0 {
+		crashes = 3
+	}
 	for range crashes {
 		n = untilKilled(t, s, b, n)
 		s.Start(t)

@@ -23,6 +23,8 @@ type Site struct {
 	Kill, Start, Pause, Resume func(t testing.TB)
 	// Forgets says that the server loses what it has answered last when it is killed.
 	Forgets bool
+	// Crashes is how often the server is killed, 0 for three times.
+	Crashes int
 	// Largest is the largest value that is tried, 0 for 16 MiB.
 	Largest int
 }

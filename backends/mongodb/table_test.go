@@ -1,0 +1,196 @@
+package mongodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/fairlead-iot/fairlead/backends/sessions"
+	"github.com/fairlead-iot/fairlead/backends/sessions/tabletest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
+)
+
+func openTable(t testing.TB, namespace string) *Table {
+	t.Helper()
+	c := DefaultConfig()
+	c.URL, c.Type, c.Database, c.Timeout = testservice.URL(t, "mongodb"), "unknown", testDatabase, 10*time.Second
+	d, err := c.OpenTable(namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.(*Table)
+}
+
+func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
+
+// fresh is a namespace, which is deleted afterwards.
+func fresh(t testing.TB) string {
+	namespace := newNamespace()
+	t.Cleanup(func() {
+		d := openTable(t, namespace)
+		defer d.Close()
+		ctx := context.Background()
+		list, err := d.epochs(ctx)
+		for _, epoch := range list {
+			err = errors.Join(err, d.state(epoch).Drop(ctx))
+		}
+		_, gone := d.claims().DeleteOne(ctx, bson.D{{Key: "_id", Value: namespace}})
+		if err := errors.Join(err, gone); err != nil {
+			t.Errorf("cleaning up: %v", err)
+		}
+	})
+	return namespace
+}
+
+func TestServiceTable(t *testing.T) {
+	act := func(what func(testing.TB, string)) func(testing.TB) {
+		return func(t testing.TB) { what(t, "mongodb") }
+	}
+	testservice.URL(t, "mongodb")
+	tabletest.Run(t, tabletest.Site{
+		Fresh: func(t testing.TB) func() sessions.Database {
+			namespace := fresh(t)
+			return func() sessions.Database { return openTable(t, namespace) }
+		},
+		Kill: act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
+		Forgets: true, // the emulator does, in its last 10 ms
+	})
+}
+
+// content is everything that stands in d.
+func content(t *testing.T, d *Table) string {
+	t.Helper()
+	all := map[string]string{}
+	if err := d.Scan(t.Context(), func(part, key, value []byte) error {
+		all[string(part)+"/"+string(key)] = string(value)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(fmt.Sprint(all), "map")
+}
+
+func put(part, key, value string) sessions.Write {
+	return sessions.Write{Part: []byte(part), Key: []byte(key), Value: []byte(value)}
+}
+
+// A gateway dies when a Write is decided and none of it made; whoever claims then makes it.
+// What the dead one sent comes even later, and changes nothing.
+func TestServiceTableHalf(t *testing.T) {
+	namespace := fresh(t)
+	ctx := t.Context()
+	a := openTable(t, namespace)
+	defer a.Close()
+	if err := a.Claim(ctx, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "1"), put("p", "gone", "1"), put("q", "k", "1")}); err != nil {
+		t.Fatal(err)
+	}
+	half := sessions.Net([]sessions.Write{put("p", "k", "2"), {Kind: sessions.Delete, Part: []byte("p"), Key: []byte("gone")}, {Kind: sessions.DeletePart, Part: []byte("q")}, put("q", "new", "2")})
+	old := []*mongo.Collection{a.state(a.epoch.Load())}
+	if err := a.note(ctx, sessions.AppendChanges(nil, half)); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, a); got != "[p/k:2 q/new:2]" { // its own next call makes it, too
+		t.Errorf("after a write that was decided: %s", got)
+	}
+	again := sessions.Net([]sessions.Write{put("p", "k", "3"), put("q", "new", "3"), put("q", "zombie", "3")})
+	old = append(old, a.state(a.epoch.Load()))
+	if err := a.note(ctx, sessions.AppendChanges(nil, again)); err != nil {
+		t.Fatal(err)
+	}
+	b := openTable(t, namespace)
+	defer b.Close()
+	if err := b.Claim(ctx, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, b); got != "[p/k:3 q/new:3 q/zombie:3]" {
+		t.Errorf("after the claim: %s", got)
+	}
+	if err := b.Write(ctx, []sessions.Write{put("p", "k", "4"), {Kind: sessions.DeletePart, Part: []byte("q")}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, changes := range [][]sessions.Change{half, again} {
+		for _, state := range old {
+			if err := a.apply(ctx, state, changes); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := content(t, b); got != "[p/k:4]" {
+		t.Errorf("after what came late: %s", got)
+	}
+	if err := a.Write(ctx, []sessions.Write{put("p", "k", "5")}); !errors.Is(err, sessions.ErrClaimed) || !strings.Contains(err.Error(), ": b at ") {
+		t.Errorf("the first writes: %v", err)
+	}
+	c := openTable(t, namespace)
+	defer c.Close()
+	if err := c.Claim(ctx, "c"); err != nil || content(t, c) != "[p/k:4]" {
+		t.Errorf("whoever claims next: %v, %s", err, content(t, c))
+	}
+	if list, err := c.epochs(ctx); err != nil || len(list) != 1 {
+		t.Errorf("what came late is left: %v, %v", list, err)
+	}
+}
+
+func TestServiceTableFaults(t *testing.T) {
+	c := DefaultConfig()
+	c.Server, c.Timeout = []string{"127.0.0.1:1"}, time.Second
+	d, err := c.OpenTable("n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Claim(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("away: %v", err)
+	}
+	c.Write = "unsafe"
+	if _, err := c.OpenTable("n"); err == nil || !strings.HasPrefix(err.Error(), "w_mode: ") {
+		t.Errorf("w_mode unsafe: %v", err)
+	}
+	real := openTable(t, newNamespace())
+	defer real.Close()
+	if list, err := real.Caveats(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("one server: %q, %v", list, err)
+	}
+}
+
+func TestDocumentNames(t *testing.T) {
+	for _, part := range []string{"", "p", "\x00\xff", strings.Repeat("\xff", 32)} {
+		for _, key := range []string{"k", "\x00", "\xff\xff", strings.Repeat("x", 65600)} {
+			p, k, ok := parseID(keyID([]byte(part), []byte(key)))
+			if !ok || string(p) != part || string(k) != key {
+				t.Errorf("%q %q is read as %q %q", part, key, p, k)
+			}
+		}
+	}
+	for _, bad := range []string{"", "k", "k\x05abc", "c\x01pk"} {
+		if _, _, ok := parseID(bad); ok {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+// The driver's own: one unordered bulk write; no transaction.
+func BenchmarkTable(b *testing.B) {
+	d := openTable(b, fresh(b))
+	defer d.Close()
+	plain := d.d.db.Collection("plain")
+	defer plain.Drop(context.Background())
+	tabletest.Compare(b, d, func(ctx context.Context, group []sessions.Write) error {
+		models := make([]mongo.WriteModel, len(group))
+		for i, w := range group {
+			models[i] = replaces(stored{ID: keyID(w.Part, w.Key), Value: w.Value})
+		}
+		_, err := plain.BulkWrite(ctx, models)
+		return err
+	})
+}
