@@ -59,3 +59,17 @@ func benchmarkRules(b *testing.B, ack string) {
 	cancel()
 	<-ended
 }
+
+// BenchmarkCheck is what a configuration of 2000 rules costs to look through.
+func BenchmarkCheck(b *testing.B) {
+	var list []Rule
+	for i := range 2000 {
+		list = append(list, Rule{Hook: MessagePublish, Topic: fmt.Sprintf("site/%d/#", i), Function: OnMessagePublish})
+	}
+	d := Driver{Name: "none", Functions: SQLFunctions()}
+	for b.Loop() {
+		if err := Check(&d, nil, list); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -172,27 +172,40 @@ func checkDriver(f *faults, path string, d *Driver, pools []string, r *Rule) {
 }
 
 // checkTwice finds rules by which messages would be stored twice, or be handed to one
-// subscription twice. [A.1: on_message_store beside on_message_publish]
+// subscription twice. [A.1: on_message_store beside on_message_publish] Rules that do
+// neither may come by the thousand and are compared with none.
 func checkTwice(f *faults, rules []Rule) {
-	stores := []Function{OnMessagePublish, OnMessageStore}
+	var publishing, storing, fetching []int
 	for i := range rules {
-		for j := range i {
-			a, b := &rules[j], &rules[i]
-			wa, _ := workOf(functionOf(a.Function))
-			wb, _ := workOf(functionOf(b.Function))
-			if a.Pool != b.Pool || !overlap(a.Topic, b.Topic) {
-				continue
+		switch function := functionOf(rules[i].Function); {
+		case function == OnMessagePublish:
+			publishing = append(publishing, i)
+		case function == OnMessageStore:
+			storing = append(storing, i)
+		case strings.HasPrefix(string(function), string(OnMessageFetch)):
+			fetching = append(fetching, i)
+		}
+	}
+	for _, i := range publishing {
+		for _, j := range storing {
+			if first, second := min(i, j), max(i, j); meet(&rules[first], &rules[second]) {
+				a, b := &rules[first], &rules[second]
+				f.add(fmt.Sprintf("rules[%d].function", second), "%s and %s of rules[%d] store the same messages: messages of QoS 1 and 2 of %q would be there twice; keep %s, or separate their topics",
+					b.Function, a.Function, first, either(b.Topic), OnMessageStore)
 			}
-			switch {
-			case slices.Contains(stores, a.Function) && slices.Contains(stores, b.Function) && a.Function != b.Function:
-				f.add(fmt.Sprintf("rules[%d].function", i), "%s and %s of rules[%d] store the same messages: messages of QoS 1 and 2 of %q would be there twice; keep %s, or separate their topics",
-					b.Function, a.Function, j, either(b.Topic), OnMessageStore)
-			case wa.kind == fetches && wb.kind == fetches:
+		}
+	}
+	for n, i := range fetching {
+		for _, j := range fetching[:n] {
+			if a, b := &rules[j], &rules[i]; meet(a, b) {
 				f.add(fmt.Sprintf("rules[%d].function", i), "%s and %s of rules[%d] both fetch for subscriptions of %q: messages would come twice; separate their topics", b.Function, a.Function, j, either(b.Topic))
 			}
 		}
 	}
 }
+
+// meet says whether two rules work in one pool on a topic that both want.
+func meet(a, b *Rule) bool { return a.Pool == b.Pool && overlap(a.Topic, b.Topic) }
 
 func overlap(a, b string) bool {
 	return a == "" || b == "" || topic.Overlaps(a, b)
