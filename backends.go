@@ -28,8 +28,8 @@ type BackendsConfig struct {
 	Spool int64 `toml:"spool_bytes" unit:"bytes" doc:"most bytes of disk, below node.data_dir, for what waits, for each pool; 0: nothing goes to disk, and what waits is lost when the gateway ends"`
 
 	Redis     BackendConfig[redis.Config, *redis.Config]         `toml:"redis" doc:"Redis or Valkey: one server, sentinels or a cluster"`
-	Postgres  SQLConfig[postgres.Config, *postgres.Config]       `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
-	MySQL     SQLConfig[mysql.Config, *mysql.Config]             `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
+	Postgres  BackendConfig[postgres.Config, *postgres.Config]   `toml:"postgres" doc:"PostgreSQL, see docs/backends-postgres.md"`
+	MySQL     BackendConfig[mysql.Config, *mysql.Config]         `toml:"mysql" doc:"MySQL 8 or MariaDB, see docs/backends-mysql.md"`
 	MongoDB   BackendConfig[mongodb.Config, *mongodb.Config]     `toml:"mongodb" doc:"MongoDB"`
 	Cassandra BackendConfig[cassandra.Config, *cassandra.Config] `toml:"cassandra" doc:"Apache Cassandra"`
 }
@@ -37,7 +37,9 @@ type BackendsConfig struct {
 // defaultBackends has no pool, and so no database.
 func defaultBackends() BackendsConfig {
 	c := BackendsConfig{Config: rules.DefaultConfig(), Spool: 1 << 30}
-	c.Postgres.Identities, c.MySQL.Identities = identity.SQLConfig(), identity.SQLConfig()
+	for _, b := range c.all() {
+		*b.identities = identity.DefaultConfig(b.driver.Identities)
+	}
 	return c
 }
 
@@ -61,10 +63,14 @@ func (c *BackendsConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
+// all are the databases that there can be.
+func (c *BackendsConfig) all() []backend {
+	return []backend{c.Redis.backend(), c.Postgres.backend(), c.MySQL.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
+}
+
 // active are the backends that have a pool.
 func (c *BackendsConfig) active() []backend {
-	all := []backend{c.Redis.backend(), c.Postgres.backend(), c.MySQL.backend(), c.MongoDB.backend(), c.Cassandra.backend()}
-	return slices.DeleteFunc(all, func(b backend) bool { return len(b.pools) == 0 })
+	return slices.DeleteFunc(c.all(), func(b backend) bool { return len(b.pools) == 0 })
 }
 
 // databases are the backends that rules or identities are done by. One that keeps sessions
@@ -83,7 +89,7 @@ func (c *Config) databases() []backend {
 
 // identify tells whether identities are taken from a database.
 func (c *BackendsConfig) identify() bool {
-	return c.Postgres.Identities.Enabled || c.MySQL.Identities.Enabled
+	return slices.ContainsFunc(c.all(), func(b backend) bool { return b.identities.Enabled })
 }
 
 // BackendConfig is one database. C is the configuration of a pool.
@@ -91,55 +97,18 @@ type BackendConfig[C any, P interface {
 	*C
 	rules.Pool
 }] struct {
-	Pools map[string]*C `toml:"pools" doc:"servers or clusters, by names of your own; without one this database is not used"`
-	Rules []rules.Rule  `toml:"rules" doc:"what is done when; none: what EMQ X 2.4 does, see docs/backends.md"`
+	Pools      map[string]*C   `toml:"pools" doc:"servers or clusters, by names of your own; without one this database is not used"`
+	Rules      []rules.Rule    `toml:"rules" doc:"what is done when; none: what EMQ X 2.4 does, see docs/backends.md"`
+	Identities identity.Config `toml:"identities" doc:"users and access rules in the database, see docs/identities.md"`
 }
 
-// Validate reports what is wrong with pools and rules together.
+// Validate reports what is wrong with pools, rules and identities together.
 func (c *BackendConfig[C, P]) Validate() error {
 	b := c.backend()
 	if len(b.pools) == 0 && len(c.Rules) > 0 {
 		return fmt.Errorf("rules: there is no pool to do them; add one, such as [backends.%s.pools.main]", b.driver.Name)
 	}
-	return rules.Check(&b.driver, slices.Sorted(maps.Keys(b.pools)), c.Rules)
-}
-
-// SQLConfig is one database with SQL, which identities can be taken from as well.
-type SQLConfig[C any, P interface {
-	*C
-	rules.Pool
-}] struct {
-	BackendConfig[C, P]
-	Identities identity.Config `toml:"identities" doc:"users and access rules in the database, see docs/identities.md"`
-}
-
-// Validate reports what is wrong with identities and pools together.
-func (c *SQLConfig[C, P]) Validate() error {
-	if !c.Identities.Enabled {
-		return nil
-	}
-	var errs []error
-	b := c.backend()
-	if name := c.Identities.Pool; len(b.pools) == 0 || name != "" && b.pools[name] == nil {
-		errs = append(errs, fmt.Errorf("identities.pool: there is no pool %q; add [backends.%s.pools.%s]", name, b.driver.Name, cmp.Or(name, "main")))
-	}
-	for key, text := range map[string]string{"auth_query": c.Identities.UserQuery, "acl_query": c.Identities.ACLQuery} {
-		if err := b.driver.Statement(text); err != nil {
-			errs = append(errs, fmt.Errorf("identities.%s: %w", key, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (c *SQLConfig[C, P]) backend() backend {
-	b := c.BackendConfig.backend()
-	if c.Identities.Enabled {
-		b.identities = &c.Identities
-	}
-	if c.Identities.Only {
-		b.driver.Defaults = nil
-	}
-	return b
+	return errors.Join(rules.Check(&b.driver, slices.Sorted(maps.Keys(b.pools)), c.Rules), b.checkIdentities())
 }
 
 // backend is one database of the configuration, whatever its kind.
@@ -147,15 +116,33 @@ type backend struct {
 	driver     rules.Driver
 	rules      []rules.Rule
 	pools      map[string]rules.Pool
-	identities *identity.Config // nil: none are taken from it
+	identities *identity.Config
 }
 
 func (c *BackendConfig[C, P]) backend() backend {
-	b := backend{driver: P(new(C)).Driver(), rules: c.Rules, pools: map[string]rules.Pool{}}
+	b := backend{driver: P(new(C)).Driver(), rules: c.Rules, pools: map[string]rules.Pool{}, identities: &c.Identities}
 	for name, pool := range c.Pools {
 		b.pools[name] = P(pool)
 	}
+	if c.Identities.Only {
+		b.driver.Defaults = nil
+	}
 	return b
+}
+
+// checkIdentities reports what is wrong with identities and pools together.
+func (b *backend) checkIdentities() error {
+	if !b.identities.Enabled {
+		return nil
+	}
+	var errs []error
+	if name := b.identities.Pool; len(b.pools) == 0 || name != "" && b.pools[name] == nil {
+		errs = append(errs, fmt.Errorf("identities.pool: there is no pool %q; add [backends.%s.pools.%s]", name, b.driver.Name, cmp.Or(name, "main")))
+	}
+	for _, fault := range b.identities.Check(&b.driver.Identities) {
+		errs = append(errs, fmt.Errorf("identities.%w", fault))
+	}
+	return errors.Join(errs...)
 }
 
 // backends are the databases of a running gateway.
@@ -210,8 +197,10 @@ func (p *parts) openBackend(b backend) (*served, error) {
 			s.listeners[name] = l
 		}
 	}
-	if err := s.openIdentities(&b, o.Pools); err != nil {
-		return nil, err
+	if b.identities.Enabled {
+		if err := s.openIdentities(b.identities, o.Pools); err != nil {
+			return nil, err
+		}
 	}
 	if p.g.cfg.Backends.Spool > 0 {
 		o.Queue = func(pool string, lanes int) (rules.Queue, error) { return p.openSpool(s.name+"."+pool, lanes) }
@@ -223,20 +212,17 @@ func (p *parts) openBackend(b backend) (*served, error) {
 	return s, err
 }
 
-// openIdentities makes the source of identities, where the configuration wants one.
-func (s *served) openIdentities(b *backend, pools map[string]rules.Database) (err error) {
-	if b.identities == nil {
-		return nil
-	}
-	name := b.identities.Pool
+// openIdentities makes the source of identities.
+func (s *served) openIdentities(cfg *identity.Config, pools map[string]rules.Database) (err error) {
+	name := cfg.Pool
 	if name == "" {
 		name = slices.Min(slices.Collect(maps.Keys(pools)))
 	}
-	db, ok := pools[name].(identity.Selector)
+	db, ok := pools[name].(identity.Database)
 	if !ok {
 		return fmt.Errorf("identities: pools.%s answers no queries", name)
 	}
-	s.identities, err = identity.New(b.driver.Name, *b.identities, db, nil)
+	s.identities, err = identity.New(s.name, *cfg, db)
 	return err
 }
 
@@ -268,6 +254,12 @@ func (p *parts) runBackends(ctx context.Context) {
 			s.Run(ctx, p.core, backendGrace)
 			return nil
 		})
+		if s.identities != nil {
+			p.beside(ctx, "identities of "+s.name, func(ctx context.Context) error {
+				s.identities.Run(ctx, p.g.log)
+				return nil
+			})
+		}
 		for name, l := range s.listeners {
 			p.beside(ctx, "commands of "+s.name+"."+name, func(ctx context.Context) error {
 				s.listen(ctx, p, name, l)

@@ -51,10 +51,7 @@ func Open(c Config) (*Database, error) {
 
 // Driver is what the engine must know of Cassandra.
 func Driver() rules.Driver {
-	return rules.Driver{Name: "cassandra", Functions: rules.SQLFunctions(), Defaults: rules.SQLDefaults(), Statement: func(text string) error {
-		_, _, err := statement(text)
-		return err
-	}}
+	return rules.Driver{Name: "cassandra", Functions: rules.SQLFunctions(), Defaults: rules.SQLDefaults(), Statement: checkStatement, Identities: identities()}
 }
 
 var errClosed = errors.New("the pool is closed")

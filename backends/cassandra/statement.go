@@ -18,6 +18,11 @@ func statement(text string) (cql string, bind []rules.Variable, err error) {
 	return t.SQL(rules.Question)
 }
 
+func checkStatement(text string) error {
+	_, _, err := statement(text)
+	return err
+}
+
 func (d *Database) statements(ctx context.Context, s *gocql.Session, j *rules.Job) error {
 	for _, text := range j.Rule.Statements {
 		cql, bind, err := statement(text)

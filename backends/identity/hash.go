@@ -47,20 +47,27 @@ func sums(name string) func() hash.Hash {
 		return md5.New
 	case "sha":
 		return sha1.New
+	case "sha224":
+		return sha256.New224
 	case "sha256":
 		return sha256.New
+	case "sha384":
+		return sha512.New384
 	case "sha512":
 		return sha512.New
 	}
 	return nil
 }
 
-var errScheme = errors.New("must be plain, md5, sha, sha256, sha512, bcrypt, argon2id, one of these with salt as in \"salt,sha256\" and \"sha256,salt\", or \"pbkdf2,sha256,ITERATIONS,LENGTH\"")
+var errScheme = errors.New("must be plain, md5, sha, sha224, sha256, sha384, sha512, bcrypt, argon2id, one of these with salt as in \"salt,sha256\" and \"sha256,salt\", or \"pbkdf2,sha256,ITERATIONS,LENGTH\"")
 
 // ParseScheme reads password_hash. Self-describing hashes ($argon2id$, $2a$) are known
-// with every scheme.
+// with every scheme. Blanks part as commas do.
 func ParseScheme(text string) (s Scheme, err error) {
-	words := strings.Split(strings.ReplaceAll(text, " ", ""), ",")
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
+	if len(words) == 0 {
+		return s, errScheme
+	}
 	s.name = words[0]
 	switch {
 	case len(words) == 1 && (s.name == "plain" || s.name == "bcrypt" || s.name == "argon2id"):

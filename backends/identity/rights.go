@@ -3,6 +3,8 @@ package identity
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -84,6 +86,9 @@ type Rights struct {
 	closed bool
 }
 
+// same says that r and o are the same rights.
+func (r *Rights) same(o *Rights) bool { return r.closed == o.closed && slices.Equal(r.list, o.list) }
+
 // NewRights makes the rights of the client clientID, whose proven name is username. closed
 // says that what no rule speaks of is denied, and not left to the next source. A rule that
 // cannot be understood is an error: nobody may guess what it was to deny.
@@ -148,7 +153,11 @@ func speaksOf(row map[string]string, c *core.Credentials) (bool, error) {
 	return address.Unmap() == peer, nil
 }
 
-func truth(s string) bool { return s == "1" || s == "t" || s == "true" || s == "TRUE" }
+// truth reads what databases have for yes; all else is no.
+func truth(s string) bool {
+	yes, err := strconv.ParseBool(s)
+	return err == nil && yes
+}
 
 // decide is the answer of the first right that speaks of what is asked.
 func decide(list []right, a core.Action, name string) core.Verdict {

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"log/slog"
+	"unicode/utf8"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// Selector is a database that answers queries.
-type Selector interface {
-	// Select gives the rows of a query, each column as text by its name in small
-	// letters; null is left out. What of j the query names is bound. It may block up
-	// to ctx.
-	Select(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error)
+// Database is a database that is asked for identities. Both calls give the rows of a
+// query, each column as text by its name in small letters; null is left out. What of j the
+// query names is bound. They may block up to ctx.
+type Database interface {
+	// Users gives rows with password, salt, is_superuser and username.
+	Users(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error)
+	// Access gives rows with allow, ipaddr, username, clientid, access and topic.
+	Access(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error)
 }
 
 // Source authenticates and authorizes by one database. Safe for concurrent use.
@@ -23,31 +26,37 @@ type Source struct {
 	*Keeper
 	cfg    Config
 	scheme Scheme
-	db     Selector
+	db     Database
 }
 
-// New makes a source of a valid configuration. now is the clock; nil is the system's.
-func New(name string, cfg Config, db Selector, now func() time.Time) (*Source, error) {
+// New makes a source of a valid configuration. Run keeps what it knows fresh.
+func New(name string, cfg Config, db Database) (*Source, error) {
 	scheme, err := ParseScheme(cfg.PasswordHash)
 	if err != nil {
 		return nil, fmt.Errorf("password_hash: %q %w", cfg.PasswordHash, err)
 	}
-	return &Source{Keeper: NewKeeper(name, cfg.Refresh, cfg.Timeout, now), cfg: cfg, scheme: scheme, db: db}, nil
+	return &Source{Keeper: NewKeeper(name, cfg.Refresh, cfg.Timeout, nil), cfg: cfg, scheme: scheme, db: db}, nil
 }
+
+// Run reads access rules again as they grow old, until ctx ends; see [Keeper.Run].
+func (s *Source) Run(ctx context.Context, log *slog.Logger) { s.Keeper.Run(ctx, s.cfg.Readers, log) }
 
 // Authenticate implements core.Authenticator: a user that the database does not know is
 // left to the next source.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
-	if !c.HasUsername || !c.HasPassword || c.Method != "" {
+	if !c.HasUsername || !c.HasPassword || c.Method != "" || !utf8.ValidString(c.Username) || !utf8.ValidString(c.ClientID) {
 		return core.Ignore, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	rows, err := s.db.Select(ctx, s.cfg.UserQuery, job(c))
+	rows, err := s.users(ctx, s.cfg.UserQuery, job(c))
 	if err != nil || len(rows) == 0 {
 		return core.Ignore, nil, err
 	}
 	user := rows[0]
+	if name, named := user["username"]; named && name != c.Username {
+		return core.Ignore, nil, nil // the database takes more names for one than we do
+	}
 	stored, has := user["password"]
 	if !has {
 		return core.Ignore, nil, errors.New("auth_query gives no column password")
@@ -59,31 +68,77 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 	if !right {
 		return core.Deny, nil, nil
 	}
-	grant := &core.Grant{Username: c.Username, Superuser: truth(user["is_superuser"])}
-	if s.cfg.ACLQuery != "" && !grant.Superuser {
-		who := core.Credentials{ClientID: c.ClientID, Username: c.Username, HasUsername: true, Peer: c.Peer, Protocol: c.Protocol}
-		a, err := s.Read(ctx, func(ctx context.Context) (Rights, error) { return s.rights(ctx, &who) })
-		if err != nil {
-			return core.Ignore, nil, err
-		}
-		grant.ACL = a
-	}
-	return core.Allow, grant, nil
+	return s.grant(ctx, c, user)
 }
 
-func job(c *core.Credentials) *rules.Job {
-	return &rules.Job{Rule: &rules.Rule{}, Hook: rules.ClientConnected, ClientID: c.ClientID, Username: c.Username, Protocol: c.Protocol, Peer: c.Peer.Addr().Unmap().String()}
+// grant gives what a user may do whose password is right.
+func (s *Source) grant(ctx context.Context, c *core.Credentials, user map[string]string) (core.Verdict, *core.Grant, error) {
+	super, err := s.superuser(ctx, c, user)
+	if err != nil {
+		return core.Ignore, nil, err
+	}
+	grant := &core.Grant{Username: c.Username, Superuser: super}
+	if len(s.cfg.ACLQueries) == 0 || super {
+		return core.Allow, grant, nil
+	}
+	who := core.Credentials{ClientID: c.ClientID, Username: c.Username, HasUsername: true, Peer: c.Peer, Protocol: c.Protocol}
+	a, err := s.Read(ctx, func(ctx context.Context) (Rights, error) { return s.rights(ctx, &who) })
+	if err != nil {
+		return core.Ignore, nil, err
+	}
+	grant.ACL = a
+	return core.Allow, grant, nil
 }
 
 // rights reads the client's rows.
 func (s *Source) rights(ctx context.Context, who *core.Credentials) (Rights, error) {
-	rows, err := s.db.Select(ctx, s.cfg.ACLQuery, job(who))
-	if err != nil {
-		return Rights{}, err
+	var rows []map[string]string
+	for _, query := range s.cfg.ACLQueries {
+		some, err := s.db.Access(ctx, query, job(who))
+		if err != nil {
+			return Rights{}, err
+		}
+		rows = append(rows, some...)
 	}
 	list, err := compile(rows, who)
-	if err != nil {
-		return Rights{}, fmt.Errorf("acl_query: %w", err)
+	if len(rows) > s.cfg.Rows {
+		err = fmt.Errorf("more than %d rows speak of it; name fewer, or raise acl_rows", s.cfg.Rows)
 	}
-	return Rights{list: list}, nil
+	if err != nil {
+		return Rights{}, rules.Permanent(fmt.Errorf("acl_query for client %q: %w", who.ClientID, err))
+	}
+	return Rights{list: list, closed: s.cfg.NoMatch == NoMatchDeny}, nil
+}
+
+// superuser asks whether c is one: in the row of the user, or by the query for it, whose
+// only column may have any name.
+func (s *Source) superuser(ctx context.Context, c *core.Credentials, user map[string]string) (bool, error) {
+	if s.cfg.SuperQuery == "" {
+		return truth(user["is_superuser"]), nil
+	}
+	rows, err := s.users(ctx, s.cfg.SuperQuery, job(c))
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	text, named := rows[0]["is_superuser"]
+	if !named && len(rows[0]) == 1 {
+		for _, text = range rows[0] {
+		}
+	}
+	return truth(text), nil
+}
+
+// users asks, and tells when the database stops answering, and when it answers again.
+func (s *Source) users(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error) {
+	rows, err := s.db.Users(ctx, query, j)
+	s.tell(err)
+	return rows, err
+}
+
+func job(c *core.Credentials) *rules.Job {
+	j := &rules.Job{Rule: &rules.Rule{}, Hook: rules.ClientConnected, ClientID: c.ClientID, Username: c.Username, Protocol: c.Protocol}
+	if c.Peer.IsValid() {
+		j.Peer = c.Peer.Addr().Unmap().String()
+	}
+	return j
 }

@@ -3,7 +3,10 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,21 +21,29 @@ type row = map[string]string
 
 // tables are a database of one user and some access rules.
 type tables struct {
-	mu   sync.Mutex
-	user []row
-	acl  []row
-	away error
-	asks int
+	mu    sync.Mutex
+	user  []row
+	super []row
+	acl   []row
+	away  error
+	asks  int
 }
 
-func (d *tables) Select(_ context.Context, query string, _ *rules.Job) ([]row, error) {
+func (d *tables) Users(_ context.Context, query string, _ *rules.Job) ([]row, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asks++
-	if query == "acl" {
-		return d.acl, d.away
+	if query == "super" {
+		return d.super, d.away
 	}
 	return d.user, d.away
+}
+
+func (d *tables) Access(context.Context, string, *rules.Job) ([]row, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asks++
+	return d.acl, d.away
 }
 
 func (d *tables) set(acl []row, away error) {
@@ -41,14 +52,17 @@ func (d *tables) set(acl []row, away error) {
 	d.acl, d.away = acl, away
 }
 
-func source(t *testing.T, d *tables) *identity.Source {
+func source(t *testing.T, d *tables, change ...func(*identity.Config)) *identity.Source {
 	t.Helper()
-	c := identity.SQLConfig()
-	c.UserQuery, c.ACLQuery, c.PasswordHash = "user", "acl", "plain"
+	c := identity.DefaultConfig(rules.SQLIdentities(nil))
+	c.UserQuery, c.ACLQueries, c.PasswordHash = "user", []string{"acl"}, "plain"
+	for _, f := range change {
+		f(&c)
+	}
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := identity.New("postgres", c, d, nil)
+	s, err := identity.New("postgres", c, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,35 +201,144 @@ func TestSuperuser(t *testing.T) {
 	}
 }
 
-// Access rules are no older than a minute while the database answers, and hold for two.
+// Access rules are no older than a minute while the database answers, and hold for two;
+// of who is silent, too.
 func TestRightsAreReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var lines lines
 		d := &tables{user: []row{{"password": "right"}}, acl: []row{{"allow": "1", "access": "2", "topic": "t"}}}
 		s := source(t, d)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { s.Run(ctx, slog.New(slog.NewTextHandler(&lines, nil))) })
 		id := granted(t, s)
 		asks := func(want core.Verdict, fails bool) {
 			t.Helper()
-			s.Authorize(id, core.ActionPublish, "t")
-			synctest.Wait()
 			if v, err := s.Authorize(id, core.ActionPublish, "t"); v != want || (err != nil) != fails {
 				t.Errorf("%v %v, want %v", v, err, want)
 			}
 		}
 		asks(core.Allow, false)
+		time.Sleep(10 * time.Minute)
+		asks(core.Allow, false)
 		before := s.Version()
 		d.set([]row{{"allow": "0", "access": "2", "topic": "t"}}, nil)
-		asks(core.Allow, false)
 		time.Sleep(61 * time.Second)
 		asks(core.Deny, false)
 		if s.Version() == before {
 			t.Error("cached answers are not asked for again")
 		}
 		d.set([]row{{"allow": "1", "access": "2", "topic": "t"}}, errors.New("away"))
-		time.Sleep(110 * time.Second)
+		time.Sleep(time.Minute)
 		asks(core.Deny, false)
-		time.Sleep(20 * time.Second)
+		time.Sleep(time.Minute)
 		asks(core.Deny, true)
 		d.set([]row{{"allow": "1", "access": "2", "topic": "t"}}, nil)
+		time.Sleep(7 * time.Second)
 		asks(core.Allow, false)
+		d.set([]row{{"allow": "1", "access": "2", "topic": "a/#/b"}}, nil)
+		time.Sleep(3 * time.Minute)
+		asks(core.Deny, true)
+		stop()
+		running.Wait()
+		if got := lines.levels(); got != "WARN INFO WARN" {
+			t.Errorf("lines %s:\n%s", got, lines.text.String())
+		}
 	})
+}
+
+// lines are what was logged.
+type lines struct{ text strings.Builder }
+
+func (l *lines) Write(b []byte) (int, error) { return l.text.Write(b) }
+
+func (l *lines) levels() string {
+	var levels []string
+	for line := range strings.Lines(l.text.String()) {
+		_, rest, _ := strings.Cut(line, "level=")
+		level, _, _ := strings.Cut(rest, " ")
+		levels = append(levels, level)
+	}
+	return strings.Join(levels, " ")
+}
+
+func TestNoMatchDenies(t *testing.T) {
+	d := &tables{user: []row{{"password": "right"}}, acl: []row{{"allow": "1", "access": "3", "topic": "t"}}}
+	s := source(t, d, func(c *identity.Config) { c.NoMatch = identity.NoMatchDeny })
+	id := granted(t, s)
+	for topic, want := range map[string]core.Verdict{"t": core.Allow, "other": core.Deny} {
+		if v, err := s.Authorize(id, core.ActionPublish, topic); v != want || err != nil {
+			t.Errorf("%s: %v %v", topic, v, err)
+		}
+	}
+	if v, err := s.Authorize(&core.Identity{}, core.ActionPublish, "other"); v != core.Ignore || err != nil {
+		t.Errorf("whom another source let in: %v %v", v, err)
+	}
+}
+
+// A query of its own for superusers counts, whatever its column is called.
+func TestSuperuserQuery(t *testing.T) {
+	for _, c := range []struct {
+		super []row
+		want  bool
+	}{{nil, false}, {[]row{{}}, false}, {[]row{{"is_superuser": "1"}}, true}, {[]row{{"is_superuser": "0"}}, false}, {[]row{{"admin": "t"}}, true}, {[]row{{"a": "1", "b": "1"}}, false}} {
+		d := &tables{user: []row{{"password": "right", "is_superuser": "1"}}, super: c.super}
+		id := granted(t, source(t, d, func(c *identity.Config) { c.SuperQuery = "super" }))
+		if id.Grant.Superuser != c.want {
+			t.Errorf("%v: %v", c.super, id.Grant.Superuser)
+		}
+	}
+}
+
+// A database that takes ANN for ann does not let her in twice.
+func TestAnotherName(t *testing.T) {
+	for name, want := range map[string]core.Verdict{"ann": core.Allow, "Ann": core.Ignore, "ann ": core.Ignore} {
+		d := &tables{user: []row{{"password": "right", "username": name}}}
+		if v, _, err := source(t, d).Authenticate(t.Context(), credentials("right")); v != want || err != nil {
+			t.Errorf("%q: %v %v", name, v, err)
+		}
+	}
+}
+
+func TestTooManyRows(t *testing.T) {
+	d := &tables{user: []row{{"password": "right"}}}
+	for i := range 11 {
+		v, _, err := source(t, d, func(c *identity.Config) { c.Rows = 10 }).Authenticate(t.Context(), credentials("right"))
+		if (v == core.Allow) != (i <= 10) || (err != nil) != (i > 10) {
+			t.Errorf("%d rows: %v %v", i, v, err)
+		}
+		d.acl = append(d.acl, row{"allow": "1", "access": "3", "topic": "t"})
+	}
+}
+
+// A source keeps nothing of those who are gone, however often they come.
+func TestNothingIsKept(t *testing.T) {
+	d := &tables{user: []row{{"password": "right"}}, acl: []row{{"allow": "1", "access": "3", "topic": "t"}}}
+	s := source(t, d)
+	stays := granted(t, s)
+	for range 20 {
+		for range 1000 {
+			granted(t, s)
+		}
+		runtime.GC()
+	}
+	if n := s.Waiting(); n > 5000 {
+		t.Errorf("%d of 20001 wait for their turn, all but one of them gone", n)
+	}
+	runtime.KeepAlive(stays)
+}
+
+func TestConfigFaults(t *testing.T) {
+	d := rules.SQLIdentities(nil)
+	c := identity.DefaultConfig(d)
+	if errs := append(c.Check(&d), c.Validate()); errors.Join(errs...) != nil {
+		t.Errorf("the default: %v", errs)
+	}
+	bad := identity.Config{Only: true, NoMatch: "allow", PasswordHash: "rot13", ACLQueries: []string{"${topic}", "${username"}, SuperQuery: "${payload}"}
+	text := errors.Join(append(bad.Check(&d), bad.Validate())...).Error()
+	for _, key := range []string{"auth_query: is empty", "super_query: ${payload}", "acl_query[0]: ${topic}", "acl_query[1]", "only", "acl_nomatch", "password_hash", "acl_refresh", "acl_readers", "acl_rows", "timeout"} {
+		if !strings.Contains(text, key) {
+			t.Errorf("nothing about %s:\n%s", key, text)
+		}
+	}
 }

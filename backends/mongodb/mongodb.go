@@ -48,7 +48,7 @@ func Open(c Config) (*Database, error) {
 
 // Driver is what the engine must know of MongoDB.
 func Driver() rules.Driver {
-	return rules.Driver{Name: "mongodb", Functions: rules.SQLFunctions(), Defaults: rules.SQLDefaults(), Statement: func(text string) error {
+	return rules.Driver{Name: "mongodb", Functions: rules.SQLFunctions(), Defaults: rules.SQLDefaults(), Identities: identities(), Statement: func(text string) error {
 		_, err := parseCommand(text)
 		return err
 	}}

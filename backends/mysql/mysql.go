@@ -27,7 +27,8 @@ type DB struct {
 
 // Driver says what the database can do.
 func Driver() rules.Driver {
-	return rules.Driver{Name: "mysql", Functions: rules.SQLFunctions(), Statement: checkStatement, Defaults: rules.SQLDefaults()}
+	return rules.Driver{Name: "mysql", Functions: rules.SQLFunctions(), Statement: checkStatement, Defaults: rules.SQLDefaults(),
+		Identities: rules.SQLIdentities(checkStatement)}
 }
 
 // idle is how long a connection that nobody needs is kept: less than wait_timeout of

@@ -30,7 +30,8 @@ type DB struct {
 
 // Driver says what the database can do.
 func Driver() rules.Driver {
-	return rules.Driver{Name: "postgres", Functions: rules.SQLFunctions(), Statement: checkStatement, Defaults: rules.SQLDefaults()}
+	return rules.Driver{Name: "postgres", Functions: rules.SQLFunctions(), Statement: checkStatement, Defaults: rules.SQLDefaults(),
+		Identities: rules.SQLIdentities(checkStatement)}
 }
 
 // Open makes a pool of a valid configuration. It reads the files that the configuration

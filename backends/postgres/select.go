@@ -9,15 +9,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// maxSelected is the most rows of one Select.
+// maxSelected is the most rows of one query.
 const maxSelected = 10_000
 
 // errSelected keeps a query without a condition from filling the memory.
 var errSelected = errors.New("gives more than 10,000 rows; name the user or the client in it")
 
-// Select gives the rows of a query of the user's own for j, each column as text by its
+// Users gives the rows of a query for users, as the package identity asks; see rows.
+func (d *DB) Users(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error) {
+	return d.rows(ctx, query, j)
+}
+
+// Access gives the rows of a query for access rules, as the package identity asks.
+func (d *DB) Access(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error) {
+	return d.rows(ctx, query, j)
+}
+
+// rows gives the rows of a query of the user's own for j, each column as text by its
 // name; null is left out.
-func (d *DB) Select(ctx context.Context, query string, j *rules.Job) (found []map[string]string, err error) {
+func (d *DB) rows(ctx context.Context, query string, j *rules.Job) (found []map[string]string, err error) {
 	if err := checkTexts(j); err != nil {
 		return nil, nil // no row holds such a name
 	}

@@ -27,7 +27,7 @@ func (b *batch) statements(j *rules.Job) error {
 
 // Driver is what the engine must know of Redis.
 func Driver() rules.Driver {
-	return rules.Driver{Name: "redis", Functions: rules.RedisFunctions(), Defaults: rules.RedisDefaults(), Statement: func(text string) error {
+	return rules.Driver{Name: "redis", Functions: rules.RedisFunctions(), Defaults: rules.RedisDefaults(), Identities: identities(), Statement: func(text string) error {
 		if text == pipeline {
 			return nil
 		}

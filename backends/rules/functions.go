@@ -117,6 +117,8 @@ type Driver struct {
 	Statement func(text string) error
 	// Defaults are the rules of a backend that has pools and no rules; valid ones.
 	Defaults []Rule
+	// Identities is how users and access rules are asked for.
+	Identities Identities
 }
 
 // SQLFunctions are those of databases that keep a cursor for each client and topic:
