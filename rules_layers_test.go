@@ -61,9 +61,10 @@ func layers() []layer {
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
+		{folder: "backends/identity/identitytest", ours: []string{"core", "backends/rules", "backends/identity"}},
 		// The engine of data rules, the queue on disk, what keeps sessions and what sources of
 		// identities share are for all of them.
-		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest"}},
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest", "backends/identity/identitytest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},

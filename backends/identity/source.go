@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
@@ -44,7 +45,7 @@ func (s *Source) Run(ctx context.Context, log *slog.Logger) { s.Keeper.Run(ctx, 
 // Authenticate implements core.Authenticator: a user that the database does not know is
 // left to the next source.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
-	if !c.HasUsername || !c.HasPassword || c.Method != "" || !utf8.ValidString(c.Username) || !utf8.ValidString(c.ClientID) {
+	if !c.HasUsername || !c.HasPassword || c.Method != "" || !isText(c.Username) || !isText(c.ClientID) {
 		return core.Ignore, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
@@ -70,6 +71,9 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 	}
 	return s.grant(ctx, c, user)
 }
+
+// isText says that s may stand in every database: not in PostgreSQL may U+0000. [MQTT-1.5.4-2]
+func isText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // grant gives what a user may do whose password is right.
 func (s *Source) grant(ctx context.Context, c *core.Credentials, user map[string]string) (core.Verdict, *core.Grant, error) {

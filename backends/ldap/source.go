@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -250,8 +251,14 @@ func (s *Source) readAgain(ctx context.Context, dn string) (*entry, error) {
 	}
 	e, err := s.find(ctx, dn, goldap.ScopeBaseObject, "(objectClass=*)")
 	s.breaker.Done(failure(err))
+	if errors.Is(err, errEntry) {
+		err = rules.Permanent(err)
+	}
 	return e, err
 }
+
+// Run reads entries again as they grow old, until ctx ends; see [identity.Keeper.Run].
+func (s *Source) Run(ctx context.Context, log *slog.Logger) { s.Keeper.Run(ctx, s.cfg.PoolSize, log) }
 
 // rights are what the topics of an entry allow, and nothing beyond them. One who is locked
 // out, or gone, may do nothing more.
@@ -271,5 +278,6 @@ func (s *Source) rights(e *entry, id, user string) (identity.Rights, error) {
 			list = append(list, identity.Rule{Allow: true, Publish: a.publish, Subscribe: a.subscribe, Topic: topic})
 		}
 	}
-	return identity.NewRights(list, id, user, true)
+	rights, err := identity.NewRights(list, id, user, true)
+	return rights, rules.Permanent(err)
 }

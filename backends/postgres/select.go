@@ -29,7 +29,7 @@ func (d *DB) Access(ctx context.Context, query string, j *rules.Job) ([]map[stri
 // name; null is left out.
 func (d *DB) rows(ctx context.Context, query string, j *rules.Job) (found []map[string]string, err error) {
 	if err := checkTexts(j); err != nil {
-		return nil, nil // no row holds such a name
+		return nil, rules.Permanent(err)
 	}
 	c, err := d.custom(ctx, query)
 	if err != nil {

@@ -1,0 +1,55 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
+	"github.com/fairlead-iot/fairlead/backends/postgres"
+	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
+)
+
+func TestServiceIdentities(t *testing.T) {
+	identitytest.Run(t, &identitySite{site{server: server(t)}})
+}
+
+// identitySite has the tables that the guide shows.
+type identitySite struct{ site }
+
+func (*identitySite) Driver() rules.Driver { return postgres.Driver() }
+
+func (s *identitySite) Open(t *testing.T) rules.Database {
+	s.fresh(t)
+	for _, statement := range identitytest.Tables(t, "sql") {
+		psql(t, s.url, statement)
+	}
+	db := s.open(t)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func (s *identitySite) SetUsers(t *testing.T, users ...identitytest.User) {
+	var script strings.Builder
+	var args []string
+	for i, u := range users {
+		fmt.Fprintf(&script, "delete from mqtt_user where username = :'name%[1]d'; insert into mqtt_user (username, password, salt, is_superuser) values (:'name%[1]d', :'password%[1]d', :'salt%[1]d', %[2]d);", i, map[bool]int{true: 1}[u.Superuser])
+		args = append(args, fmt.Sprint("name", i), u.Name, fmt.Sprint("password", i), u.Password, fmt.Sprint("salt", i), u.Salt)
+	}
+	psql(t, s.url, script.String(), args...)
+}
+
+func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
+	script, args := "begin; delete from mqtt_acl;", []string(nil)
+	for i, r := range list {
+		script += fmt.Sprintf("insert into mqtt_acl (allow, ipaddr, username, clientid, access, topic) values (%[2]d, nullif(:'ip%[1]d', ''), nullif(:'user%[1]d', ''), nullif(:'id%[1]d', ''), %[3]d, :'topic%[1]d');", i, map[bool]int{false: 1}[r.Deny], r.Access)
+		args = append(args, fmt.Sprint("ip", i), r.IPAddr, fmt.Sprint("user", i), r.Username, fmt.Sprint("id", i), r.ClientID, fmt.Sprint("topic", i), r.Topic)
+	}
+	psql(t, s.url, script+"commit;", args...)
+}
+
+func (*identitySite) Outage(t *testing.T) func() {
+	testservice.Kill(t, "postgres")
+	return func() { testservice.Start(t, "postgres") }
+}
