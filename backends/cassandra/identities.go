@@ -15,7 +15,7 @@ import (
 // identities are the tables of docs/identities.md: mqtt_user by username, and mqtt_acl by
 // username and id, in which the rows of $all are everybody's and come after the user's.
 func identities() rules.Identities {
-	const access = "SELECT allow, ipaddr, username, clientid, access, topic FROM mqtt_acl WHERE username = "
+	const access = `SELECT "allow", ipaddr, username, clientid, access, topic FROM mqtt_acl WHERE username = `
 	return rules.Identities{
 		User:   "SELECT username, password, salt, is_superuser FROM mqtt_user WHERE username = ${username}",
 		Access: []string{access + "${username}", access + "'$all'"},

@@ -59,7 +59,7 @@ func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 	}
 	for i, r := range list {
 		allow := map[bool]int{false: 1}[r.Deny]
-		s.do(t, "INSERT INTO "+testKeyspace+".mqtt_acl (username, id, allow, ipaddr, clientid, access, topic) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		s.do(t, "INSERT INTO "+testKeyspace+".mqtt_acl (username, id, \"allow\", ipaddr, clientid, access, topic) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			r.Username, i, allow, null(r.IPAddr), null(r.ClientID), r.Access, r.Topic)
 	}
 }

@@ -22,6 +22,9 @@ const (
 	tableFull      = 1114
 	wrongPassword  = 1045
 	noDatabase     = 1049
+	// A text has letters that the column's character set has not.
+	mixedCollations = 1267
+	noConversion    = 3988
 )
 
 // number is the server's number of err, 0 when the server did not answer.
@@ -47,7 +50,7 @@ func lasting(err error) bool {
 	switch e.Number {
 	case 1044, 1045, 1049, 1142, 1143, 1203, 1226, 1227: // 42000: permissions, no such database, too many connections
 		return false
-	case 1265, 1364, 1366, 1525, 1526, 1690, 1906, 3105, 3140, 3141, 3819, 3988, 4025, 4078: // values and constraints
+	case mixedCollations, noConversion, 1265, 1364, 1366, 1525, 1526, 1690, 1906, 3105, 3140, 3141, 3819, 4025, 4078: // values and constraints
 		return true
 	}
 	return slices.Contains([]string{"21", "22", "23", "42", "44", "45"}, string(e.SQLState[:2]))

@@ -29,6 +29,7 @@ func (*identitySite) Driver() rules.Driver { return mysql.Driver() }
 
 func (s *identitySite) Open(t *testing.T) rules.Database {
 	s.fresh(t)
+	client(t, s.url, "alter database character set utf8mb4")
 	for _, statement := range identitytest.Tables(t, "sql") {
 		client(t, s.url, statement)
 	}
@@ -59,4 +60,30 @@ func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 func (s *identitySite) Outage(t *testing.T) func() {
 	testservice.Kill(t, s.service)
 	return func() { testservice.Start(t, s.service) }
+}
+
+// Tables of old may hold letters of one language only: nobody is in there by others, and
+// access rules that cannot be asked for let nobody in.
+func TestServiceIdentitiesInLatin1(t *testing.T) {
+	onEach(t, func(t *testing.T, s *site) {
+		s.fresh(t)
+		client(t, s.url, "alter database character set latin1")
+		own := &identitySite{site: *s}
+		for _, statement := range identitytest.Tables(t, "sql") {
+			client(t, s.url, statement)
+		}
+		own.SetUsers(t, identitytest.User{Name: "\u00c4nn", Password: "right"})
+		db := s.open(t)
+		defer db.Close()
+		d := mysql.Driver().Identities
+		for name, want := range map[string]int{"\u00c4nn": 1, "\U0001d54f": 0, "\u0416": 0} {
+			if rows, err := db.Users(t.Context(), d.User, &rules.Job{Username: name}); len(rows) != want || err != nil {
+				t.Errorf("%q: %v, %v", name, rows, err)
+			}
+			_, err := db.Access(t.Context(), d.Access[0], &rules.Job{Username: name})
+			if err != nil && !rules.IsPermanent(err) {
+				t.Errorf("%q: %v", name, err)
+			}
+		}
+	})
 }

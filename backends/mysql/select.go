@@ -17,7 +17,11 @@ var errSelected = errors.New("gives more than 10,000 rows; name the user or the 
 
 // Users gives the rows of a query for users, as the package identity asks; see rows.
 func (d *DB) Users(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error) {
-	return d.rows(ctx, query, j)
+	found, err := d.rows(ctx, query, j)
+	if n := number(err); n == mixedCollations || n == noConversion {
+		return nil, nil // no row holds such a name
+	}
+	return found, err
 }
 
 // Access gives the rows of a query for access rules, as the package identity asks.
