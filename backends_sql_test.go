@@ -107,17 +107,20 @@ func sqlIdentities(t *testing.T, db *sqlServer) {
 	}
 }
 
-// identityTables are the tables as the guide shows them, which all of the databases take.
-func identityTables(t *testing.T) string {
+// identityTables are the tables as the guide shows them, which all databases with SQL take.
+func identityTables(t *testing.T) string { return tables(t, "sql") }
+
+// tables are those that the guide shows in a language.
+func tables(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("docs/identities.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "```sql\n")
+	_, rest, _ := strings.Cut(string(text), "```"+language+"\n")
 	script, _, found := strings.Cut(rest, "```")
 	if !found {
-		t.Fatal("docs/identities.md shows no tables")
+		t.Fatalf("docs/identities.md shows no tables in %s", language)
 	}
 	return strings.TrimSuffix(strings.TrimSpace(script), ";")
 }
