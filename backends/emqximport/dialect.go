@@ -39,6 +39,7 @@ const (
 	server  // one HOST:PORT
 	servers // several
 	file
+	span // a time
 )
 
 func database(name string) *dialect {

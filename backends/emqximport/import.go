@@ -3,6 +3,7 @@ package emqximport
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
@@ -43,7 +44,16 @@ func (e *entry) note(why, do string) Note {
 // Result is what files come to.
 type Result struct {
 	Backends []Backend // those with a pool
+	Sections []Section // others
+	Users    []User    // for a file of users
+	Access   []string  // lines for a file of access rules, see docs/acl.md
 	Notes    []Note    // in the order of the files and their lines
+}
+
+// Section is a table of our configuration.
+type Section struct {
+	Name     string // such as auth.jwt
+	Settings []Setting
 }
 
 // Backend is what goes below [backends.NAME].
@@ -51,6 +61,8 @@ type Backend struct {
 	Name  string
 	Pools []Pool
 	Rules []rules.Rule // valid, alone and together
+
+	Identities []Setting // of [backends.NAME.identities]
 }
 
 // Pool is what goes below [backends.NAME.pools.POOL].
@@ -62,19 +74,36 @@ type Pool struct {
 // Setting is one key of a pool.
 type Setting struct {
 	Key   string
-	Value any // string, int, bool or []string
+	Value any // string, int, bool, time.Duration or []string
 }
 
 // Knows tells whether a file of this name is one that Read looks into.
 func Knows(name string) bool {
-	return database(name) != nil || unsupported(name) != nil
+	d, _ := authDatabase(name)
+	return d != nil || database(name) != nil || unsupported(name) != nil || name == aclFile || name == usernameFile || name == clientIDFile
 }
+
+// Files whose name alone says what they hold.
+const (
+	aclFile      = "acl.conf"
+	usernameFile = "emqx_auth_username.conf"
+	clientIDFile = "emqx_auth_clientid.conf"
+)
 
 // Read takes over what it can of the files, in their order.
 func Read(files []File) *Result {
 	r := &Result{}
-	for _, f := range files {
+	for _, f := range inOrder(files) {
+		d, prefix := authDatabase(f.Name)
 		switch {
+		case d != nil:
+			r.readAuth(f, d, prefix)
+		case f.Name == aclFile:
+			r.readACL(f)
+		case f.Name == usernameFile:
+			r.readUsers(f, "auth.user.", "username")
+		case f.Name == clientIDFile:
+			r.readUsers(f, "auth.client.", "clientid")
 		case database(f.Name) != nil:
 			r.readBackend(f, database(f.Name))
 		case unsupported(f.Name) != nil:
@@ -84,6 +113,15 @@ func Read(files []File) *Result {
 		}
 	}
 	return r
+}
+
+// inOrder puts those of data rules before the others, which add to the same databases.
+func inOrder(files []File) []File {
+	files = slices.Clone(files)
+	slices.SortStableFunc(files, func(a, b File) int {
+		return strings.Compare(strconv.FormatBool(database(a.Name) == nil), strconv.FormatBool(database(b.Name) == nil))
+	})
+	return files
 }
 
 func (r *Result) readBackend(f File, d *dialect) {
@@ -112,20 +150,11 @@ func (r *Result) refuse(f File, u *refusal) {
 // refusal is why files of a kind are not taken over.
 type refusal struct{ prefix, why, do string }
 
-const (
-	sources = "sources of identities are not taken over"
-	tables  = "the gateway can read the same tables: write their section by docs/identities.md"
-)
-
 // unsupported is why nothing of a known file is taken over.
 func unsupported(name string) *refusal {
 	for _, u := range []refusal{
 		{"emqx_bridge_kafka.", "bridges to Kafka are not yet supported", "keep the file for a release that has them"},
 		{"emqx_bridge_rabbit.", "bridges to RabbitMQ are not yet supported", "keep the file for a release that has them"},
-		{"emqx_auth_username.", "users do not stand in the configuration", "make each with fairlead passwd FILE USER and name the file in auth.passwd_file"},
-		{"emqx_auth_clientid.", "client ids with a password do not stand in the configuration", "make a user for each with fairlead passwd --client-id ID FILE USER and name the file in auth.passwd_file"},
-		{"emqx_auth_mysql.", sources, tables},
-		{"emqx_auth_pgsql.", sources, tables},
 		{"emqx_auth_", "this source of identities is not yet supported", "make users with fairlead passwd FILE USER, name the file in auth.passwd_file, and access rules in auth.acl_file"},
 	} {
 		if strings.HasPrefix(name, u.prefix) && strings.HasSuffix(name, ".conf") {

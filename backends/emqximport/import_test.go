@@ -2,6 +2,7 @@ package emqximport_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,11 +15,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
+const samples = 15
+
 // TestSamples takes over complete files of every kind, each alone.
 func TestSamples(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.conf")
-	if err != nil || len(paths) != 10 {
-		t.Fatalf("%d samples, want 10: %v", len(paths), err)
+	if err != nil || len(paths) != samples {
+		t.Fatalf("%d samples, want %d: %v", len(paths), samples, err)
 	}
 	for _, path := range paths {
 		name := filepath.Base(path)
@@ -28,7 +31,14 @@ func TestSamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := emqximport.Read([]emqximport.File{{Name: name, Text: text}})
-			got := string(r.TOML()) + "\n# notes\n" + notes(r)
+			got := string(r.TOML())
+			for _, u := range r.Users {
+				got += fmt.Sprintf("# user %q, client id %q\n", u.Name, u.ClientID)
+			}
+			for _, line := range r.Access {
+				got += "# acl: " + line + "\n"
+			}
+			got += "\n# notes\n" + notes(r)
 			golden := strings.TrimSuffix(path, ".conf") + ".golden"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
@@ -142,7 +152,8 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add(uint8(i), text)
 	}
-	names := []string{"emqx_backend_redis.conf", "emqx_backend_mysql.conf", "emqx_backend_pgsql.conf", "emqx_backend_mongo.conf", "emqx_backend_cassa.conf", "emqx_bridge_kafka.conf"}
+	names := []string{"emqx_backend_redis.conf", "emqx_backend_mysql.conf", "emqx_backend_pgsql.conf", "emqx_backend_mongo.conf", "emqx_backend_cassa.conf", "emqx_bridge_kafka.conf",
+		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf"}
 	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
 		r := emqximport.Read([]emqximport.File{{Name: names[int(which)%len(names)], Text: text}})
 		lines := strings.Count(string(text), "\n") + 1

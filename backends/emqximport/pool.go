@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // reader works on one file.
@@ -82,23 +83,28 @@ func (r *reader) pools() {
 			continue
 		}
 		for i := range lines {
-			p.take(&lines[i])
+			_, below := r.below(lines[i].key)
+			_, key, _ := strings.Cut(below, ".")
+			p.take(&lines[i], key)
 		}
-		if len(p.Settings) == 0 {
-			continue // there is a note for each line
-		}
-		p.finishTLS()
-		if r.finish != nil {
-			r.finish(p)
-		}
-		r.out.Pools = append(r.out.Pools, p.Pool)
+		r.keep(p)
 	}
 }
 
+// keep makes a whole of a pool, if there is anything to it.
+func (r *reader) keep(p *pool) {
+	if len(p.Settings) == 0 {
+		return // there is a note for each line
+	}
+	p.finishTLS()
+	if r.finish != nil {
+		r.finish(p)
+	}
+	r.out.Pools = append(r.out.Pools, p.Pool)
+}
+
 // take takes over one setting, or says why not.
-func (p *pool) take(e *entry) {
-	_, below := p.r.below(e.key)
-	_, key, _ := strings.Cut(below, ".")
+func (p *pool) take(e *entry, key string) {
 	s, known := p.r.settings[key]
 	switch {
 	case !known && key == "auto_reconnect":
@@ -250,6 +256,12 @@ func (k kind) read(s, port string) (value any, why string) {
 			return false, ""
 		}
 		return nil, "is neither true nor false"
+	case span:
+		d, ok := duration(s)
+		if !ok || d < time.Millisecond || d > time.Minute {
+			return nil, "is no time between 1ms and 1m"
+		}
+		return d, ""
 	case server, servers:
 		list, why := readServers(s, port)
 		switch {
@@ -268,6 +280,9 @@ func (k kind) read(s, port string) (value any, why string) {
 func readServers(s, port string) (list []string, why string) {
 	for _, one := range strings.Split(s, ",") {
 		one = strings.TrimSpace(one)
+		if n, err := strconv.Atoi(one); err == nil && n > 0 { // a port of this machine
+			one = net.JoinHostPort("127.0.0.1", one)
+		}
 		if one != "" && !strings.Contains(one, ":") {
 			one = net.JoinHostPort(one, port)
 		}

@@ -177,7 +177,7 @@ func (r *reader) rule(e *entry) {
 		return
 	}
 	r.reach(e, &w, &rule)
-	r.keep(e, &w, &rule)
+	r.expiry(e, &w, &rule)
 	r.format(e, &w, &rule)
 	if err := r.check(rule); err != nil {
 		for _, fault := range strings.Split(err.Error(), "\n") {
@@ -288,8 +288,8 @@ func plain(v any) string {
 	return fmt.Sprint(v)
 }
 
-// keep fills in how long what a rule writes is kept.
-func (r *reader) keep(e *entry, w *written, rule *rules.Rule) {
+// expiry fills in how long what a rule writes is kept.
+func (r *reader) expiry(e *entry, w *written, rule *rules.Rule) {
 	stores := rule.Hook == rules.MessagePublish && rule.Function != "" && rule.Function != rules.OnRetainDelete
 	switch {
 	case w.Expired != nil && !(stores && r.expires):

@@ -16,16 +16,26 @@ func (r *Result) TOML() []byte {
 		for _, p := range b.Pools {
 			writePool(&w, b.Name, &p)
 		}
+		if len(b.Identities) > 0 {
+			writeSection(&w, "backends."+b.Name+".identities", b.Identities)
+		}
 		for _, rule := range b.Rules {
 			writeRule(&w, b.Name, &rule)
 		}
+	}
+	for _, s := range r.Sections {
+		writeSection(&w, s.Name, s.Settings)
 	}
 	return []byte(strings.TrimPrefix(w.String(), "\n"))
 }
 
 func writePool(w *strings.Builder, backend string, p *Pool) {
-	fmt.Fprintf(w, "\n[backends.%s.pools.%s]\n", backend, p.Name)
-	for _, s := range p.Settings {
+	writeSection(w, "backends."+backend+".pools."+p.Name, p.Settings)
+}
+
+func writeSection(w *strings.Builder, name string, settings []Setting) {
+	fmt.Fprintf(w, "\n[%s]\n", name)
+	for _, s := range settings {
 		fmt.Fprintf(w, "%s = %s\n", s.Key, literal(s.Value))
 	}
 }
