@@ -1,8 +1,10 @@
 package fairlead
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/fairlead-iot/fairlead/backends/httpauth"
@@ -58,6 +60,20 @@ func under(key string, err error) error {
 		errs = append(errs, under(key, e))
 	}
 	return errors.Join(errs...)
+}
+
+// runSources has sources read again what they have granted, where they do.
+func (p *parts) runSources(ctx context.Context) {
+	for _, s := range p.g.sources {
+		if reader, ok := s.(interface {
+			Run(ctx context.Context, log *slog.Logger)
+		}); ok {
+			p.beside(ctx, "identities of "+s.Name(), func(ctx context.Context) error {
+				reader.Run(ctx, p.g.log)
+				return nil
+			})
+		}
+	}
 }
 
 // closeSources ends what the sources do.

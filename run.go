@@ -84,6 +84,7 @@ func (p *parts) restore(ctx context.Context) error {
 	p.beside(ctx, "core", p.core.Run)
 	tuneCollector(ctx)
 	p.beside(ctx, "memory", func(ctx context.Context) error { return trimMemory(ctx, p.core) })
+	p.runSources(ctx)
 	p.runBackends(ctx)
 	g.mu.Lock()
 	g.parts, g.phase = p, restored
