@@ -308,8 +308,8 @@ func (bs backends) figures() (list []admin.RuleFigures) {
 
 // InitBackends looks what of the documented tables, keys and indexes is missing in the
 // databases of cfg, and with create makes it; nothing that is there is altered. tell gets
-// a line for each: the pool, and what is missing, or nothing where all is there. It
-// blocks; the errors of all pools are joined.
+// a line for each: the pool, and what is missing or was made, or nothing where all is
+// there. It blocks; the errors of all pools are joined.
 func InitBackends(ctx context.Context, cfg *Config, create bool, tell func(pool, missing string)) error {
 	var errs []error
 	if !cfg.Store.embedded() {

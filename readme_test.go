@@ -309,13 +309,13 @@ func lackTool(t *testing.T, tool string, why error) {
 	t.Skipf("without %s: %v", tool, why)
 }
 
-// serveAlone runs a gateway on free ports until the test ends and returns where
-// its listener "mqtt" is.
-func serveAlone(t *testing.T, command, folder string) (host, port string) {
+// serveAlone runs a gateway on free ports until the test ends, with more arguments, and
+// returns where its listener "mqtt" is.
+func serveAlone(t *testing.T, command, folder string, more ...string) (host, port string) {
 	t.Helper()
 	file := filepath.Join(folder, "ready.json")
 	var log bytes.Buffer
-	cmd := exec.Command(command, "serve", "--ephemeral", "--ready-file", file)
+	cmd := exec.Command(command, append([]string{"serve", "--ephemeral", "--ready-file", file}, more...)...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, &log, &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

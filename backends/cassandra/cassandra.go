@@ -177,12 +177,14 @@ func (d *Database) initSchema(ctx context.Context, s *gocql.Session, schema stri
 		if n > 0 {
 			continue
 		}
-		report = append(report, "table "+name+" is missing")
-		if create {
-			if err := s.Query(line).ExecContext(ctx); err != nil {
-				return report, fmt.Errorf("make table %s: %w", name, err)
-			}
+		if !create {
+			report = append(report, "table "+name+" is missing")
+			continue
 		}
+		if err := s.Query(line).ExecContext(ctx); err != nil {
+			return report, fmt.Errorf("make table %s: %w", name, err)
+		}
+		report = append(report, "table "+name+": made")
 	}
 	return report, nil
 }

@@ -98,8 +98,8 @@ func (d *Database) Init(ctx context.Context, create bool) (report []string, err 
 		if has {
 			continue
 		}
-		report = append(report, fmt.Sprintf("%s has no index on %s", ix.collection, names(ix.keys)))
 		if !create {
+			report = append(report, fmt.Sprintf("%s has no index on %s", ix.collection, names(ix.keys)))
 			continue
 		}
 		o := options.Index().SetUnique(ix.unique)
@@ -109,6 +109,7 @@ func (d *Database) Init(ctx context.Context, create bool) (report []string, err 
 		if _, err := d.db.Collection(ix.collection).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: ix.keys, Options: o}); err != nil {
 			return report, fmt.Errorf("%s: make the index on %s: %w", ix.collection, names(ix.keys), err)
 		}
+		report = append(report, fmt.Sprintf("index of %s on %s: made", ix.collection, names(ix.keys)))
 	}
 	return report, nil
 }

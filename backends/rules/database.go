@@ -28,7 +28,8 @@ type Database interface {
 	// Ping is nil when the database answers.
 	Ping(ctx context.Context) error
 	// Init says what of the documented tables, keys and indexes is missing or differs,
-	// a line each, and with create makes what is missing. It never alters what is there.
+	// a line each, and with create makes what is missing, and says so: its line ends in
+	// ": made". It never alters what is there.
 	Init(ctx context.Context, create bool) (report []string, err error)
 	// Close ends all connections. No call comes afterwards.
 	Close() error

@@ -45,6 +45,9 @@ func (t *terminal) check(s *settings, all bool) error {
 	explainListeners(w, l)
 	explainAccess(w, l)
 	explainKeys(w, l, all)
+	if l.overlooked != "" {
+		fmt.Fprintf(w, "warning: the file %s here is not read: name it by --config %[1]s\n", l.overlooked)
+	}
 	for _, warning := range g.Warnings() {
 		fmt.Fprintf(w, "warning: %s\n", warning)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -51,16 +52,12 @@ func (t *terminal) backendInit(ctx context.Context, s *settings, create bool) er
 	pools := 0
 	err = fairlead.InitBackends(ctx, &l.Config, create, func(pool, missing string) {
 		pools++
-		switch {
-		case missing == "":
-			fmt.Fprintf(t.out, "%s: all is there\n", pool)
-		case create:
-			fmt.Fprintf(t.out, "%s: %s: made\n", pool, missing)
-		default:
-			fmt.Fprintf(t.out, "%s: %s\n", pool, missing)
-		}
+		fmt.Fprintf(t.out, "%s: %s\n", pool, cmp.Or(missing, "all is there"))
 	})
-	if err == nil && pools == 0 {
+	switch {
+	case err == nil && pools == 0 && l.overlooked != "":
+		return hint(usagef("the configuration has no database"), "the file "+l.overlooked+" here is not read: name it by --config "+l.overlooked)
+	case err == nil && pools == 0:
 		return hint(usagef("the configuration has no database"), "add one, such as [backends.redis.pools.main]; see docs/backends.md")
 	}
 	return err

@@ -56,6 +56,9 @@ func (t *terminal) serve(ctx context.Context, o *serveOptions) (err error) {
 		defer remove()
 	}
 	log, level := t.logger(&l.Log)
+	if l.overlooked != "" {
+		log.Warn("a configuration file in this folder is not read; name it by --config", "file", l.overlooked)
+	}
 	g, err := fairlead.New(l.Config, log)
 	if err != nil {
 		return err

@@ -30,11 +30,24 @@ func (s *settings) flags(c *cobra.Command) {
 type loaded struct {
 	fairlead.Config
 	origins map[string]string // by dotted key
+	// overlooked is a file that looks as if it were meant, and was not named; "" for none.
+	overlooked string
+}
+
+// usualFile is what people call the configuration.
+const usualFile = "fairlead.toml"
+
+// overlooks finds a file of the usual name in the folder of the call.
+func (s *settings) overlooks() string {
+	if info, err := os.Stat(usualFile); s.path != "" || err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return usualFile
 }
 
 // load reads file, environment and arguments; the error lists all faults.
 func (s *settings) load() (*loaded, error) {
-	l := &loaded{Config: fairlead.DefaultConfig(), origins: map[string]string{}}
+	l := &loaded{Config: fairlead.DefaultConfig(), origins: map[string]string{}, overlooked: s.overlooks()}
 	err := config.Load(&l.Config, config.Options{
 		Path: s.path, Sets: s.sets, Env: os.Environ(), Prefix: envPrefix, Ignore: []string{envConfig},
 		Origin: func(key, where string) { l.origins[key] = where },
