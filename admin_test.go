@@ -95,7 +95,7 @@ func TestDelayedEndToEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, body := api(t, g.Gateway, "GET", "/api/v1/clients/abc/subscriptions")
-	if status != 200 || strings.Count(body, `"filter"`) != 2 || !strings.Contains(strings.Join(strings.Fields(body), ""), `{"filter":"to/abc","qos":1,"proxy":true}`) {
+	if status != 200 || strings.Count(body, `"filter"`) != 2 || !strings.Contains(strings.Join(strings.Fields(body), ""), `{"filter":"to/abc","qos":1,"proxy":true,"origin":"core.subscriptions"}`) {
 		t.Errorf("subscriptions: %d %s", status, body)
 	}
 	var page struct {

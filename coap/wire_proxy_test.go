@@ -16,7 +16,6 @@ func proxied(filters ...string) func(*setup) {
 }
 
 func proxyScenes() []scene {
-	long := strings.Repeat("x", 256)
 	return []scene{
 		{name: "Fairlead-observe-1 Fairlead-observe-2: one request connects and observes what the client is subscribed to by proxy", set: proxied("cmd/%c/#", "all"), script: `
 			mqtt p retain cmd/dev/mode eco
@@ -80,6 +79,13 @@ func proxyScenes() []scene {
 			mqtt p publish a/own 1 z
 			a < CON 2.05 $c tok=a1 etag=* obs=* loc=ps loc=a loc=own ct=42 'z'
 			a > ACK EMPTY $c`},
+	}
+}
+
+// proxyBoundScenes show what of the connection's messages is not told as it is.
+func proxyBoundScenes() []scene {
+	long := strings.Repeat("x", 256)
+	return []scene{
 		{name: "Block-2.6-1: a large message of the connection comes block by block", set: func(s *setup) { proxied("all")(s); s.coap.BlockSize = 16 }, script: `
 			a > CON GET 1 /mqtt/connection?c=dev tok=a1 obs=0
 			a < ACK 2.05 1 tok=a1 obs=*

@@ -21,7 +21,7 @@ func chapters() []chapter {
 		{"Observe", slices.Concat(observeScenes(), pacingScenes(), tellingScenes())},
 		{"Block", blockScenes()},
 		{"Lasting", lastingScenes()},
-		{"Proxy", proxyScenes()},
+		{"Proxy", slices.Concat(proxyScenes(), proxyBoundScenes())},
 		{"Collection", collectionScenes()},
 		{"Call", callScenes()},
 		{"Rights", rightsScenes()},
