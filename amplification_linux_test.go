@@ -66,7 +66,7 @@ func enterNamespace(t *testing.T) {
 // startInKernel runs a gateway that gives up soon.
 func startInKernel(t *testing.T, host string) *protocols.Server {
 	t.Helper()
-	gw := coretest.Start(t, nil, nil).Gateway
+	gw := coretest.Start(t, nil, subscribeVictims).Gateway
 	cfg := protocols.DefaultConfig()
 	for _, protocol := range []string{"mqtt", "mqttsn", "coap"} {
 		cfg.Listeners[protocol] = &protocols.ListenerConfig{Protocol: protocol, Transport: protocols.UDP}

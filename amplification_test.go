@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/devices"
 	"github.com/fairlead-iot/fairlead/internal/simnet"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
@@ -36,7 +37,7 @@ type spoof struct {
 func TestAmplification(t *testing.T) {
 	keys := pskFile(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := &edgeStage{t: t, protocol: "mqtt", version: packet.V5, net: simnet.New(1), change: func(cfg *protocols.Config) { spoofable(cfg, keys) }}
+		s := &edgeStage{t: t, protocol: "mqtt", version: packet.V5, net: simnet.New(1), options: subscribeVictims, change: func(cfg *protocols.Config) { spoofable(cfg, keys) }}
 		s.start(nil)
 		v := &victims{
 			t: t, host: "10.128.0.1", dial: s.net.Dialer(""), alive: time.Minute, doze: 18 * time.Hour,
@@ -55,6 +56,13 @@ func pskFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// subscribeVictims gives those that are told to be called so what they did not ask for.
+func subscribeVictims(o *core.Options) {
+	for _, filter := range []string{"large", "many/+", "come/#"} {
+		o.Config.Subscriptions = append(o.Config.Subscriptions, core.ProxySubscription{Filter: filter, QoS: 1, ClientID: "^proxied"})
+	}
 }
 
 // spoofable adds what can be attacked.
@@ -223,6 +231,7 @@ func (v *victims) snSpoofs() (all []spoof) {
 	add("CONNECT, forwarded", false, nil, append(capsule, connect("A", true, false)...))
 	add("CONNECT with a Will", false, nil, connect("b", true, true))
 	add("CONNECT with a Will, WILLTOPIC", false, nil, connect("B", true, true), (&sn.WillTopic{Topic: []byte("w")}).Append(nil))
+	add("CONNECT, proxy subscriptions, messages come", false, (*victims).come, connect("proxied", true, false))
 	add("CONNECT, protocol id unknown", false, nil, []byte{7, 4, 4, 9, 0, 60, 'c'})
 	add("CONNECT, client id too long", false, nil, connect(strings.Repeat("c", 24), true, false))
 	for _, name := range []string{"asleep", "away"} {
@@ -303,6 +312,7 @@ func coapSpoofs() (all []spoof) {
 		add(name+"GET with Observe, messages come", false, (*victims).come, coapRequest(kind, get, "/ps/come/in", 0, ""))
 		add(name+"GET with Observe, QoS 0, messages come", false, (*victims).come, coapRequest(kind, get, "/ps/come/in?q=0", 0, ""))
 		add(name+"GET with Observe, the newest, messages come", false, (*victims).come, coapRequest(kind, get, "/ps/come/in?n=latest", 0, ""))
+		add(name+"GET with Observe of the connection, proxy subscriptions", false, (*victims).come, coapRequest(kind, get, fmt.Sprint("/mqtt/connection?c=proxied", kind), 0, ""))
 		add(name+"PUT", false, nil, coapRequest(kind, put, "/ps/p", -1, "x"))
 		add(name+"PUT that waits for a response", false, nil, coapRequest(kind, put, "/ps/p?w=5", -1, "x"))
 		add(name+"PUT to what it observes", false, nil, coapRequest(kind, get, fmt.Sprint("/ps/me", kind), 0, ""), coapRequest(kind, put, fmt.Sprint("/ps/me", kind), -1, strings.Repeat("x", 500)))
