@@ -218,9 +218,8 @@ type Authenticator interface {
 	Name() string
 	// Authenticate decides about c. It may block up to ctx; core calls it from a
 	// bounded pool. An error means that the source could not decide: the
-	// connect is refused (AuthUnavailable), never let through. With Deny it says
-	// why, for explain records: the client does not learn it. It must not keep
-	// c's byte slices.
+	// connect is refused (AuthUnavailable), never let through; with Deny it says
+	// why, to operators only. It must not keep c's byte slices.
 	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
 }
 
@@ -298,24 +297,21 @@ type Authorizer interface {
 	Version() uint64
 }
 
-// Abstainer is an Authorizer that has no say about some clients: those whom another
-// source has let in.
+// Abstainer is an Authorizer that has no say about clients whom another source let in.
 type Abstainer interface {
-	// Abstains says that Authorize answers Ignore to all that id may ask, as long as
-	// its Grant is the same. It must not block and must not keep id.
+	// Abstains says that Authorize ignores all that id may ask while its Grant is the
+	// same. It must not block and must not keep id.
 	Abstains(id *Identity) bool
 }
 
 // Preparer is an Authorizer that must ask elsewhere before it can answer. Core has it do
-// so, and holds what waits for the answer: a message, a SUBSCRIBE, a CONNECT, a Will.
-// Deliveries are not held: who may subscribe to a filter must be answered for from that.
+// so, and holds what waits: a message, a SUBSCRIBE, a CONNECT, a Will. Deliveries are not
+// held: they follow from what may be subscribed to. Neither method may keep id.
 type Preparer interface {
-	// Prepared says that Authorize needs to ask nobody for this. It must not block and
-	// must not keep id.
+	// Prepared says that Authorize needs to ask nobody for this. It must not block.
 	Prepared(id *Identity, a Action, topic string) bool
-	// Prepare asks. It may block up to ctx; core calls it from a bounded pool. Whatever
-	// comes of it, Authorize is asked next, and denies what it still does not know. It
-	// must not keep id.
+	// Prepare asks. It may block up to ctx; core calls it from a bounded pool. Authorize
+	// is asked next, and denies what is still not known.
 	Prepare(ctx context.Context, id *Identity, a Action, topic string)
 }
 
