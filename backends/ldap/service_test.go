@@ -1,9 +1,11 @@
 package ldap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -72,7 +74,14 @@ func (d *directory) source(change func(*Config)) *Source {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.t.Cleanup(func() { s.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx, slog.New(slog.DiscardHandler)) })
+	d.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		s.Close()
+	})
 	return s
 }
 
