@@ -527,14 +527,10 @@ type Event struct {
 	// subscription itself: these have a greater Message.ID.
 	Before uint64
 
-	// Of EventPublish, where the publisher's acknowledgement waits for sinks:
-
-	// Done is for each sink that is Sync and took the event to call, once, from any
-	// goroutine: with nil when the event is safe, else with why it is not. nil: nobody
-	// waits. It never blocks.
+	// Done, nil where no publisher waits, is for each sink that is Sync and took the event
+	// to call once, from any goroutine: with nil when it is safe, else with why not.
 	Done func(error)
-	// Patient says that the publisher can be told of a failure only by the end of its
-	// connection (before MQTT 5): it had better wait for as long as there is hope.
+	// Patient: the publisher is told of a failure by the end of its connection alone.
 	Patient bool
 }
 
