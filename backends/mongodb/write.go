@@ -153,6 +153,9 @@ func (b *batch) storeMessages() {
 			b.failed(left[0], err)
 			return
 		}
+		if try == 0 { // it may have been a rival
+			continue
+		}
 		if err = b.d.raise(b.ctx); err != nil && len(left) > 0 {
 			b.failed(left[0], err)
 			return
