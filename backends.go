@@ -83,7 +83,7 @@ func (c *Config) databases() []backend {
 		}
 	}
 	return slices.DeleteFunc(all, func(b backend) bool {
-		return len(b.driver.Defaults) == 0 && len(b.rules) == 0 && b.identities == nil
+		return len(b.driver.Defaults) == 0 && len(b.rules) == 0 && !b.identities.Enabled
 	})
 }
 
