@@ -199,6 +199,7 @@ func (t *Table) settle(ctx context.Context, s *gocql.Session, token string) erro
 		return err
 	}
 	if c.token != token {
+		t.unsettled.Store(false) // it is others' to settle
 		return t.claimed(&c)
 	}
 	if c.seq != t.seq {
@@ -248,7 +249,10 @@ func (t *Table) settled(ctx context.Context) (*gocql.Session, error) {
 	if t.token == "" || !t.unsettled.Load() {
 		return s, nil
 	}
-	return s, t.settle(ctx, s, t.token)
+	if err := t.settle(ctx, s, t.token); !errors.Is(err, sessions.ErrClaimed) { // who may not write may read
+		return s, err
+	}
+	return s, nil
 }
 
 func (t *Table) claimed(c *claim) error {

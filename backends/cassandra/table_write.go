@@ -95,6 +95,7 @@ func (t *Table) note(ctx context.Context, s *gocql.Session, seq int64, text []by
 	case was["holder"] == t.token:
 		return errLate
 	}
+	t.unsettled.Store(false) // it is others' to settle
 	c, err := t.readClaim(ctx, s)
 	if err != nil {
 		return errors.Join(sessions.ErrClaimed, err)

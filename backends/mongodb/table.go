@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,19 +18,17 @@ import (
 
 // Table keeps sessions; a [sessions.Database]. Its collections:
 //
-//	fairlead_claim              _id (namespace), token, who, claimed, epoch, seq, note, chunks, of
-//	fairlead_note               notes of Writes that are longer than 4 MiB, in chunks
-//	fairlead_state.NAMESPACE.N  the pairs; N is the epoch of the claim
+//	fairlead_claim  _id (namespace), token, who, claimed, epoch, seq, note, chunks, of
+//	fairlead_note   notes of Writes that are longer than 4 MiB, in chunks
+//	fairlead_state  _id (namespace, part and key), v (value), c (chunks), s, gone
 //
 // It asks for no transactions, which single servers do not have. A Write is first noted in
 // the document of the claim, by an update that compares the token: that is when it is done,
 // or refused. Then its changes are made; if that does not come to its end, the next call of
-// the Table makes them again, or whoever claims next.
-//
-// Each claim has an epoch of its own, and renames the collection of the pairs to it. So what
-// a gateway sends that has lost its claim, or what it had sent and comes late, goes to a
-// collection by another name, which the next claim drops: of those that there are the one
-// of the highest epoch is the true one.
+// the Table makes them again, or whoever claims next. Each document has in s the number of
+// the Write that it is of, and only a later one changes it. What is deleted stays as a
+// document that is marked gone, for 6 hours, by when whatever comes late has come: so that
+// changes nothing, whoever sent it.
 //
 // What it promises: a Write that returned nil is in the journals of a majority of the
 // replica set and survives every failover that MongoDB itself survives; on a single server
@@ -45,8 +41,8 @@ type Table struct {
 
 	working   chan struct{} // holds one value while nobody writes or settles
 	unsettled atomic.Bool   // the last Write may be done by half
-	epoch     atomic.Int64  // of our claim, 0 before it
 	token     string        // "" before Claim
+	epoch     int64         // grows with each claim, and when an answer was lost
 	seq       int64         // number of the last Write that was noted
 	noted     bool          // there may be something in fairlead_note
 	chunked   bool          // there may be values in chunks
@@ -56,7 +52,14 @@ type Table struct {
 const (
 	claims = "fairlead_claim"
 	notes  = "fairlead_note"
-	states = "fairlead_state."
+	states = "fairlead_state"
+)
+
+// kept is for how long what is deleted stays as a mark; stale is when changes are no longer
+// made.
+const (
+	kept  = 6 * time.Hour
+	stale = time.Hour
 )
 
 // OpenTable implements [sessions.Pool].
@@ -83,9 +86,24 @@ func (c *Config) OpenTable(namespace string) (sessions.Database, error) {
 // Close implements sessions.Table.
 func (t *Table) Close() error { return t.d.Close() }
 
-// Init has nothing to make: collections come to be with their first document.
-func (t *Table) Init(ctx context.Context, _ bool) ([]string, error) {
-	return nil, t.fault("init", t.d.Ping(ctx))
+// ended is the index by which MongoDB removes the marks.
+func (t *Table) ended() index {
+	return index{states, bson.D{{Key: "gone", Value: 1}}, false, true}
+}
+
+// Init says whether the index is missing that removes what was deleted, and makes it.
+func (t *Table) Init(ctx context.Context, create bool) (report []string, err error) {
+	has, err := t.d.has(ctx, t.ended())
+	if err != nil || has {
+		return nil, t.fault("looking at the indexes", err)
+	}
+	report = []string{states + " has no index on gone"}
+	if !create {
+		return report, nil
+	}
+	o := options.Index().SetExpireAfterSeconds(int32(kept / time.Second))
+	_, err = t.state().Indexes().CreateOne(ctx, mongo.IndexModel{Keys: t.ended().keys, Options: o})
+	return report, t.fault("make the index on gone", err)
 }
 
 // Caveats implements sessions.Database.
@@ -94,7 +112,7 @@ func (t *Table) Caveats(ctx context.Context) ([]string, error) {
 		Set string `bson:"setName"`
 		Msg string `bson:"msg"`
 	}
-	if err := t.d.db.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
+	if err := t.d.db.RunCommand(ctx, bson.D{{Key: "isMaster", Value: 1}}).Decode(&hello); err != nil {
 		return nil, t.fault("looking at the server", err)
 	}
 	if hello.Set == "" && hello.Msg != "isdbgrid" {
@@ -127,9 +145,7 @@ func (t *Table) take(ctx context.Context) (release func(), err error) {
 
 func (t *Table) claims() *mongo.Collection { return t.d.db.Collection(claims) }
 
-func (t *Table) state(epoch int64) *mongo.Collection {
-	return t.d.db.Collection(states + t.namespace + "." + strconv.FormatInt(epoch, 10))
-}
+func (t *Table) state() *mongo.Collection { return t.d.db.Collection(states) }
 
 // Claim implements sessions.Table.
 func (t *Table) Claim(ctx context.Context, who string) error {
@@ -139,6 +155,12 @@ func (t *Table) Claim(ctx context.Context, who string) error {
 	}
 	defer release()
 	t.token = ""
+	if has, err := t.d.has(ctx, t.ended()); err != nil || !has {
+		if err == nil {
+			err = errors.New("it has no index on gone; make what is missing with: fairlead ctl backend init")
+		}
+		return t.fault(states, err)
+	}
 	token := rand.Text()
 	own := bson.D{{Key: "_id", Value: t.namespace}}
 	set := bson.D{{Key: "token", Value: token}, {Key: "who", Value: strings.ToValidUTF8(who, "?")}, {Key: "claimed", Value: time.Now().UTC()}}
@@ -147,7 +169,7 @@ func (t *Table) Claim(ctx context.Context, who string) error {
 		if err == nil {
 			break
 		}
-		if !mongo.IsDuplicateKeyError(err) && !errors.Is(err, errOvertaken) {
+		if !mongo.IsDuplicateKeyError(err) { // of two first claims at once
 			return t.fault("claim", err)
 		}
 	}
@@ -155,82 +177,29 @@ func (t *Table) Claim(ctx context.Context, who string) error {
 	return nil
 }
 
-// errOvertaken: a later claim has the pairs already.
-var errOvertaken = errors.New("another gateway claims at the same time")
-
-// begin begins an epoch: nothing of earlier ones can come any more, and the last Write that
-// was noted is made.
+// begin begins an epoch: no note of earlier ones can come any more, and the changes of the
+// last that came are made.
 func (t *Table) begin(ctx context.Context, where, set bson.D, upsert bool) error {
 	update := bson.D{{Key: "$inc", Value: bson.D{{Key: "epoch", Value: int64(1)}}}, {Key: "$set", Value: set}}
+	if upsert { // numbers begin where the clock is: above all that were there before somebody deleted the document
+		update = append(update, bson.E{Key: "$setOnInsert", Value: bson.D{{Key: "seq", Value: time.Now().UnixMicro()}}})
+	}
 	o := options.FindOneAndUpdate().SetUpsert(upsert).SetReturnDocument(options.After)
 	var c claim
 	if err := t.claims().FindOneAndUpdate(ctx, where, update, o).Decode(&c); err != nil {
 		return err
 	}
-	if err := t.move(ctx, c.Epoch); err != nil {
-		return err
-	}
-	state := t.state(c.Epoch)
 	t.chunked, t.noted = true, true
-	if err := t.repeat(ctx, state, &c); err != nil {
+	if err := t.repeat(ctx, &c); err != nil {
 		return err
 	}
-	n, err := state.CountDocuments(ctx, within("c"), options.Count().SetLimit(1))
+	n, err := t.state().CountDocuments(ctx, within(t.partID('c', nil)[:len(t.namespace)+2]), options.Count().SetLimit(1))
 	if err != nil {
 		return err
 	}
-	t.seq, t.chunked = c.Seq, n > 0
-	t.epoch.Store(c.Epoch)
+	t.seq, t.epoch, t.chunked = c.Seq, c.Epoch, n > 0
 	t.unsettled.Store(false)
 	return nil
-}
-
-// epochs are those of the collections that there are, the highest last.
-func (t *Table) epochs(ctx context.Context) (list []int64, err error) {
-	names, err := t.d.db.ListCollectionNames(ctx, bson.D{})
-	for _, name := range names {
-		text, ours := strings.CutPrefix(name, states+t.namespace+".")
-		n, bad := strconv.ParseInt(text, 10, 64)
-		if ours && bad == nil {
-			list = append(list, n)
-		}
-	}
-	slices.Sort(list)
-	return list, err
-}
-
-// move gives the pairs to an epoch.
-func (t *Table) move(ctx context.Context, epoch int64) error {
-	for {
-		list, err := t.epochs(ctx)
-		if err != nil {
-			return err
-		}
-		if len(list) == 0 {
-			return t.d.db.CreateCollection(ctx, t.state(epoch).Name())
-		}
-		last := list[len(list)-1]
-		for _, left := range list[:len(list)-1] {
-			if err := t.state(left).Drop(ctx); err != nil {
-				return err
-			}
-		}
-		switch {
-		case last == epoch:
-			return nil
-		case last > epoch:
-			return errOvertaken
-		}
-		name := t.d.db.Name() + "."
-		err = t.d.client.Database("admin").RunCommand(ctx, bson.D{{Key: "renameCollection", Value: name + t.state(last).Name()}, {Key: "to", Value: name + t.state(epoch).Name()}}).Err()
-		var answer mongo.CommandError
-		if err != nil && !(errors.As(err, &answer) && answer.Code == namespaceNotFound) { // else another claim was faster: look again
-			return err
-		}
-		if err == nil {
-			return nil
-		}
-	}
 }
 
 // settled makes sure that nothing is done by half.
@@ -246,13 +215,17 @@ func (t *Table) settled(ctx context.Context) error {
 	if t.token == "" || !t.unsettled.Load() {
 		return nil
 	}
-	return t.settle(ctx)
+	if err := t.settle(ctx); !errors.Is(err, sessions.ErrClaimed) { // who may not write may read
+		return err
+	}
+	return nil
 }
 
 // settle begins a new epoch of our own claim.
 func (t *Table) settle(ctx context.Context) error {
 	err := t.begin(ctx, bson.D{{Key: "_id", Value: t.namespace}, {Key: "token", Value: t.token}}, bson.D{{Key: "token", Value: t.token}}, false)
-	if errors.Is(err, mongo.ErrNoDocuments) || errors.Is(err, errOvertaken) {
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		t.unsettled.Store(false) // it is others' to settle
 		return t.claimed(ctx)
 	}
 	return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/fairlead-iot/fairlead/backends/sessions"
@@ -25,62 +24,19 @@ func (t *Table) Get(ctx context.Context, part []byte, keys [][]byte, f func(key,
 		keys = keys[len(some):]
 		ids := make([]string, len(some))
 		for i, key := range some {
-			ids[i] = keyID(part, key)
+			ids[i] = t.keyID(part, key)
 		}
-		size, err := t.get(ctx, t.state(t.epoch.Load()), &ids, f)
+		size := 0
+		err := t.find(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}}}, func(_, key, value []byte) error {
+			size += len(value)
+			return f(key, value)
+		})
 		if err != nil {
 			return err
-		}
-		if len(ids) > 0 { // some are missing: or is it that the pairs are elsewhere now?
-			state, moved, err := t.current(ctx)
-			if err != nil {
-				return t.fault("get", err)
-			}
-			if moved {
-				if _, err := t.get(ctx, state, &ids, f); err != nil {
-					return err
-				}
-			}
 		}
 		page.Read(len(some), size)
 	}
 	return nil
-}
-
-// current is where the pairs are.
-func (t *Table) current(ctx context.Context) (state *mongo.Collection, moved bool, err error) {
-	epoch := t.epoch.Load()
-	var c claim
-	err = t.claims().FindOne(ctx, bson.D{{Key: "_id", Value: t.namespace}}, options.FindOne().SetProjection(bson.D{{Key: "epoch", Value: 1}})).Decode(&c)
-	switch {
-	case err == mongo.ErrNoDocuments || err == nil && c.Epoch == epoch:
-		return t.state(epoch), false, nil
-	case err != nil:
-		return nil, false, err
-	}
-	list, err := t.epochs(ctx)
-	if err != nil || len(list) == 0 {
-		return t.state(epoch), false, err
-	}
-	return t.state(list[len(list)-1]), true, nil
-}
-
-// get gives the documents of ids, and takes out of ids those that it has found.
-func (t *Table) get(ctx context.Context, state *mongo.Collection, ids *[]string, f func(key, value []byte) error) (size int, err error) {
-	missing := make(map[string]bool, len(*ids))
-	for _, id := range *ids {
-		missing[id] = true
-	}
-	err = t.find(ctx, state, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: *ids}}}}, func(d *stored, part, key []byte) error {
-		delete(missing, d.ID)
-		size += len(d.Value) + len(d.ID)
-		return f(key, d.Value)
-	})
-	*ids = (*ids)[:0]
-	for id := range missing {
-		*ids = append(*ids, id)
-	}
-	return size, err
 }
 
 // Scan implements sessions.Table.
@@ -88,16 +44,13 @@ func (t *Table) Scan(ctx context.Context, f func(part, key, value []byte) error)
 	if err := t.settled(ctx); err != nil {
 		return t.fault("scan", err)
 	}
-	state, _, err := t.current(ctx)
-	if err != nil {
-		return t.fault("scan", err)
-	}
-	return t.find(ctx, state, within("k"), func(d *stored, part, key []byte) error { return f(part, key, d.Value) })
+	return t.find(ctx, within(t.namespace+" k"), f)
 }
 
-// find gives the documents that match, whole.
-func (t *Table) find(ctx context.Context, state *mongo.Collection, where bson.D, f func(d *stored, part, key []byte) error) error {
-	found, err := state.Find(ctx, where, options.Find().SetBatchSize(readBatch))
+// find gives the pairs that match, and are not gone.
+func (t *Table) find(ctx context.Context, where bson.D, f func(part, key, value []byte) error) error {
+	where = append(where, bson.E{Key: "gone", Value: bson.D{{Key: "$exists", Value: false}}})
+	found, err := t.state().Find(ctx, where, options.Find().SetBatchSize(readBatch))
 	if err != nil {
 		return t.fault("read", err)
 	}
@@ -107,14 +60,14 @@ func (t *Table) find(ctx context.Context, state *mongo.Collection, where bson.D,
 		if err := found.Decode(&d); err != nil {
 			return t.fault("read", err)
 		}
-		part, key, ok := parseID(d.ID)
+		part, key, ok := t.parseID(d.ID)
 		if !ok {
-			return t.fault("read", fmt.Errorf("%s: the document %.60q is none of a key", state.Name(), d.ID))
+			return t.fault("read", fmt.Errorf("%s: the document %.60q is none of a key", states, d.ID))
 		}
-		if err := t.rest(ctx, state, &d, part, key); err != nil {
+		if err := t.rest(ctx, &d, part, key); err != nil {
 			return t.fault("read", err)
 		}
-		if err := f(&d, part, key); err != nil {
+		if err := f(part, key, d.Value); err != nil {
 			return err
 		}
 	}
@@ -122,11 +75,11 @@ func (t *Table) find(ctx context.Context, state *mongo.Collection, where bson.D,
 }
 
 // rest reads a value that is in chunks.
-func (t *Table) rest(ctx context.Context, state *mongo.Collection, d *stored, part, key []byte) error {
-	id := chunkID(part, key)
+func (t *Table) rest(ctx context.Context, d *stored, part, key []byte) error {
+	id := t.chunkID(part, key)
 	for n := range d.Chunks {
 		var chunk stored
-		if err := state.FindOne(ctx, bson.D{{Key: "_id", Value: numbered(id, n)}}).Decode(&chunk); err != nil {
+		if err := t.state().FindOne(ctx, bson.D{{Key: "_id", Value: numbered(id, n)}}).Decode(&chunk); err != nil {
 			return fmt.Errorf("%w: %d of %d: %w", errChunks, n, d.Chunks, err)
 		}
 		d.Value = append(d.Value, chunk.Value...)

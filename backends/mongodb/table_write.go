@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -25,42 +26,45 @@ type stored struct {
 }
 
 // The names of documents are texts with a letter for each byte, so that those of a part
-// follow each other: "k", the length of the part, the part, the key; or "c", the same and
-// the SHA-256 of the key and a number.
+// follow each other: the namespace, a blank, "k", the length of the part, the part, the key;
+// or "c", the same and the SHA-256 of the key and a number.
 func letters(b *strings.Builder, bytes []byte) {
 	for _, c := range bytes {
 		b.WriteRune(rune(c))
 	}
 }
 
-func partID(kind byte, part []byte) string {
+func (t *Table) partID(kind byte, part []byte) string {
 	var b strings.Builder
+	b.WriteString(t.namespace)
+	b.WriteByte(' ')
 	b.WriteByte(kind)
 	b.WriteRune(rune(len(part)))
 	letters(&b, part)
 	return b.String()
 }
 
-func keyID(part, key []byte) string {
+func (t *Table) keyID(part, key []byte) string {
 	var b strings.Builder
-	b.WriteString(partID('k', part))
+	b.WriteString(t.partID('k', part))
 	letters(&b, key)
 	return b.String()
 }
 
-func chunkID(part, key []byte) string {
-	return fmt.Sprintf("%s%x", partID('c', part), sha256.Sum256(key))
+func (t *Table) chunkID(part, key []byte) string {
+	return fmt.Sprintf("%s%x", t.partID('c', part), sha256.Sum256(key))
 }
 
 func numbered(id string, n int) string { return fmt.Sprintf("%s%06d", id, n) }
 
 // parseID gives the part and the key of a document's name.
-func parseID(id string) (part, key []byte, ok bool) {
+func (t *Table) parseID(id string) (part, key []byte, ok bool) {
+	id, ok = strings.CutPrefix(id, t.namespace+" ")
 	var all []byte
 	for _, c := range id {
 		all = append(all, byte(c))
 	}
-	if len(all) < 2 || all[0] != 'k' || len(all) < 2+int(all[1]) {
+	if !ok || len(all) < 2 || all[0] != 'k' || len(all) < 2+int(all[1]) {
 		return nil, nil, false
 	}
 	return all[2 : 2+all[1]], all[2+all[1]:], true
@@ -93,7 +97,7 @@ func (t *Table) write(ctx context.Context, changes []sessions.Change) error {
 	if err := t.note(ctx, sessions.AppendChanges(nil, changes)); err != nil {
 		return err
 	}
-	if err := t.apply(ctx, t.state(t.epoch.Load()), changes); err != nil {
+	if err := t.apply(ctx, t.seq, changes); err != nil {
 		return err
 	}
 	t.unsettled.Store(false)
@@ -102,8 +106,8 @@ func (t *Table) write(ctx context.Context, changes []sessions.Change) error {
 
 // note decides that the Write is done.
 func (t *Table) note(ctx context.Context, text []byte) error {
-	epoch := t.epoch.Load()
-	of, chunks := fmt.Sprintf("%s %d %d", t.namespace, epoch, t.seq+1), 0
+	seq := max(t.seq+1, time.Now().UnixMicro())
+	of, chunks := fmt.Sprintf("%s %d %d", t.namespace, t.epoch, seq), 0
 	if len(text) > chunkBytes {
 		t.noted = true
 		for ; len(text) > 0; chunks++ {
@@ -117,19 +121,17 @@ func (t *Table) note(ctx context.Context, text []byte) error {
 		}
 	}
 	t.unsettled.Store(true)
-	where := bson.D{{Key: "_id", Value: t.namespace}, {Key: "token", Value: t.token}, {Key: "epoch", Value: epoch}, {Key: "seq", Value: t.seq}}
-	if t.seq == 0 {
-		where[3].Value = bson.D{{Key: "$exists", Value: false}}
-	}
-	set := bson.D{{Key: "seq", Value: t.seq + 1}, {Key: "note", Value: text}, {Key: "chunks", Value: chunks}, {Key: "of", Value: of}}
+	where := bson.D{{Key: "_id", Value: t.namespace}, {Key: "token", Value: t.token}, {Key: "epoch", Value: t.epoch}, {Key: "seq", Value: t.seq}}
+	set := bson.D{{Key: "seq", Value: seq}, {Key: "note", Value: text}, {Key: "chunks", Value: chunks}, {Key: "of", Value: of}}
 	result, err := t.claims().UpdateOne(ctx, where, bson.D{{Key: "$set", Value: set}})
 	if err != nil {
 		return err
 	}
-	if result.MatchedCount == 0 {
+	if result.MatchedCount == 0 { // epoch and number are ours alone
+		t.unsettled.Store(false) // it is others' to settle
 		return t.claimed(ctx)
 	}
-	t.seq++
+	t.seq = seq
 	if !t.noted {
 		return nil
 	}
@@ -139,7 +141,7 @@ func (t *Table) note(ctx context.Context, text []byte) error {
 }
 
 // repeat makes the changes that are noted.
-func (t *Table) repeat(ctx context.Context, state *mongo.Collection, c *claim) error {
+func (t *Table) repeat(ctx context.Context, c *claim) error {
 	text := c.Note
 	for n := range c.Chunks {
 		var chunk stored
@@ -155,85 +157,112 @@ func (t *Table) repeat(ctx context.Context, state *mongo.Collection, c *claim) e
 	if err != nil {
 		return fmt.Errorf("write %d: %w", c.Seq, err)
 	}
-	return t.apply(ctx, state, changes)
+	return t.apply(ctx, c.Seq, changes)
 }
 
 // apply makes changes: first what goes, then what comes.
-func (t *Table) apply(ctx context.Context, state *mongo.Collection, changes []sessions.Change) error {
-	var goes, comes []mongo.WriteModel
-	var gone []string
+func (t *Table) apply(ctx context.Context, seq int64, changes []sessions.Change) error {
+	began := time.Now().Round(0)
+	a := applying{t: t, seq: seq, now: began}
 	for i := range changes {
-		c := &changes[i]
-		if c.Clear {
-			goes = append(goes, mongo.NewDeleteManyModel().SetFilter(within(partID('k', c.Part))))
-			if t.chunked {
-				goes = append(goes, mongo.NewDeleteManyModel().SetFilter(within(partID('c', c.Part))))
-			}
-		}
-		for _, key := range c.Deletes {
-			gone = append(gone, keyID(c.Part, key))
-			goes = t.unchunk(goes, c.Part, key)
-		}
-		for _, p := range c.Sets {
-			if !c.Clear {
-				goes = t.unchunk(goes, c.Part, p.Key)
-			}
-			comes = appendSet(comes, c.Part, p)
-		}
+		a.change(&changes[i])
 	}
-	for len(gone) > 0 {
-		n := min(len(gone), 1000)
-		goes = append(goes, mongo.NewDeleteManyModel().SetFilter(bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: gone[:n]}}}}))
-		gone = gone[n:]
-	}
-	for _, models := range [][]mongo.WriteModel{goes, comes} {
+	for _, models := range [][]mongo.WriteModel{a.goes, a.comes} {
+		if time.Now().Round(0).Sub(began) > stale { // also when the machine was suspended
+			return errors.New("it took more than an hour")
+		}
 		if len(models) == 0 {
 			continue
 		}
-		if _, err := state.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil {
+		if _, err := t.state().BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil && !onlyNewer(err) {
 			return err
 		}
 	}
-	if len(comes) > 0 && !t.chunked {
-		t.chunked = hasChunks(changes)
-	}
+	t.chunked = t.chunked || a.chunked
 	return nil
 }
 
-func (t *Table) unchunk(models []mongo.WriteModel, part, key []byte) []mongo.WriteModel {
-	if !t.chunked {
-		return models
+// onlyNewer says that nothing failed but what would have been put over something newer,
+// which then is found missing, made and refused.
+func onlyNewer(err error) bool {
+	var all mongo.BulkWriteException
+	if !errors.As(err, &all) || all.WriteConcernError != nil {
+		return false
 	}
-	return append(models, mongo.NewDeleteManyModel().SetFilter(within(chunkID(part, key))))
-}
-
-func hasChunks(changes []sessions.Change) bool {
-	for i := range changes {
-		for _, p := range changes[i].Sets {
-			if len(p.Value) > chunkBytes {
-				return true
-			}
+	for _, one := range all.WriteErrors {
+		if one.Code != duplicateKey {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
-// appendSet adds what sets a pair.
-func appendSet(models []mongo.WriteModel, part []byte, p sessions.Pair) []mongo.WriteModel {
-	d := stored{ID: keyID(part, p.Key), Value: p.Value}
+// duplicateKey is MongoDB's code for a document whose name is taken.
+const duplicateKey = 11000
+
+// applying gathers what one Write does.
+type applying struct {
+	t           *Table
+	seq         int64
+	now         time.Time
+	goes, comes []mongo.WriteModel
+	chunked     bool // there are values in chunks
+}
+
+func (a *applying) change(c *sessions.Change) {
+	t := a.t
+	if c.Clear {
+		a.remove(within(t.partID('k', c.Part)))
+		if t.chunked {
+			a.remove(within(t.partID('c', c.Part)))
+		}
+	}
+	for _, key := range c.Deletes {
+		a.remove(bson.D{{Key: "_id", Value: t.keyID(c.Part, key)}})
+		a.unchunk(c.Part, key)
+	}
+	for _, p := range c.Sets {
+		if !c.Clear {
+			a.unchunk(c.Part, p.Key)
+		}
+		a.set(c.Part, p)
+	}
+}
+
+// remove marks documents that are older. Of what is deleted twice the first mark counts.
+func (a *applying) remove(where bson.D) {
+	where = append(where, bson.E{Key: "s", Value: bson.D{{Key: "$lt", Value: a.seq}}})
+	a.goes = append(a.goes, mongo.NewUpdateManyModel().SetFilter(where).SetUpdate(bson.D{
+		{Key: "$set", Value: bson.D{{Key: "s", Value: a.seq}, {Key: "gone", Value: a.now}}},
+		{Key: "$unset", Value: bson.D{{Key: "v", Value: ""}, {Key: "c", Value: ""}}},
+	}))
+}
+
+func (a *applying) unchunk(part, key []byte) {
+	if a.t.chunked {
+		a.remove(within(a.t.chunkID(part, key)))
+	}
+}
+
+// set puts a pair there.
+func (a *applying) set(part []byte, p sessions.Pair) {
+	d := stored{ID: a.t.keyID(part, p.Key), Value: p.Value}
 	if len(p.Value) > chunkBytes {
+		a.chunked = true
 		d.Chunks, d.Value = (len(p.Value)+chunkBytes-1)/chunkBytes, []byte{}
-		id := chunkID(part, p.Key)
+		id := a.t.chunkID(part, p.Key)
 		for n := range d.Chunks {
-			chunk := stored{ID: numbered(id, n), Value: p.Value[n*chunkBytes : min(len(p.Value), (n+1)*chunkBytes)]}
-			models = append(models, replaces(chunk))
+			a.put(stored{ID: numbered(id, n), Value: p.Value[n*chunkBytes : min(len(p.Value), (n+1)*chunkBytes)]})
 		}
 	}
-	return append(models, replaces(d))
+	a.put(d)
 }
 
-func replaces(d stored) mongo.WriteModel {
-	return mongo.NewReplaceOneModel().SetFilter(bson.D{{Key: "_id", Value: d.ID}}).SetReplacement(d).SetUpsert(true)
+func (a *applying) put(d stored) {
+	set := bson.D{{Key: "v", Value: d.Value}, {Key: "c", Value: d.Chunks}, {Key: "s", Value: a.seq}}
+	a.comes = append(a.comes, mongo.NewUpdateOneModel().SetUpsert(true).
+		SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "s", Value: bson.D{{Key: "$lte", Value: a.seq}}}}).
+		SetUpdate(bson.D{{Key: "$set", Value: set}, {Key: "$unset", Value: bson.D{{Key: "gone", Value: ""}}}}))
 }
 
 var errChunks = errors.New("a chunk of a value is missing")

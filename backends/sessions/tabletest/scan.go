@@ -13,7 +13,6 @@ import (
 // The size of what tryScan reads.
 const (
 	scanParts  = 200
-	scanPairs  = 100_000
 	scanValue  = 400
 	scanMemory = 16 << 20 // of its 40 MB
 	scanGroup  = 2000
@@ -22,8 +21,12 @@ const (
 // tryScan reads 100,000 pairs, each once, in memory that does not grow with them.
 func tryScan(t *testing.T, s Site) {
 	b, _ := s.fresh(t)
+	pairs := s.Pairs
+	if pairs == 0 {
+		pairs = 100_000
+	}
 	value := []byte(noise(scanValue))
-	for first := 0; first < scanPairs; first += scanGroup {
+	for first := 0; first < pairs; first += scanGroup {
 		ws := make([]sessions.Write, scanGroup)
 		for i := range ws {
 			n := first + i
@@ -37,7 +40,7 @@ func tryScan(t *testing.T, s Site) {
 		b.write(ws...)
 	}
 	base, most := heap(), uint64(0)
-	seen := make([]bool, scanPairs)
+	seen := make([]bool, pairs)
 	calls := 0
 	err := b.Scan(within(t), func(part, key, value []byte) error {
 		n := binary.BigEndian.Uint32(key)
@@ -54,8 +57,8 @@ func tryScan(t *testing.T, s Site) {
 		}
 		return nil
 	})
-	if err != nil || calls != scanPairs {
-		t.Fatalf("scan gave %d pairs and %v, want %d", calls, err, scanPairs)
+	if err != nil || calls != pairs {
+		t.Fatalf("scan gave %d pairs and %v, want %d", calls, err, pairs)
 	}
 	if most > base+scanMemory {
 		t.Errorf("a scan holds %d MiB of them in memory, want at most %d", (most-base)>>20, scanMemory>>20)

@@ -25,6 +25,8 @@ type Site struct {
 	Forgets bool
 	// Crashes is how often the server is killed, 0 for three times.
 	Crashes int
+	// Pairs is how many are scanned, 0 for 100,000.
+	Pairs int
 	// Largest is the largest value that is tried, 0 for 16 MiB.
 	Largest int
 }
