@@ -169,7 +169,7 @@ func (t *Table) Claim(ctx context.Context, who string) error {
 	}
 	clear(t.known)
 	t.seq, t.journaled = 0, true
-	if err := t.settle(ctx, s, token); err != nil {
+	if err := t.settle(ctx, s, token); err != nil && !errors.Is(err, sessions.ErrClaimed) { // by another since: Write will say so
 		return t.fault("claim", err)
 	}
 	t.token = token

@@ -151,7 +151,7 @@ func (sc *scanning) list(parts chan<- []byte) error {
 		found := sc.s.Query("SELECT part FROM fairlead_part WHERE namespace = ? AND bucket = ?", sc.t.namespace, b).IterContext(sc.ctx)
 		for part := []byte(nil); found.Scan(&part); part = nil {
 			select {
-			case parts <- part:
+			case parts <- append([]byte{}, part...): // nil would be null
 			case <-sc.ctx.Done():
 				return errors.Join(sc.ctx.Err(), found.Close())
 			}

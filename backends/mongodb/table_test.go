@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -17,10 +18,12 @@ import (
 	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-func openTable(t testing.TB, namespace string) *Table {
+// openTable opens the Table of a namespace in a database that the test t has for itself:
+// the emulator looks through whole collections.
+func openTable(t testing.TB, database, namespace string) *Table {
 	t.Helper()
 	c := DefaultConfig()
-	c.URL, c.Type, c.Database, c.Timeout = testservice.URL(t, "mongodb"), "unknown", testDatabase, 10*time.Second
+	c.URL, c.Type, c.Database, c.Timeout = testservice.URL(t, "mongodb"), "unknown", database, 30*time.Second
 	d, err := c.OpenTable(namespace)
 	if err != nil {
 		t.Fatal(err)
@@ -30,39 +33,35 @@ func openTable(t testing.TB, namespace string) *Table {
 
 func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
-// fresh is a namespace, which is deleted afterwards.
-func fresh(t testing.TB) string {
-	namespace := newNamespace()
-	first := openTable(t, namespace)
-	defer first.Close()
-	if _, err := first.Init(t.Context(), true); err != nil {
+// fresh is the database of a test, which is dropped afterwards.
+func fresh(t testing.TB) (database string) {
+	database = fmt.Sprintf("sessions_%x", crc32.ChecksumIEEE([]byte(t.Name())))
+	d := openTable(t, database, "none")
+	defer d.Close()
+	if _, err := d.Init(context.Background(), true); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		d := openTable(t, namespace)
+		d := openTable(t, database, "none")
 		defer d.Close()
-		ctx := context.Background()
-		_, err := d.state().DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: namespace + " "}, {Key: "$lt", Value: namespace + "!"}}}})
-		_, gone := d.claims().DeleteOne(ctx, bson.D{{Key: "_id", Value: namespace}})
-		if err := errors.Join(err, gone); err != nil {
+		if err := d.d.db.Drop(context.Background()); err != nil {
 			t.Errorf("cleaning up: %v", err)
 		}
 	})
-	return namespace
+	return database
 }
 
 func TestServiceTable(t *testing.T) {
 	act := func(what func(testing.TB, string)) func(testing.TB) {
 		return func(t testing.TB) { what(t, "mongodb") }
 	}
-	testservice.URL(t, "mongodb")
 	tabletest.Run(t, tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
-			namespace := fresh(t)
-			return func() sessions.Database { return openTable(t, namespace) }
+			database, namespace := fresh(t), newNamespace()
+			return func() sessions.Database { return openTable(t, database, namespace) }
 		},
 		Bare: func(t testing.TB) sessions.Database {
-			d := openTable(t, fresh(t))
+			d := openTable(t, fresh(t), newNamespace())
 			if err := d.state().Drop(context.Background()); err != nil {
 				t.Fatal(err)
 			}
@@ -94,9 +93,9 @@ func put(part, key, value string) sessions.Write {
 // A gateway dies when a Write is decided and none of it made; whoever claims then makes it.
 // What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
-	namespace := fresh(t)
+	database, namespace := fresh(t), newNamespace()
 	ctx := t.Context()
-	a := openTable(t, namespace)
+	a := openTable(t, database, namespace)
 	defer a.Close()
 	if err := a.Claim(ctx, "a"); err != nil {
 		t.Fatal(err)
@@ -116,7 +115,7 @@ func TestServiceTableHalf(t *testing.T) {
 	if err := a.note(ctx, sessions.AppendChanges(nil, again)); err != nil {
 		t.Fatal(err)
 	}
-	b := openTable(t, namespace)
+	b := openTable(t, database, namespace)
 	defer b.Close()
 	if err := b.Claim(ctx, "b"); err != nil {
 		t.Fatal(err)
@@ -138,7 +137,7 @@ func TestServiceTableHalf(t *testing.T) {
 	if err := a.Write(ctx, []sessions.Write{put("p", "k", "5")}); !errors.Is(err, sessions.ErrClaimed) || !strings.Contains(err.Error(), ": b at ") {
 		t.Errorf("the first writes: %v", err)
 	}
-	c := openTable(t, namespace)
+	c := openTable(t, database, namespace)
 	defer c.Close()
 	if err := c.Claim(ctx, "c"); err != nil || content(t, c) != "[p/k:4]" {
 		t.Errorf("whoever claims next: %v, %s", err, content(t, c))
@@ -160,7 +159,7 @@ func TestServiceTableFaults(t *testing.T) {
 	if _, err := c.OpenTable("n"); err == nil || !strings.HasPrefix(err.Error(), "w_mode: ") {
 		t.Errorf("w_mode unsafe: %v", err)
 	}
-	real := openTable(t, newNamespace())
+	real := openTable(t, fresh(t), newNamespace())
 	defer real.Close()
 	if list, err := real.Caveats(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("one server: %q, %v", list, err)
@@ -186,7 +185,7 @@ func TestDocumentNames(t *testing.T) {
 
 // The driver's own: one unordered bulk write; no transaction.
 func BenchmarkTable(b *testing.B) {
-	d := openTable(b, fresh(b))
+	d := openTable(b, fresh(b), newNamespace())
 	defer d.Close()
 	plain := d.d.db.Collection("plain")
 	defer plain.Drop(context.Background())

@@ -21,10 +21,7 @@ const (
 // tryScan reads 100,000 pairs, each once, in memory that does not grow with them.
 func tryScan(t *testing.T, s Site) {
 	b, _ := s.fresh(t)
-	pairs := s.Pairs
-	if pairs == 0 {
-		pairs = 100_000
-	}
+	pairs := s.pairs()
 	value := []byte(noise(scanValue))
 	for first := 0; first < pairs; first += scanGroup {
 		ws := make([]sessions.Write, scanGroup)

@@ -25,7 +25,7 @@ type Site struct {
 	Forgets bool
 	// Crashes is how often the server is killed, 0 for three times.
 	Crashes int
-	// Pairs is how many are scanned, 0 for 100,000.
+	// Pairs is how many are scanned, 0 for 100,000; a tenth is asked for at once.
 	Pairs int
 	// Largest is the largest value that is tried, 0 for 16 MiB.
 	Largest int
@@ -63,6 +63,14 @@ const patience = time.Minute
 type table struct {
 	sessions.Database
 	t testing.TB
+}
+
+// pairs is how many pairs are enough.
+func (s Site) pairs() int {
+	if s.Pairs == 0 {
+		return 100_000
+	}
+	return s.Pairs
 }
 
 // fresh is a claimed Table of an empty namespace, and what opens more of it.
