@@ -80,7 +80,8 @@ type Setting struct {
 // Knows tells whether a file of this name is one that Read looks into.
 func Knows(name string) bool {
 	d, _ := authDatabase(name)
-	return d != nil || database(name) != nil || unsupported(name) != nil || name == aclFile || name == usernameFile || name == clientIDFile
+	_, take := sectionOf(name)
+	return d != nil || take != nil || database(name) != nil || unsupported(name) != nil || name == aclFile || name == usernameFile || name == clientIDFile
 }
 
 // Files whose name alone says what they hold.
@@ -95,7 +96,10 @@ func Read(files []File) *Result {
 	r := &Result{}
 	for _, f := range inOrder(files) {
 		d, prefix := authDatabase(f.Name)
+		section, take := sectionOf(f.Name)
 		switch {
+		case take != nil:
+			r.readSection(f, section, take)
 		case d != nil:
 			r.readAuth(f, d, prefix)
 		case f.Name == aclFile:

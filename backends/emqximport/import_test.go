@@ -15,7 +15,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-const samples = 15
+const samples = 18
 
 // TestSamples takes over complete files of every kind, each alone.
 func TestSamples(t *testing.T) {
@@ -153,7 +153,7 @@ func FuzzRead(f *testing.F) {
 		f.Add(uint8(i), text)
 	}
 	names := []string{"emqx_backend_redis.conf", "emqx_backend_mysql.conf", "emqx_backend_pgsql.conf", "emqx_backend_mongo.conf", "emqx_backend_cassa.conf", "emqx_bridge_kafka.conf",
-		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf"}
+		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf", "emqx_auth_jwt.conf", "emqx_auth_ldap.conf", "emqx_auth_http.conf"}
 	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
 		r := emqximport.Read([]emqximport.File{{Name: names[int(which)%len(names)], Text: text}})
 		lines := strings.Count(string(text), "\n") + 1
