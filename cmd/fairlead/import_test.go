@@ -35,6 +35,34 @@ func TestImportedLoads(t *testing.T) {
 	}
 }
 
+// TestImportedIdentitiesLoad has the loader take what the importer makes of complete files
+// of sources of identities, alone and beside data rules.
+func TestImportedIdentitiesLoad(t *testing.T) {
+	var files []emqximport.File
+	for _, pattern := range []string{"emqx_auth_*.conf", "emqx_backend_*.conf"} {
+		paths, err := filepath.Glob("../../backends/emqximport/testdata/" + pattern)
+		if err != nil || len(paths) < 5 {
+			t.Fatalf("%v: %v", paths, err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, emqximport.File{Name: filepath.Base(path), Text: text})
+			if r := emqximport.Read(files[len(files)-1:]); len(r.TOML()) > 0 {
+				if err := loadText(t, r.TOML()); err != nil {
+					t.Errorf("%s: %v\n%s", path, err, r.TOML())
+				}
+			}
+		}
+	}
+	r := emqximport.Read(files)
+	if err := loadText(t, r.TOML()); err != nil {
+		t.Errorf("all of them: %v\n%s", err, r.TOML())
+	}
+}
+
 func hasBackend(name string) bool {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[fairlead.BackendsConfig]()) {
 		if f.Tag.Get("toml") == name {
