@@ -220,11 +220,11 @@ func securePostgres(t *testing.T) *secured {
 	db.query("create role " + role + " login superuser password 'first'")
 	t.Cleanup(func() {
 		os.WriteFile(hba, before, 0o600)
-		db.query("drop owned by " + role + "; drop role " + role)
 		for _, key := range []string{"ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"} {
 			db.query("alter system reset " + key)
 		}
 		reloadPostgres(db)
+		db.query("drop owned by " + role + "; drop role " + role)
 	})
 	db.query("alter role " + role + " set search_path = " + db.query("select current_schema()"))
 	pool := postgres.DefaultConfig()
