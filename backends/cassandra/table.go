@@ -58,7 +58,7 @@ func (c *Config) OpenTable(namespace string) (sessions.Database, error) {
 	if err := sessions.CheckNamespace(namespace); err != nil {
 		return nil, err
 	}
-	t := &Table{namespace: namespace, server: strings.Join(c.Nodes, ", "), working: make(chan struct{}, 1), known: map[string]struct{}{}}
+	t := &Table{namespace: namespace, server: strings.Join(c.Nodes, ", ") + ", keyspace " + c.Keyspace, working: make(chan struct{}, 1), known: map[string]struct{}{}}
 	switch c.Consistency {
 	case "local_quorum":
 		t.serial = gocql.LocalSerial
