@@ -188,7 +188,7 @@ func (r *outageRun) settle(twice int, kinds ...string) {
 			t.Errorf("%v are dropped of %s", dropped[topic], topic)
 		}
 	}
-	t.Logf("%s: %d acknowledged, %d in the database, 0 lost, all in order", r.of.name, acked, stored)
+	t.Logf("%s: %d acknowledged, %d in the database", r.of.name, acked, stored)
 }
 
 // The gateway is killed under load, while the database is there and while it is away, and

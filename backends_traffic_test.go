@@ -235,24 +235,28 @@ func (l *traffic) await(what string, problem func() string) {
 // compare says what is missing, or out of order: a number may come again at once where
 // its sender could not know that it was there, but not more than twice times.
 func compare(acked, stored []int, twice int) string {
-	last, there := -1, map[int]bool{}
+	var problems []string
+	there, doubled, last := map[int]bool{}, 0, -1
 	for _, n := range stored {
-		switch {
-		case n < last:
-			return fmt.Sprintf("%d comes after %d", n, last)
-		case n == last:
-			if twice--; twice < 0 {
-				return fmt.Sprintf("%d is there twice", n)
-			}
+		if n < last {
+			problems = append(problems, fmt.Sprintf("%d comes after %d", n, last))
+		} else if n == last {
+			doubled++
 		}
 		last, there[n] = n, true
 	}
 	for _, n := range acked {
 		if !there[n] {
-			return fmt.Sprintf("%d is missing, of %d acknowledged; %d are there", n, len(acked), len(stored))
+			problems = append(problems, fmt.Sprintf("%d is missing", n))
 		}
 	}
-	return ""
+	if doubled > twice {
+		problems = append(problems, fmt.Sprintf("%d are there twice, may be %d", doubled, twice))
+	}
+	if len(problems) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("of %d acknowledged, %d in the database: %d faults: %s", len(acked), len(stored), len(problems), strings.Join(problems[:min(len(problems), 9)], "; "))
 }
 
 // numbers reads payloads.
