@@ -157,13 +157,13 @@ func (w *powerWorld) connect(first bool) {
 
 // client connects; it is refused where the power fails before the answer.
 func (w *powerWorld) client(id string) *Client {
-	answered := make(chan struct{})
+	answered, gone := make(chan struct{}), w.store.gone // the next life has another store
 	defer close(answered)
 	return w.g.Connect(id, func(r *core.ConnectRequest) {
 		r.CleanStart, r.Expiry = false, core.NeverExpires
 		go func() {
 			select {
-			case <-w.store.gone:
+			case <-gone:
 				r.Conn.Complete(core.Completion{Op: core.OpConnect, Connect: &core.ConnectResult{Reason: core.StoreUnavailable}})
 			case <-answered:
 			}
