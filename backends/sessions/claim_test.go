@@ -115,6 +115,7 @@ func TestClaimsInTurn(t *testing.T) {
 
 func claimsInTurn(t *testing.T, rng *rand.Rand) {
 	v := newServer()
+	pauses := rand.New(rand.NewPCG(rng.Uint64(), 6)) // rng is the server's
 	how := []fault{away, unheard, late, late, robbed, hangs}
 	v.plan = func(string, int, []sessions.Write) fault {
 		if rng.IntN(8) == 0 {
@@ -148,7 +149,7 @@ func claimsInTurn(t *testing.T, rng *rand.Rand) {
 		l := start(fmt.Sprint("gateway ", i))
 		lives = append(lives, l)
 		go l.run(t)
-		time.Sleep(time.Duration(rng.IntN(3000)) * time.Millisecond)
+		time.Sleep(time.Duration(pauses.IntN(3000)) * time.Millisecond)
 	}
 	last := start("the last")
 	defer last.s.Close()
