@@ -93,11 +93,11 @@ func (t *Turn) change(s *Session, k OpKind, e QueuedMessage) {
 	c.cells = append(c.cells, cellRef{s: s, seq: e.Seq, msg: e.Msg, gen: m.generation, change: k})
 }
 
-// commitNow hands the turn's commit to the store.
+// commitNow hands the turn's commits to the store.
 func (t *Turn) commitNow() {
-	for t.commit != nil {
-		c := t.commit
-		t.commit = nil
+	t.closeCommit()
+	for i, c := range t.commits {
+		t.commits[i] = nil
 		done := c.done
 		if len(c.batch.Ops) == 0 { // only peers are waited for
 			done(nil)
@@ -107,6 +107,17 @@ func (t *Turn) commitNow() {
 		if err := t.g.store.Commit(&c.batch, done); err != nil {
 			done(err) // refused at once: nobody was acknowledged, everybody is told
 		}
+	}
+	t.commits = t.commits[:0]
+}
+
+// closeCommit lets what follows begin another commit. This one goes to the store at the
+// next Flush, after the events of before it: its completion, on another turn, may tell
+// sinks of what comes after those.
+func (t *Turn) closeCommit() {
+	if t.commit != nil {
+		t.commits = append(t.commits, t.commit)
+		t.commit = nil
 	}
 }
 
@@ -142,13 +153,13 @@ func (t *Turn) opCount() int {
 // commitAlone commits ops apart from the turn's, so that a conflict or fault of
 // theirs fails nothing else; what the turn gathered before goes first.
 func (t *Turn) commitAlone(ops []Op, a afterwards) {
-	t.commitNow()
+	t.closeCommit()
 	c := t.keeping()
 	c.batch.Ops = ops
 	if a != nil {
 		c.after = append(c.after, a)
 	}
-	t.commitNow()
+	t.closeCommit()
 }
 
 // wait makes the commit wait for one thing more; the returned function ends it,

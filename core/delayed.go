@@ -177,7 +177,7 @@ func (g *Gateway) sendDelayed(t *Turn, id uint64) {
 		g.timers.add(t.now+delayedRetry.Milliseconds(), timerDelayed, nil, id)
 		return
 	}
-	t.commitNow() // what came before has a batch of its own
+	t.closeCommit() // what came before has a batch of its own
 	why := g.mayStillPublish(t, e)
 	switch {
 	case e.msg.Expired(t.now):
@@ -195,7 +195,7 @@ func (g *Gateway) sendDelayed(t *Turn, id uint64) {
 	}
 	c := t.op(Op{Kind: OpDeleteDelayed, MessageID: id})
 	c.after = append(c.after, e)
-	t.commitNow()
+	t.closeCommit()
 }
 
 // sendAgain repeats a message for those alone whose copies the store refused.

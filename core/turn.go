@@ -22,10 +22,11 @@ type Turn struct {
 	spent   int // of the share of the connection that is served now
 	touched []Conn
 	targets []target
-	fan     *fan    // that the latest publish began, or nil
-	fans    []*fan  // to go on with
-	twins   bool    // some of them are of clients that have one filter twice
-	commit  *commit // what this turn wants the store to keep, nil for nothing
+	fan     *fan      // that the latest publish began, or nil
+	fans    []*fan    // to go on with
+	twins   bool      // some of them are of clients that have one filter twice
+	commit  *commit   // what this turn wants the store to keep, nil for nothing
+	commits []*commit // those before it, closed; they go to the store at the next Flush
 	granted []uint8
 	answers []Reason
 	events  []Event
@@ -212,7 +213,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	}
 	t.publish()
 	// What a Wake left to commit or to hand over is work as well.
-	return more || rest > 0 || t.commit != nil || len(t.late) > 0 || len(t.events) > 0
+	return more || rest > 0 || t.commit != nil || len(t.commits) > 0 || len(t.late) > 0 || len(t.events) > 0
 }
 
 // End flushes everything.
