@@ -179,26 +179,31 @@ func (m *Machine) startRegister(t *core.Turn, a *protocols.Actions, id uint16, t
 }
 
 // afford says whether a PUBLISH may go out. To an address that nobody has proven yet it may
-// if it can also be repeated as often as it may have to be; else the REGISTER of its topic
-// comes first, which is shorter and asks for the proof. [SN-0-2]
+// if there is room left to ask for the proof, should it get lost; else that is asked for
+// first. [SN-0-2]
 func (m *Machine) afford(t *core.Turn, a *protocols.Actions, p *packet.Publish, topic string) bool {
 	size, proof := p.Size(), packet.Size(4+len(topic))
-	need := size + proof // QoS 0 is not repeated, but must not use up what the proof needs
-	if p.QoS > 0 {
-		need = size * (1 + m.adapter.cfg.Retries)
-	}
-	switch {
-	case m.fits(need):
+	if m.fits(size + asked*proof) {
 		return true
-	case proof >= size || !m.fits(proof):
-		return m.fits(size)
+	}
+	return (proof >= size || !m.challenge(t, a, topic)) && m.fits(size)
+}
+
+// asked is how often there must be room to ask for the proof of an address.
+const asked = 2
+
+// challenge asks for the proof of an address by a REGISTER of a topic, which is short and must
+// be answered. False where that cannot be sent. [SN-0-2]
+func (m *Machine) challenge(t *core.Turn, a *protocols.Actions, topic string) bool {
+	if m.reg != nil || !m.fits(packet.Size(4+len(topic))) {
+		return false
 	}
 	id, why := m.reserve(t, topic)
 	if why != core.Success {
-		return m.fits(size)
+		return false
 	}
 	m.startRegister(t, a, id, topic)
-	return false
+	return true
 }
 
 // fits says whether size bytes may be sent now.
@@ -222,6 +227,8 @@ func (m *Machine) resend(t *core.Turn, a *protocols.Actions, s *sending) {
 	}
 	if s.short = !m.fits(size); !s.short {
 		m.put(t, a, p)
+	} else if s.what == packet.TypePublish {
+		m.challenge(t, a, s.d.Topic())
 	}
 }
 
