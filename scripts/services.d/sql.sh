@@ -79,6 +79,7 @@ mysql_user() { id mysql >/dev/null 2>&1 && echo mysql || echo nobody; }
 run_mysql() {
 	as "$(mysql_user)"
 	# shellcheck disable=SC2046 # several options
+	rm -f "$dir/s" "$dir/s.lock" # of a killed one: its pid may be somebody else's by now
 	spawn server ${as[@]+"${as[@]}"} "$dir/base/bin/mysqld" --no-defaults --basedir="$dir/base" --datadir="$dir/data" --log-error-verbosity=1 \
 		--bind-address=127.0.0.1 --port=$((base + 31)) --socket="$dir/s" --pid-file="$dir/pid" --mysqlx=OFF --skip-log-bin \
 		--init-file="$dir/init.sql" $(lean)
