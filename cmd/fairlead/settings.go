@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"strings"
 
@@ -39,7 +40,12 @@ const usualFile = "fairlead.toml"
 
 // overlooks finds a file of the usual name in the folder of the call.
 func (s *settings) overlooks() string {
-	if info, err := os.Stat(usualFile); s.path != "" || err != nil || !info.Mode().IsRegular() {
+	if s.path != "" {
+		return ""
+	}
+	// The sample, as it lies in a checkout, would change nothing.
+	text, err := os.ReadFile(usualFile)
+	if err != nil || bytes.Equal(text, sample()) {
 		return ""
 	}
 	return usualFile
