@@ -103,35 +103,18 @@ func (e *coapEvents) Done(token uint64, code codes.Code, text string) {
 		e.s.answer(token, packet.ReasonSuccess, "")
 		return
 	}
-	e.s.answer(token, coapReason(code), text)
+	e.s.answer(token, coapmachine.ReasonOf(code), text)
 }
 
 func (e *coapEvents) Ended(err error) {
 	var no *coapmachine.RefusedError
 	switch {
 	case errors.As(err, &no):
-		err = &ReasonError{Op: "connection refused", Code: coapReason(no.Code), Version: packet.V5, Text: no.Text}
+		err = &ReasonError{Op: "connection refused", Code: coapmachine.ReasonOf(no.Code), Version: packet.V5, Text: no.Text}
 	case errors.Is(err, coapmachine.ErrNoAnswer):
 		err = ErrNoAnswer
 	case err != nil:
 		err = fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	_ = e.s.endLocked(err)
-}
-
-// coapReason says a response code in MQTT 5's terms.
-func coapReason(c codes.Code) packet.ReasonCode {
-	switch c {
-	case codes.BadRequest:
-		return packet.ReasonTopicNameInvalid
-	case codes.Unauthorized:
-		return packet.ReasonBadUserNameOrPassword
-	case codes.Forbidden:
-		return packet.ReasonNotAuthorized
-	case codes.RequestEntityTooLarge:
-		return packet.ReasonPacketTooLarge
-	case codes.ServiceUnavailable, codes.TooManyRequests:
-		return packet.ReasonServerBusy
-	}
-	return packet.ReasonUnspecifiedError
 }

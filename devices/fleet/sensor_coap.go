@@ -65,7 +65,7 @@ func (p *coapSpeech) Done(token uint64, code codes.Code, _ string) {
 	out := packet.ReasonCode(0)
 	switch ok := code>>5 == 2; {
 	case !ok:
-		out = coapCode(code)
+		out = coapmachine.ReasonOf(code)
 	case token&asked != 0: // confirmable notifications are the most that there is
 		out = packet.ReasonCode(min(p.s.shared.plan.Subscribes[token&^asked].Subscribe.QoS, 1))
 	}
@@ -76,24 +76,7 @@ func (p *coapSpeech) Done(token uint64, code codes.Code, _ string) {
 func (p *coapSpeech) Ended(err error) {
 	var no *coapmachine.RefusedError
 	if errors.As(err, &no) {
-		err = &refusal{coapCode(no.Code)}
+		err = &refusal{coapmachine.ReasonOf(no.Code)}
 	}
 	p.s.end(err)
-}
-
-// coapCode says a response code in MQTT 5's terms.
-func coapCode(c codes.Code) packet.ReasonCode {
-	switch c {
-	case codes.BadRequest:
-		return packet.ReasonTopicNameInvalid
-	case codes.Unauthorized:
-		return packet.ReasonBadUserNameOrPassword
-	case codes.Forbidden:
-		return packet.ReasonNotAuthorized
-	case codes.RequestEntityTooLarge:
-		return packet.ReasonPacketTooLarge
-	case codes.ServiceUnavailable, codes.TooManyRequests:
-		return packet.ReasonServerBusy
-	}
-	return packet.ReasonUnspecifiedError
 }
