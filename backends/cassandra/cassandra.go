@@ -73,12 +73,12 @@ func (d *Database) connected(ctx context.Context) (*gocql.Session, error) {
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	s, err := d.cfg.CreateSession()
+	s, err := dial(d.cfg.CreateSession)
 	if err != nil {
 		return nil, unconnected(err)
 	}
 	if err := d.look(ctx, s); err != nil {
-		s.Close()
+		end(s)
 		return nil, err
 	}
 	d.session.Store(s)
@@ -146,7 +146,7 @@ func (d *Database) Close() error {
 	d.closed.Store(true)
 	<-d.dialing
 	if s := d.session.Swap(nil); s != nil {
-		s.Close()
+		end(s)
 	}
 	d.dialing <- struct{}{}
 	return nil

@@ -37,7 +37,7 @@ func looker(t *testing.T, node *url.URL) *gocql.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { end(s) })
 	for _, text := range []string{
 		"CREATE KEYSPACE IF NOT EXISTS " + testKeyspace + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
 		"CREATE TABLE IF NOT EXISTS " + testKeyspace + ".custom (id text PRIMARY KEY, who text, name text, topic text, payload blob)",

@@ -54,7 +54,7 @@ func tables(t testing.TB, with bool) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(look.Close)
+	t.Cleanup(func() { end(look) })
 	if err := look.Query("CREATE KEYSPACE " + c.Keyspace + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}").Exec(); err != nil {
 		t.Fatal(err)
 	}
