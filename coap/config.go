@@ -3,6 +3,7 @@ package coap
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (c *Config) Validate() error {
 	}
 	in("max_body", c.MaxBody, 1024, 64<<20)
 	in("max_transfers", c.MaxTransfers, 1, 64)
-	in("max_transfer_bytes", c.MaxTransferBytes, c.MaxBody, 1<<40)
+	in("max_transfer_bytes", c.MaxTransferBytes, c.MaxBody, math.MaxInt)
 	in("max_observations", c.MaxObservations, 1, 1<<16)
 	in("max_inflight", c.MaxInflight, 1, 1<<10)
 	in("max_backlog", c.MaxBacklog, 1, 1<<20)

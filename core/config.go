@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core/topic"
@@ -84,7 +85,7 @@ func DefaultConfig() Config {
 		MaxOutgoing:        10_000,
 		MaxMatchWork:       20_000,
 		MaxRetained:        10_000_000,
-		MaxRetainedBytes:   4 << 30,
+		MaxRetainedBytes:   whole(4 << 30),
 		MaxDelayed:         1_000_000,
 		MaxDelayedBytes:    256 << 20,
 		MaxDelayedOfClient: 100_000,
@@ -110,6 +111,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// whole is n, or the most that an int holds: 2 GiB where addresses have 32 bits.
+func whole(n int64) int { return int(min(n, math.MaxInt)) }
+
 // Validate reports every setting that is out of its bounds.
 func (c *Config) Validate() error {
 	var errs []error
@@ -126,13 +130,13 @@ func (c *Config) Validate() error {
 	in("receive_maximum", int(c.ReceiveMaximum), 1, 65535)
 	in("max_inflight", c.MaxInflight, 1, 65535)
 	in("max_queued", c.MaxQueued, 0, 1_000_000_000)
-	in("max_queued_bytes", c.MaxQueuedBytes, 1024, 1<<40)
+	in("max_queued_bytes", c.MaxQueuedBytes, 1024, whole(1<<40))
 	in("max_outgoing", c.MaxOutgoing, 16, 100_000_000)
 	in("max_match_work", c.MaxMatchWork, 100, 1_000_000_000)
 	in("max_retained", c.MaxRetained, 0, 1_000_000_000)
-	in("max_retained_bytes", c.MaxRetainedBytes, 0, 1<<40)
+	in("max_retained_bytes", c.MaxRetainedBytes, 0, whole(1<<40))
 	in("max_delayed", c.MaxDelayed, 0, 100_000_000)
-	in("max_delayed_bytes", c.MaxDelayedBytes, 0, 1<<40)
+	in("max_delayed_bytes", c.MaxDelayedBytes, 0, whole(1<<40))
 	in("max_delayed_of_client", c.MaxDelayedOfClient, 0, 100_000_000)
 	in("max_sessions", c.MaxSessions, 1, 1<<30)
 	in("max_sessions_per_user", c.MaxSessionsPerUser, 0, 1<<30)

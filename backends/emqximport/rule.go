@@ -76,8 +76,8 @@ const maxDuration = 100 * 365 * 24 * time.Hour
 // duration reads 1d2h, 30s and the like; a number alone is seconds.
 func duration(s string) (d time.Duration, ok bool) {
 	if n, err := strconv.Atoi(s); err == nil {
-		limit := int(maxDuration / time.Second)
-		return time.Duration(max(n, 0)) * time.Second, n <= limit
+		limit := int64(maxDuration / time.Second)
+		return time.Duration(max(n, 0)) * time.Second, int64(n) <= limit
 	}
 	for s != "" {
 		digits := len(s) - len(strings.TrimLeft(s, "0123456789"))

@@ -202,7 +202,7 @@ func hostile(t testing.TB) map[string]string {
 		"before its time":                hs(plain, object{"nbf": noon.Unix() + 6}),
 		"never expires":                  hs(plain, object{"exp": nil}),
 		"expires in words":               hs(plain, object{"exp": "tomorrow"}),
-		"expires in a list":              hs(plain, object{"exp": []int{1 << 40}}),
+		"expires in a list":              hs(plain, object{"exp": []int64{1 << 40}}),
 		"expires at true":                hs(plain, object{"exp": true}),
 		"expires at infinity":            sign(t, plain, `{"sub":"ann","exp":1e999}`, "HS256", []byte(secret)),
 		"no subject":                     hs(plain, object{"sub": nil}),
@@ -271,7 +271,7 @@ func TestClaims(t *testing.T) {
 	}{
 		"subject":                 {want: core.Allow, user: "ann"},
 		"subject is another":      {claims: object{"sub": "bob"}, want: core.Allow, user: "bob"},
-		"subject is a number":     {claims: object{"sub": 12345678901234567}, want: core.Allow, user: "12345678901234567"},
+		"subject is a number":     {claims: object{"sub": int64(12345678901234567)}, want: core.Allow, user: "12345678901234567"},
 		"not before, within":      {claims: object{"nbf": noon.Unix() + 4}, want: core.Allow, user: "ann"},
 		"expired, within":         {claims: object{"exp": noon.Unix() - 4}, want: core.Allow, user: "ann"},
 		"may never expire":        {set: func(c *Config) { c.RequireExp = false }, claims: object{"exp": nil}, want: core.Allow, user: "ann"},

@@ -3,6 +3,7 @@ package pebble_test
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -64,7 +65,7 @@ func TestKill(t *testing.T) {
 	for range kills {
 		writeAndKill(t, dir, 1+rand.IntN(400), confirmed)
 		s := open(t, small(dir))
-		got, err := s.Fetch(t.Context(), "c", 0, 1<<30, 1<<40, nil)
+		got, err := s.Fetch(t.Context(), "c", 0, 1<<30, math.MaxInt, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

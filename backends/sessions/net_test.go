@@ -55,7 +55,7 @@ func TestPager(t *testing.T) {
 	if p.Rows() != 4096 {
 		t.Errorf("rows of 100 bytes: %d at once", p.Rows())
 	}
-	p.Read(4096, 4096*16<<20)
+	p.Read(64, 64*16<<20)
 	if p.Rows() != 1 {
 		t.Errorf("rows of 16 MiB: %d at once", p.Rows())
 	}

@@ -71,7 +71,7 @@ func badRun(n int) *Run {
 	v.Latency, v.Resume = quantiles(2_380_390, 90_000, 4_800_000), quantiles(31, 1_000_000, 120_000_000)
 	for i := range 5 {
 		v.Examples = append(v.Examples, oracle.Example{
-			Fault: oracle.LostMessage, Kind: "lost message", At: int64(61_000_000_000 + i*1_250_000), Device: "board-3", Publisher: "meter-417",
+			Fault: oracle.LostMessage, Kind: "lost message", At: 61_000_000_000 + int64(i)*1_250_000, Device: "board-3", Publisher: "meter-417",
 			Topic: "city/district-3/meter-417/reading", Seq: uint64(i + 4), Detail: "sent at QoS 1 and acknowledged; subscribed at QoS 1 since 58 s before; never came",
 		})
 	}
