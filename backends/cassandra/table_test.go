@@ -32,14 +32,8 @@ func tableConfig(t testing.TB, keyspace string) Config {
 
 func openTable(t testing.TB, c Config, namespace string) *Table {
 	t.Helper()
-	d, err := c.OpenTable(namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d.(*Table)
+	return tabletest.Open(t, &c, namespace).(*Table)
 }
-
-func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
 // tables makes a keyspace with the tables of sessions, which ends with the test.
 func tables(t testing.TB, with bool) Config {
@@ -75,18 +69,16 @@ func tables(t testing.TB, with bool) Config {
 
 func TestServiceTable(t *testing.T) {
 	c := tables(t, true)
-	act := func(what func(testing.TB, string)) func(testing.TB) {
-		return func(t testing.TB) { what(t, "cassandra") }
-	}
-	tabletest.Run(t, tabletest.Site{
+	try := tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
-			namespace := newNamespace()
+			namespace := tabletest.Namespace()
 			return func() sessions.Database { return openTable(t, c, namespace) }
 		},
-		Bare: func(t testing.TB) sessions.Database { return openTable(t, tables(t, false), newNamespace()) },
-		Kill: act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
+		Bare:    func(t testing.TB) sessions.Database { return openTable(t, tables(t, false), tabletest.Namespace()) },
 		Crashes: 1, // a start takes half a minute
-	})
+	}
+	try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts("cassandra")
+	tabletest.Run(t, try)
 }
 
 // content is everything that stands in d.
@@ -110,7 +102,7 @@ func put(part, key, value string) sessions.Write {
 // makes it. What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
 	c := tables(t, true)
-	namespace := newNamespace()
+	namespace := tabletest.Namespace()
 	ctx := t.Context()
 	a := openTable(t, c, namespace)
 	defer a.Close()
@@ -169,7 +161,7 @@ func TestServiceTableHalf(t *testing.T) {
 func TestServiceTableLate(t *testing.T) {
 	c := tables(t, true)
 	ctx := t.Context()
-	a := openTable(t, c, newNamespace())
+	a := openTable(t, c, tabletest.Namespace())
 	defer a.Close()
 	if err := a.Claim(ctx, "a"); err != nil {
 		t.Fatal(err)
@@ -209,14 +201,14 @@ func TestServiceTableFaults(t *testing.T) {
 	} {
 		own := c
 		f.change(&own)
-		d := openTable(t, own, newNamespace())
+		d := openTable(t, own, tabletest.Namespace())
 		err := d.Claim(t.Context(), "nobody")
 		if err == nil || !strings.Contains(err.Error(), f.want) || !strings.Contains(err.Error(), own.Nodes[0]) {
 			t.Errorf("%s: %v, want %q and %q in it", name, err, f.want, own.Nodes[0])
 		}
 		d.Close()
 	}
-	d := openTable(t, c, newNamespace())
+	d := openTable(t, c, tabletest.Namespace())
 	defer d.Close()
 	list, err := d.Caveats(t.Context())
 	if err != nil || len(list) != 1 || !strings.Contains(list[0], "replication_factor = 1") { // commitlog_sync is batch
@@ -231,7 +223,7 @@ func TestServiceTableFaults(t *testing.T) {
 // The driver's own: a batch for each partition, all of them side by side; no transaction.
 func BenchmarkTable(b *testing.B) {
 	c := tables(b, true)
-	d := openTable(b, c, newNamespace())
+	d := openTable(b, c, tabletest.Namespace())
 	defer d.Close()
 	s, err := d.db.connected(context.Background())
 	if err != nil {

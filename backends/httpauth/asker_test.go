@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -27,7 +28,7 @@ func (r *rights) set(allow ...string) {
 	}
 }
 
-func (r *rights) answer(w http.ResponseWriter, q *http.Request, _ string) {
+func (r *rights) answer(w http.ResponseWriter, q *http.Request) {
 	if q.URL.Path != "/acl" {
 		return
 	}
@@ -46,15 +47,15 @@ func (r *rights) answer(w http.ResponseWriter, q *http.Request, _ string) {
 type asking struct {
 	*Source
 	t     *testing.T
-	clock *timed
-	http  *server
+	clock *identitytest.Clock
+	http  *identitytest.Server
 	id    *core.Identity
 }
 
 func newAsking(t *testing.T, r *rights, change func(*Config)) *asking {
 	t.Helper()
-	a := &asking{t: t, clock: newClock(), http: newServer(t)}
-	a.http.set(r.answer)
+	a := &asking{t: t, clock: identitytest.NewClock(), http: identitytest.NewServer(t)}
+	a.http.Answers(r.answer)
 	a.Source = source(t, a.clock, func(c *Config) {
 		c.Auth.URL, c.ACL.URL = a.http.URL+"/auth", a.http.URL+"/acl"
 		if change != nil {
@@ -65,7 +66,7 @@ func newAsking(t *testing.T, r *rights, change func(*Config)) *asking {
 	if v != core.Allow || err != nil {
 		t.Fatal(v, err)
 	}
-	a.http.questions()
+	a.http.Questions()
 	a.id = &core.Identity{ClientID: "c1", Username: "ann", Grant: grant}
 	return a
 }
@@ -91,7 +92,7 @@ func (a *asking) wants(action core.Action, topic string, want core.Verdict, fail
 
 func (a *asking) asked(n int) {
 	a.t.Helper()
-	if q := a.http.questions(); len(q) != n {
+	if q := a.http.Questions(); len(q) != n {
 		a.t.Errorf("asked %q, want %d questions", q, n)
 	}
 }
@@ -115,17 +116,17 @@ func TestAnswersAreKept(t *testing.T) {
 	a.wants(core.ActionPublish, "none", core.Ignore, false)
 	a.asked(3)
 	r.set() // the right is taken
-	a.clock.pass(61 * time.Second)
+	a.clock.Pass(61 * time.Second)
 	a.wants(core.ActionPublish, "up", core.Allow, false)
 	a.wants(core.ActionPublish, "up", core.Deny, false)
 	a.asked(1)
 	r.set("2 up")
-	a.clock.pass(61 * time.Second)
-	a.http.says(500, "", "") // the server is away
+	a.clock.Pass(61 * time.Second)
+	a.http.Says(500, "", "") // the server is away
 	a.wants(core.ActionPublish, "up", core.Deny, false)
-	a.clock.pass(60 * time.Second)
+	a.clock.Pass(60 * time.Second)
 	a.wants(core.ActionPublish, "up", core.Deny, true)
-	a.http.set(r.answer)
+	a.http.Answers(r.answer)
 	a.wants(core.ActionPublish, "up", core.Deny, true)
 	a.wants(core.ActionPublish, "up", core.Allow, false)
 }
@@ -155,11 +156,11 @@ func TestPrepare(t *testing.T) {
 	if a.Version() != before || !a.Prepared(a.id, core.ActionDeliver, "z") || !a.Prepared(&core.Identity{}, core.ActionPublish, "z") {
 		t.Error("others would be asked")
 	}
-	a.clock.pass(121 * time.Second)
+	a.clock.Pass(121 * time.Second)
 	if a.Prepared(a.id, core.ActionPublish, "up") {
 		t.Error("an old answer is one")
 	}
-	a.http.says(500, "", "")
+	a.http.Says(500, "", "")
 	a.Prepare(t.Context(), a.id, core.ActionPublish, "up")
 	a.wants(core.ActionPublish, "up", core.Deny, true)
 }
@@ -187,7 +188,7 @@ func TestDeliveriesFollowSubscriptions(t *testing.T) {
 	a.wants(core.ActionPublish, "down/a", core.Deny, true)
 	a.asked(1)
 	r.set()
-	a.clock.pass(61 * time.Second)
+	a.clock.Pass(61 * time.Second)
 	a.wants(core.ActionDeliver, "down/a", core.Allow, false)
 	a.wants(core.ActionDeliver, "down/a", core.Deny, false)
 }
@@ -199,14 +200,14 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	a := newAsking(t, r, func(c *Config) { c.Kept = 8 })
 	a.wants(core.ActionSubscribe, "down/#", core.Deny, true)
 	for n := range 100 {
-		a.clock.pass(time.Millisecond)
+		a.clock.Pass(time.Millisecond)
 		a.wants(core.ActionPublish, strings.Repeat("x", n+1), core.Deny, true)
 	}
 	own := a.of(a.id)
 	if n := len(own.known); n > 8 {
 		t.Errorf("%d are kept", n)
 	}
-	a.http.questions()
+	a.http.Questions()
 	a.wants(core.ActionDeliver, "down/a", core.Allow, false)
 	a.asked(0)
 }
@@ -216,7 +217,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 func TestStormOfQuestions(t *testing.T) {
 	a := newAsking(t, &rights{}, func(c *Config) { c.Pool, c.Kept = 4, 10_000 })
 	hold := make(chan struct{})
-	a.http.set(func(w http.ResponseWriter, _ *http.Request, _ string) { <-hold; w.WriteHeader(500) })
+	a.http.Answers(func(w http.ResponseWriter, _ *http.Request) { <-hold; w.WriteHeader(500) })
 	for n := range 5000 {
 		if v, err := a.Authorize(a.id, core.ActionPublish, strings.Repeat("x", n+1)); v != core.Deny || err == nil {
 			t.Fatal(v, err)
@@ -230,7 +231,7 @@ func TestStormOfQuestions(t *testing.T) {
 	for range 20 {
 		a.wants(core.ActionPublish, "x", core.Deny, true)
 	}
-	if n := len(a.http.questions()); n > 6 {
+	if n := len(a.http.Questions()); n > 6 {
 		t.Errorf("asked %d times", n)
 	}
 }

@@ -3,6 +3,8 @@ package httpauth
 import (
 	"strings"
 	"testing"
+
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 )
 
 func TestConfigFaults(t *testing.T) {
@@ -52,7 +54,7 @@ func TestConfigFaults(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for url, want := range map[string]int{"http://auth.example/a": 1, "http://127.0.0.1:8991/a": 0, "http://localhost/${username}": 0, "https://auth.example/": 0, "http://10.0.0.1/${username}": 1} {
-		s := source(t, newClock(), func(c *Config) { c.Auth.URL = url })
+		s := source(t, identitytest.NewClock(), func(c *Config) { c.Auth.URL = url })
 		if w := s.Warnings(); len(w) != want {
 			t.Errorf("%s: %q", url, w)
 		}

@@ -5,93 +5,24 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// server answers as a test says, and remembers what it was asked.
-type server struct {
-	*httptest.Server
-	mu     sync.Mutex
-	answer func(w http.ResponseWriter, r *http.Request, body string)
-	asked  []string // METHOD PATH?QUERY BODY
-}
-
-func newServer(t *testing.T) *server {
-	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		s.mu.Lock()
-		s.asked = append(s.asked, r.Method+" "+r.URL.RequestURI()+" "+string(body))
-		answer := s.answer
-		s.mu.Unlock()
-		answer(w, r, string(body))
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func (s *server) set(answer func(w http.ResponseWriter, r *http.Request, body string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answer = answer
-}
-
-func (s *server) says(code int, kind, body string) {
-	s.set(func(w http.ResponseWriter, _ *http.Request, _ string) {
-		if kind != "" {
-			w.Header().Set("Content-Type", kind)
-		}
-		w.WriteHeader(code)
-		io.WriteString(w, body)
-	})
-}
-
-// questions takes what was asked.
-func (s *server) questions() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := s.asked
-	s.asked = nil
-	return q
-}
-
-// timed is a clock that a test moves.
-type timed struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *timed) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *timed) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func newClock() *timed { return &timed{at: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)} }
-
-func source(t *testing.T, clock *timed, change func(*Config)) *Source {
+func source(t *testing.T, clock *identitytest.Clock, change func(*Config)) *Source {
 	t.Helper()
 	cfg := DefaultConfig()
 	change(&cfg)
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := open(cfg, clock.now)
+	s, err := open(cfg, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +39,7 @@ func client() *core.Credentials {
 // nobody in.
 func TestAnswers(t *testing.T) {
 	const kind = "application/json; charset=utf-8"
-	h := newServer(t)
+	h := identitytest.NewServer(t)
 	for _, c := range []struct {
 		code       int
 		kind, body string
@@ -147,9 +78,9 @@ func TestAnswers(t *testing.T) {
 		{302, "", "", core.Ignore, core.Ignore, true, true},
 		{200, "", strings.Repeat("x", maxAnswer+1), core.Ignore, core.Ignore, true, true},
 	} {
-		h.says(c.code, c.kind, c.body)
+		h.Says(c.code, c.kind, c.body)
 		for kind, want := range map[string]core.Verdict{AnswersAny: c.any, AnswersJSON: c.json} {
-			s := source(t, newClock(), func(cfg *Config) { cfg.Auth.URL, cfg.Answers = h.URL, kind })
+			s := source(t, identitytest.NewClock(), func(cfg *Config) { cfg.Auth.URL, cfg.Answers = h.URL, kind })
 			v, grant, err := s.Authenticate(t.Context(), client())
 			fails := kind == AnswersAny && c.anyFails || kind == AnswersJSON && c.jsonFails
 			if v != want || (err != nil) != fails || (grant != nil) != (v == core.Allow) {
@@ -161,8 +92,8 @@ func TestAnswers(t *testing.T) {
 
 // What a client says becomes a value, whatever is in it.
 func TestRequests(t *testing.T) {
-	h := newServer(t)
-	h.says(200, "", "")
+	h := identitytest.NewServer(t)
+	h.Says(200, "", "")
 	who := client()
 	who.Username, who.Password = "a&b=c d/../?#%00\"<é", []byte("p&password=x\x00\xff")
 	who.Certificate = &x509.Certificate{Subject: pkix.Name{CommonName: "dev,7", Organization: []string{"O"}}}
@@ -179,22 +110,22 @@ func TestRequests(t *testing.T) {
 		{Request{URL: h.URL, Method: "post", Format: "json", Params: []string{"u=${username}", "c=%C"}},
 			`POST / {"c":"dev,7","u":"a&b=c d/../?#%00\"<é"}`},
 	} {
-		s := source(t, newClock(), func(cfg *Config) {
+		s := source(t, identitytest.NewClock(), func(cfg *Config) {
 			cfg.Auth, cfg.Token, cfg.Headers = c.request, "t0k", []string{"X-Gateway: plant-7"}
 		})
 		if v, _, err := s.Authenticate(t.Context(), who); v != core.Allow || err != nil {
 			t.Errorf("%v %v", v, err)
 		}
-		if got := h.questions(); len(got) != 1 || got[0] != c.want {
+		if got := h.Questions(); len(got) != 1 || got[0] != c.want {
 			t.Errorf("asked %q\nwant  %q", got, c.want)
 		}
 	}
-	h.set(func(w http.ResponseWriter, r *http.Request, _ string) {
+	h.Answers(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer t0k" || r.Header.Get("X-Gateway") != "plant-7" || r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 			w.WriteHeader(403)
 		}
 	})
-	s := source(t, newClock(), func(cfg *Config) { cfg.Auth.URL, cfg.Token, cfg.Headers = h.URL, "t0k", []string{"X-Gateway: plant-7"} })
+	s := source(t, identitytest.NewClock(), func(cfg *Config) { cfg.Auth.URL, cfg.Token, cfg.Headers = h.URL, "t0k", []string{"X-Gateway: plant-7"} })
 	if v, _, err := s.Authenticate(t.Context(), client()); v != core.Allow || err != nil {
 		t.Errorf("headers: %v %v", v, err)
 	}
@@ -202,10 +133,10 @@ func TestRequests(t *testing.T) {
 
 // Who cannot be asked about is not let in, and nobody is asked.
 func TestNamesThatCannotBeAskedAbout(t *testing.T) {
-	h := newServer(t)
-	h.says(200, "", "")
-	path := source(t, newClock(), func(c *Config) { c.Auth.URL = h.URL + "/${username}/auth" })
-	text := source(t, newClock(), func(c *Config) { c.Auth.URL, c.Auth.Format = h.URL, "json" })
+	h := identitytest.NewServer(t)
+	h.Says(200, "", "")
+	path := source(t, identitytest.NewClock(), func(c *Config) { c.Auth.URL = h.URL + "/${username}/auth" })
+	text := source(t, identitytest.NewClock(), func(c *Config) { c.Auth.URL, c.Auth.Format = h.URL, "json" })
 	for _, name := range []string{"", ".", ".."} {
 		who := client()
 		who.Username = name
@@ -223,18 +154,18 @@ func TestNamesThatCannotBeAskedAbout(t *testing.T) {
 			t.Errorf("%v %v", v, err)
 		}
 	}
-	if q := h.questions(); len(q) != 0 {
+	if q := h.Questions(); len(q) != 0 {
 		t.Errorf("asked %q", q)
 	}
 }
 
 // Superusers, the end of a login and access rules come with the answer, or are asked for.
 func TestGrants(t *testing.T) {
-	h := newServer(t)
-	clock := newClock()
+	h := identitytest.NewServer(t)
+	clock := identitytest.NewClock()
 	with := func(fields string) *core.Grant {
 		t.Helper()
-		h.says(200, "application/json", `{"result":"allow"`+fields+`}`)
+		h.Says(200, "application/json", `{"result":"allow"`+fields+`}`)
 		s := source(t, clock, func(c *Config) { c.Auth.URL = h.URL })
 		v, grant, err := s.Authenticate(t.Context(), client())
 		if v != core.Allow || err != nil {
@@ -245,11 +176,11 @@ func TestGrants(t *testing.T) {
 	if g := with(`,"is_superuser":true,"acl":"of no meaning"`); !g.Superuser || g.ACL != nil {
 		t.Errorf("%+v", g)
 	}
-	until := clock.at.Unix() + 60
+	until := clock.Now().Unix() + 60
 	if g := with(fmt.Sprintf(`,"expire_at":%d,"client_attrs":{"a":"b"}`, until)); g.Superuser || g.Expires != until*1000 || g.Username != "ann" {
 		t.Errorf("%+v", g)
 	}
-	h.says(200, "application/json", `{"result":"allow","acl":{"pub":["up/%c"],"sub":[]}}`)
+	h.Says(200, "application/json", `{"result":"allow","acl":{"pub":["up/%c"],"sub":[]}}`)
 	s := source(t, clock, func(c *Config) { c.Auth.URL = h.URL })
 	_, grant, err := s.Authenticate(t.Context(), client())
 	if err != nil {
@@ -264,8 +195,8 @@ func TestGrants(t *testing.T) {
 	if v := s.Covers(id, "up/c1"); v != core.Deny || s.Abstains(id) || !s.Abstains(&core.Identity{}) {
 		t.Errorf("covers %v", v)
 	}
-	h.set(func(w http.ResponseWriter, r *http.Request, body string) {
-		if r.URL.Path == "/super" && !strings.Contains(body, "username=ann") {
+	h.Answers(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/super" && r.FormValue("username") != "ann" {
 			w.WriteHeader(403)
 		}
 	})
@@ -277,17 +208,17 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s: %v %+v %v", name, v, g, err)
 		}
 	}
-	if q := strings.Join(h.questions(), "\n"); strings.Contains(q, "super clientid=c1&password") {
+	if q := strings.Join(h.Questions(), "\n"); strings.Contains(q, "super clientid=c1&password") {
 		t.Errorf("super_req tells the password: %s", q)
 	}
 }
 
 // A server that is away costs five tries, and then nothing until it is time to see.
 func TestServerAway(t *testing.T) {
-	h := newServer(t)
-	clock := newClock()
+	h := identitytest.NewServer(t)
+	clock := identitytest.NewClock()
 	s := source(t, clock, func(c *Config) { c.Auth.URL = h.URL })
-	h.says(500, "", "")
+	h.Says(500, "", "")
 	try := func(times, asked int, want core.Verdict) {
 		t.Helper()
 		for range times {
@@ -296,35 +227,35 @@ func TestServerAway(t *testing.T) {
 				t.Errorf("%v %v", v, err)
 			}
 		}
-		if got := len(h.questions()); got != asked {
+		if got := len(h.Questions()); got != asked {
 			t.Errorf("asked %d times, want %d", got, asked)
 		}
 	}
 	try(100, 5, core.Ignore)
-	clock.pass(time.Second)
+	clock.Pass(time.Second)
 	try(100, 1, core.Ignore)
-	clock.pass(time.Second)
+	clock.Pass(time.Second)
 	try(100, 0, core.Ignore)
-	clock.pass(time.Second)
-	h.says(200, "", "")
+	clock.Pass(time.Second)
+	h.Says(200, "", "")
 	try(100, 100, core.Allow)
-	h.says(403, "", "")
+	h.Says(403, "", "")
 	try(100, 100, core.Deny)
 }
 
 // A server that is slow, or never ends, is not waited for beyond the time.
 func TestSlowServers(t *testing.T) {
 	leave := make(chan struct{})
-	h := newServer(t)
+	h := identitytest.NewServer(t)
 	t.Cleanup(func() { close(leave) })
-	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request, body string){
-		"never answers": func(_ http.ResponseWriter, r *http.Request, _ string) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"never answers": func(_ http.ResponseWriter, r *http.Request) {
 			select {
 			case <-leave:
 			case <-r.Context().Done():
 			}
 		},
-		"drips": func(w http.ResponseWriter, r *http.Request, _ string) {
+		"drips": func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {
 				if _, err := w.Write([]byte(" ")); err != nil {
 					return
@@ -333,8 +264,8 @@ func TestSlowServers(t *testing.T) {
 			}
 		},
 	} {
-		h.set(answer)
-		s := source(t, newClock(), func(c *Config) { c.Auth.URL, c.Timeout = h.URL, 100*time.Millisecond })
+		h.Answers(answer)
+		s := source(t, identitytest.NewClock(), func(c *Config) { c.Auth.URL, c.Timeout = h.URL, 100*time.Millisecond })
 		began := time.Now()
 		if v, _, err := s.Authenticate(t.Context(), client()); v != core.Ignore || err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v %v", name, v, err)
@@ -347,16 +278,16 @@ func TestSlowServers(t *testing.T) {
 
 // A redirect would tell passwords to whom it names.
 func TestRedirectsAreNotFollowed(t *testing.T) {
-	other, h := newServer(t), newServer(t)
-	other.says(200, "", "")
+	other, h := identitytest.NewServer(t), identitytest.NewServer(t)
+	other.Says(200, "", "")
 	for _, code := range []int{301, 302, 303, 307, 308} {
-		h.set(func(w http.ResponseWriter, r *http.Request, _ string) { http.Redirect(w, r, other.URL, code) })
-		s := source(t, newClock(), func(c *Config) { c.Auth.URL = h.URL })
+		h.Answers(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, code) })
+		s := source(t, identitytest.NewClock(), func(c *Config) { c.Auth.URL = h.URL })
 		if v, _, err := s.Authenticate(t.Context(), client()); v != core.Ignore || err == nil {
 			t.Errorf("%d: %v %v", code, v, err)
 		}
 	}
-	if q := other.questions(); len(q) != 0 {
+	if q := other.Questions(); len(q) != 0 {
 		t.Errorf("asked %q", q)
 	}
 }

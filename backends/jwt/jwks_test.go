@@ -10,50 +10,15 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/core"
 )
-
-// issuer is a server of keys whose answers a test sets.
-type issuer struct {
-	*httptest.Server
-	mu     sync.Mutex
-	answer http.HandlerFunc
-	asked  int
-	tags   []string // If-None-Match of each
-}
-
-func newIssuer(t *testing.T) *issuer {
-	i := &issuer{}
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		i.mu.Lock()
-		i.asked++
-		i.tags = append(i.tags, r.Header.Get("If-None-Match"))
-		answer := i.answer
-		i.mu.Unlock()
-		answer(w, r)
-	}))
-	t.Cleanup(i.Close)
-	return i
-}
-
-func (i *issuer) set(answer http.HandlerFunc) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.answer = answer
-}
-
-func (i *issuer) count() int {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.asked
-}
 
 func keysOf(keys ...object) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(object{"keys": keys}) }
@@ -83,37 +48,23 @@ func web(kid string, k crypto.PublicKey) object {
 // remoteSource is a source of keys by URL, and its clock.
 type remoteSource struct {
 	*Source
-	mu sync.Mutex
-	at time.Time
-}
-
-func (r *remoteSource) now() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.at
-}
-
-func (r *remoteSource) pass(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.at = r.at.Add(d)
+	*identitytest.Clock
 }
 
 func fromURL(t *testing.T, url string) *remoteSource {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.JWKSURL, cfg.RequireExp = url, false
-	r := &remoteSource{at: noon}
+	clock := identitytest.NewClock()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := open(cfg, r.now)
+	s, err := open(cfg, clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	r.Source = s
-	return r
+	return &remoteSource{s, clock}
 }
 
 // settle waits until no fetch is under way.
@@ -143,8 +94,8 @@ func es(t *testing.T, kid string) string {
 // Keys are fetched when they are needed, again when they are old, and for a kid that is not
 // known, but not for each of them.
 func TestKeysOfURL(t *testing.T) {
-	i := newIssuer(t)
-	i.set(keysOf(web("k1", keyRing().ec.Public()), web("k2", keyRing().rsa.Public()), web("k3", keyRing().ed.Public()), object{"kty": "oct", "k": b64([]byte(secret)), "kid": "k4"}))
+	i := identitytest.NewServer(t)
+	i.Answers(keysOf(web("k1", keyRing().ec.Public()), web("k2", keyRing().rsa.Public()), web("k3", keyRing().ed.Public()), object{"kty": "oct", "k": b64([]byte(secret)), "kid": "k4"}))
 	s := fromURL(t, i.URL)
 	s.wants(t, es(t, "k1"), core.Allow, false)
 	s.wants(t, sign(t, object{"alg": "RS256", "kid": "k2"}, object{"sub": "ann"}, "RS256", keyRing().rsa), core.Allow, false)
@@ -155,18 +106,18 @@ func TestKeysOfURL(t *testing.T) {
 		s.wants(t, es(t, "k2"), core.Deny, true)
 	}
 	s.wants(t, sign(t, object{"alg": "HS256", "kid": "k4"}, object{"sub": "ann"}, "HS256", []byte(secret)), core.Deny, true)
-	if n := i.count(); n != 1 {
+	if n := len(i.Questions()); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	s.pass(11 * time.Second) // a key is new
-	i.set(keysOf(web("k9", keyRing().ec.Public())))
+	s.Pass(11 * time.Second) // a key is new
+	i.Answers(keysOf(web("k9", keyRing().ec.Public())))
 	s.wants(t, es(t, "k9"), core.Allow, false)
 	s.wants(t, es(t, "k1"), core.Deny, true)
-	if n := i.count(); n != 2 {
+	if n := len(i.Questions()); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	s.pass(6 * time.Minute) // the keys are old
-	i.set(keysOf(web("k8", keyRing().ec.Public())))
+	s.Pass(6 * time.Minute) // the keys are old
+	i.Answers(keysOf(web("k8", keyRing().ec.Public())))
 	s.wants(t, es(t, "k9"), core.Allow, false) // and good for this one client
 	s.wants(t, es(t, "k9"), core.Deny, true)
 	s.wants(t, es(t, "k8"), core.Allow, false)
@@ -174,36 +125,38 @@ func TestKeysOfURL(t *testing.T) {
 
 // While the server is away, old keys hold for an hour and no longer.
 func TestServerOfKeysAway(t *testing.T) {
-	i := newIssuer(t)
-	i.set(failing(500))
+	i := identitytest.NewServer(t)
+	i.Answers(failing(500))
 	s := fromURL(t, i.URL)
 	s.wants(t, es(t, "k1"), core.Ignore, true)
 	for range 5 { // nobody waits for it again
 		s.wants(t, es(t, "k1"), core.Ignore, true)
 	}
-	if n := i.count(); n != 1 {
+	if n := len(i.Questions()); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
-	i.set(keysOf(web("k1", keyRing().ec.Public())))
-	s.pass(10 * time.Second)
+	i.Answers(keysOf(web("k1", keyRing().ec.Public())))
+	s.Pass(10 * time.Second)
 	s.wants(t, es(t, "k1"), core.Allow, false)
-	i.set(failing(503))
+	i.Answers(failing(503))
 	for range 6 {
-		s.pass(9*time.Minute + 50*time.Second)
+		s.Pass(9*time.Minute + 50*time.Second)
 		s.wants(t, es(t, "k1"), core.Allow, false)
 	}
-	s.pass(2 * time.Minute)
+	s.Pass(2 * time.Minute)
 	s.wants(t, es(t, "k1"), core.Ignore, true)
-	i.set(keysOf(web("k1", keyRing().ec.Public())))
-	s.pass(10 * time.Second)
+	i.Answers(keysOf(web("k1", keyRing().ec.Public())))
+	s.Pass(10 * time.Second)
 	s.wants(t, es(t, "k1"), core.Allow, false)
 }
 
 // The server says how long its keys are good for, and need not send them twice.
 func TestCaching(t *testing.T) {
-	i := newIssuer(t)
+	i := identitytest.NewServer(t)
 	answer := keysOf(web("k1", keyRing().ec.Public()))
-	i.set(func(w http.ResponseWriter, r *http.Request) {
+	var tags []string // one request at a time
+	i.Answers(func(w http.ResponseWriter, r *http.Request) {
+		tags = append(tags, r.Header.Get("If-None-Match"))
 		w.Header().Set("ETag", `"one"`)
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		if r.Header.Get("If-None-Match") == `"one"` {
@@ -216,14 +169,14 @@ func TestCaching(t *testing.T) {
 	for _, step := range []struct {
 		pass time.Duration
 		want int
-	}{{0, 1}, {59 * time.Second, 1}, {2 * time.Second, 2}, {58 * time.Second, 2}, {3 * time.Second, 3}} {
-		s.pass(step.pass)
+	}{{0, 1}, {59 * time.Second, 0}, {2 * time.Second, 1}, {58 * time.Second, 0}, {3 * time.Second, 1}} {
+		s.Pass(step.pass)
 		s.wants(t, es(t, "k1"), core.Allow, false)
-		if n := i.count(); n != step.want {
+		if n := len(i.Questions()); n != step.want {
 			t.Errorf("asked %d times, want %d", n, step.want)
 		}
 	}
-	if got := strings.Join(i.tags, " "); got != ` "one" "one"` {
+	if got := strings.Join(tags, " "); got != ` "one" "one"` {
 		t.Errorf("asked with %s", got)
 	}
 	r := s.remote
@@ -240,8 +193,8 @@ func TestHostileServersOfKeys(t *testing.T) {
 	for n := range many {
 		many[n] = web("k"+strconv.Itoa(n), keyRing().ed.Public())
 	}
-	elsewhere := newIssuer(t)
-	elsewhere.set(keysOf(web("k1", keyRing().ec.Public())))
+	elsewhere := identitytest.NewServer(t)
+	elsewhere.Answers(keysOf(web("k1", keyRing().ec.Public())))
 	answers := map[string]http.HandlerFunc{
 		"10,000 keys": keysOf(many...),
 		"endless": func(w http.ResponseWriter, _ *http.Request) {
@@ -266,32 +219,32 @@ func TestHostileServersOfKeys(t *testing.T) {
 		"numbers":          keysOf(object{"kid": 1, "kty": "EC"}),
 	}
 	for name, answer := range answers {
-		i := newIssuer(t)
-		i.set(answer)
+		i := identitytest.NewServer(t)
+		i.Answers(answer)
 		s := fromURL(t, i.URL)
 		s.wants(t, es(t, "k1"), core.Ignore, true)
-		i.set(keysOf(web("k1", keyRing().ec.Public())))
-		s.pass(again)
+		i.Answers(keysOf(web("k1", keyRing().ec.Public())))
+		s.Pass(again)
 		s.wants(t, es(t, "k1"), core.Allow, false)
-		i.set(answer)
-		s.pass(6 * time.Minute)
+		i.Answers(answer)
+		s.Pass(6 * time.Minute)
 		s.wants(t, es(t, "k1"), core.Allow, false)
 		s.wants(t, es(t, "k1"), core.Allow, false)
 		if t.Failed() {
 			t.Fatalf("with a server that answers: %s", name)
 		}
 	}
-	if elsewhere.count() != 0 {
+	if len(elsewhere.Questions()) != 0 {
 		t.Error("a redirect was followed")
 	}
 }
 
 // Many clients who come at once make one fetch, and one that leaves does not end it.
 func TestOneFetchForAll(t *testing.T) {
-	i := newIssuer(t)
+	i := identitytest.NewServer(t)
 	go1, came := make(chan struct{}), make(chan struct{}, 1)
 	good := keysOf(web("k1", keyRing().ec.Public()))
-	i.set(func(w http.ResponseWriter, r *http.Request) {
+	i.Answers(func(w http.ResponseWriter, r *http.Request) {
 		came <- struct{}{}
 		<-go1
 		good(w, r)
@@ -308,7 +261,7 @@ func TestOneFetchForAll(t *testing.T) {
 	<-came
 	close(go1)
 	wg.Wait()
-	if n := i.count(); n != 1 {
+	if n := len(i.Questions()); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 }

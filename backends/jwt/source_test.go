@@ -21,6 +21,7 @@ import (
 
 	gojwt "github.com/golang-jwt/jwt/v5"
 
+	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -83,7 +84,7 @@ func sign(t testing.TB, header, claims any, method string, key any) string {
 
 type object = map[string]any
 
-var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+var noon = identitytest.Noon()
 
 func clock() time.Time { return noon }
 

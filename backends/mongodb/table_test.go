@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -24,14 +23,8 @@ func openTable(t testing.TB, database, namespace string) *Table {
 	t.Helper()
 	c := DefaultConfig()
 	c.URL, c.Type, c.Database, c.Timeout = testservice.URL(t, "mongodb"), "unknown", database, 30*time.Second
-	d, err := c.OpenTable(namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d.(*Table)
+	return tabletest.Open(t, &c, namespace).(*Table)
 }
-
-func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
 // fresh is the database of a test, which is dropped afterwards.
 func fresh(t testing.TB) (database string) {
@@ -52,25 +45,23 @@ func fresh(t testing.TB) (database string) {
 }
 
 func TestServiceTable(t *testing.T) {
-	act := func(what func(testing.TB, string)) func(testing.TB) {
-		return func(t testing.TB) { what(t, "mongodb") }
-	}
-	tabletest.Run(t, tabletest.Site{
+	try := tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
-			database, namespace := fresh(t), newNamespace()
+			database, namespace := fresh(t), tabletest.Namespace()
 			return func() sessions.Database { return openTable(t, database, namespace) }
 		},
 		Bare: func(t testing.TB) sessions.Database {
-			d := openTable(t, fresh(t), newNamespace())
+			d := openTable(t, fresh(t), tabletest.Namespace())
 			if err := d.state().Drop(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			return d
 		},
-		Pairs: 4000, // the emulator takes its time
-		Kill:  act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
+		Pairs:   4000, // the emulator takes its time
 		Forgets: true, // the emulator does, in its last 10 ms
-	})
+	}
+	try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts("mongodb")
+	tabletest.Run(t, try)
 }
 
 // content is everything that stands in d.
@@ -93,7 +84,7 @@ func put(part, key, value string) sessions.Write {
 // A gateway dies when a Write is decided and none of it made; whoever claims then makes it.
 // What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
-	database, namespace := fresh(t), newNamespace()
+	database, namespace := fresh(t), tabletest.Namespace()
 	ctx := t.Context()
 	a := openTable(t, database, namespace)
 	defer a.Close()
@@ -159,7 +150,7 @@ func TestServiceTableFaults(t *testing.T) {
 	if _, err := c.OpenTable("n"); err == nil || !strings.HasPrefix(err.Error(), "w_mode: ") {
 		t.Errorf("w_mode unsafe: %v", err)
 	}
-	real := openTable(t, fresh(t), newNamespace())
+	real := openTable(t, fresh(t), tabletest.Namespace())
 	defer real.Close()
 	if list, err := real.Caveats(t.Context()); err != nil || len(list) != 1 {
 		t.Errorf("one server: %q, %v", list, err)
@@ -185,7 +176,7 @@ func TestDocumentNames(t *testing.T) {
 
 // The driver's own: one unordered bulk write; no transaction.
 func BenchmarkTable(b *testing.B) {
-	d := openTable(b, fresh(b), newNamespace())
+	d := openTable(b, fresh(b), tabletest.Namespace())
 	defer d.Close()
 	plain := d.d.db.Collection("plain")
 	defer plain.Drop(context.Background())

@@ -5,20 +5,15 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
 	_ "github.com/go-sql-driver/mysql"
 )
 
-// benchBatch is how many messages go at once.
-const benchBatch = 500
-
-// BenchmarkStore stores messages of 100 bytes in batches: by Do, and, for comparison, by
-// the driver alone, all rows of a batch in one prepared INSERT.
+// The driver's own: all rows of a batch in one prepared INSERT.
 func BenchmarkStore(b *testing.B) {
 	onEach(b, func(b *testing.B, s *site) {
 		fresh := func() *site {
@@ -27,60 +22,13 @@ func BenchmarkStore(b *testing.B) {
 			client(b, own.url, mysql.Schema)
 			return own
 		}
-		compare(b, [2]*beside{{name: "rules", store: benchRules(b, fresh())}, {name: "driver", store: benchDriver(b, fresh())}})
+		db := fresh().open(b)
+		b.Cleanup(func() { db.Close() })
+		rulestest.Compare(b, db, benchDriver(b, fresh()))
 	})
 }
 
-// beside is one of the two that are compared, and what it has used.
-type beside struct {
-	name      string
-	store     func([]*rules.Message) error
-	wall, cpu time.Duration
-}
-
-// compare has both store the same messages, batch by batch in turns, so that whatever
-// else the machine does meets both. A message is an op.
-func compare(b *testing.B, both [2]*beside) {
-	ms := make([]*rules.Message, 0, benchBatch)
-	n := int64(0)
-	for b.Loop() {
-		n++
-		m := message(n, fmt.Sprintf("fleet/7/vehicle/%d/position", n%1000), "")
-		m.Payload = make([]byte, 100)
-		if ms = append(ms, m); len(ms) < benchBatch {
-			continue
-		}
-		for _, s := range both {
-			start, cpu := time.Now(), cpuTime()
-			if err := s.store(ms); err != nil {
-				b.Fatal(err)
-			}
-			s.wall, s.cpu = s.wall+time.Since(start), s.cpu+cpuTime()-cpu
-		}
-		ms = ms[:0]
-	}
-	for _, s := range both {
-		b.ReportMetric(float64(n)/s.wall.Seconds(), s.name+"-messages/s")
-		b.ReportMetric(float64(s.cpu.Microseconds())/float64(n), s.name+"-µs-cpu/op")
-	}
-	b.ReportMetric(both[1].wall.Seconds()/both[0].wall.Seconds(), "of-driver")
-}
-
-func benchRules(b *testing.B, s *site) func([]*rules.Message) error {
-	db := s.open(b)
-	b.Cleanup(func() { db.Close() })
-	rule := &rules.Rule{Function: rules.OnMessagePublish}
-	jobs := make([]rules.Job, benchBatch)
-	return func(ms []*rules.Message) error {
-		for i, m := range ms {
-			jobs[i] = rules.Job{Rule: rule, Topic: m.Topic, ClientID: m.Sender, Message: m}
-		}
-		_, err := db.Do(context.Background(), jobs[:len(ms)])
-		return err
-	}
-}
-
-func benchDriver(b *testing.B, s *site) func([]*rules.Message) error {
+func benchDriver(b *testing.B, s *site) func(context.Context, []*rules.Message) error {
 	u := mustParse(b, s.url)
 	pool, err := sql.Open("mysql", fmt.Sprintf("%s@tcp(%s)%s", u.User, u.Host, u.Path))
 	if err != nil {
@@ -88,25 +36,16 @@ func benchDriver(b *testing.B, s *site) func([]*rules.Message) error {
 	}
 	b.Cleanup(func() { pool.Close() })
 	insert, err := pool.Prepare("insert into mqtt_msg (msgid, sender, topic, node, qos, payload, retain, arrived) values " +
-		strings.Repeat("(?, ?, ?, ?, ?, ?, ?, from_unixtime(? / 1000)), ", benchBatch-1) + "(?, ?, ?, ?, ?, ?, ?, from_unixtime(? / 1000))" + " on duplicate key update qos = mqtt_msg.qos")
+		strings.Repeat("(?, ?, ?, ?, ?, ?, ?, from_unixtime(? / 1000)), ", rulestest.BenchBatch-1) + "(?, ?, ?, ?, ?, ?, ?, from_unixtime(? / 1000))" + " on duplicate key update qos = mqtt_msg.qos")
 	if err != nil {
 		b.Fatal(err)
 	}
-	return func(ms []*rules.Message) error {
-		args := make([]any, 0, 8*benchBatch)
-		for _, m := range ms {
+	return func(ctx context.Context, batch []*rules.Message) error {
+		args := make([]any, 0, 8*rulestest.BenchBatch)
+		for _, m := range batch {
 			args = append(args, m.MsgID, m.Sender, m.Topic, m.Node, int64(m.QoS), m.Payload, int64(0), m.Arrived)
 		}
-		_, err := insert.ExecContext(context.Background(), args...)
+		_, err := insert.ExecContext(ctx, args...)
 		return err
 	}
-}
-
-// cpuTime is what this process has used.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

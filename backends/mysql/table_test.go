@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"strings"
 	"testing"
@@ -22,17 +20,8 @@ func openTable(t testing.TB, url, namespace string) sessions.Database {
 	t.Helper()
 	c := mysql.DefaultConfig()
 	c.URL = url
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := c.OpenTable(namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return tabletest.Open(t, &c, namespace)
 }
-
-func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
 // tables makes a database with the tables of sessions.
 func tables(t testing.TB, server string) *site {
@@ -46,21 +35,19 @@ func TestServiceTable(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		service := strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:])
 		all := tables(t, s.server)
-		act := func(what func(testing.TB, string)) func(testing.TB) {
-			return func(t testing.TB) { what(t, service) }
-		}
-		tabletest.Run(t, tabletest.Site{
+		try := tabletest.Site{
 			Fresh: func(t testing.TB) func() sessions.Database {
-				namespace := newNamespace()
+				namespace := tabletest.Namespace()
 				return func() sessions.Database { return openTable(t, all.url, namespace) }
 			},
 			Bare: func(t testing.TB) sessions.Database {
 				bare := &site{server: s.server}
 				bare.fresh(t)
-				return openTable(t, bare.url, newNamespace())
+				return openTable(t, bare.url, tabletest.Namespace())
 			},
-			Kill: act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
-		})
+		}
+		try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts(service)
+		tabletest.Run(t, try)
 	})
 }
 
@@ -69,7 +56,7 @@ func TestServiceTable(t *testing.T) {
 func TestServiceTableOfTheDead(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		all := tables(t, s.server)
-		namespace := newNamespace()
+		namespace := tabletest.Namespace()
 		d := openTable(t, all.url, namespace)
 		defer d.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -119,7 +106,7 @@ func raw(t testing.TB, address string) *sql.Conn {
 func TestServiceTableFaults(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		all := tables(t, s.server)
-		user := strings.ReplaceAll(newNamespace(), "-", "_")
+		user := strings.ReplaceAll(tabletest.Namespace(), "-", "_")
 		u, _ := url.Parse(all.url)
 		client(t, s.server, "create user "+user+" identified by 'secret'; grant create on "+strings.Trim(u.Path, "/")+".* to "+user)
 		t.Cleanup(func() { client(t, s.server, "drop user "+user) })
@@ -133,7 +120,7 @@ func TestServiceTableFaults(t *testing.T) {
 			"no rights":      {as("secret"), "on the tables fairlead_*"},
 			"away":           {"mysql://a:b@127.0.0.1:1/c", "127.0.0.1:1"},
 		} {
-			d := openTable(t, c.url, newNamespace())
+			d := openTable(t, c.url, tabletest.Namespace())
 			err := d.Claim(t.Context(), "nobody")
 			if err == nil || !strings.Contains(err.Error(), c.want) || name != "away" && !strings.Contains(err.Error(), u.Host) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v, want %q and %q in it", name, err, c.want, u.Host)
@@ -142,12 +129,12 @@ func TestServiceTableFaults(t *testing.T) {
 		}
 		client(t, s.server, "grant select, insert, update, delete on "+strings.Trim(u.Path, "/")+".* to "+user+"; set global read_only = 1")
 		defer client(t, s.server, "set global read_only = 0")
-		narrow := openTable(t, as("secret"), newNamespace())
+		narrow := openTable(t, as("secret"), tabletest.Namespace())
 		defer narrow.Close()
 		if err := narrow.Claim(t.Context(), "nobody"); err == nil || !strings.Contains(err.Error(), "name the primary server") {
 			t.Errorf("a server that is read only: %v", err)
 		}
-		d := openTable(t, all.url, newNamespace())
+		d := openTable(t, all.url, tabletest.Namespace())
 		defer d.Close()
 		list, err := d.Caveats(t.Context())
 		flush := client(t, s.server, "select @@innodb_flush_log_at_trx_commit")

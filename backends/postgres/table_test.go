@@ -3,8 +3,6 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -22,17 +20,8 @@ func openTable(t testing.TB, url, namespace string) sessions.Database {
 	t.Helper()
 	c := postgres.DefaultConfig()
 	c.URL = url
-	if err := c.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	d, err := c.OpenTable(namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return tabletest.Open(t, &c, namespace)
 }
-
-func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
 // tables makes a schema with the tables of sessions.
 func tables(t testing.TB) *site {
@@ -44,28 +33,26 @@ func tables(t testing.TB) *site {
 
 func TestServiceTable(t *testing.T) {
 	s := tables(t)
-	act := func(what func(testing.TB, string)) func(testing.TB) {
-		return func(t testing.TB) { what(t, "postgres") }
-	}
-	tabletest.Run(t, tabletest.Site{
+	try := tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
-			namespace := newNamespace()
+			namespace := tabletest.Namespace()
 			return func() sessions.Database { return openTable(t, s.url, namespace) }
 		},
 		Bare: func(t testing.TB) sessions.Database {
 			bare := &site{server: s.server}
 			bare.fresh(t)
-			return openTable(t, bare.url, newNamespace())
+			return openTable(t, bare.url, tabletest.Namespace())
 		},
-		Kill: act(testservice.Kill), Start: act(testservice.Start), Pause: act(testservice.Pause), Resume: act(testservice.Resume),
-	})
+	}
+	try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts("postgres")
+	tabletest.Run(t, try)
 }
 
 // A gateway that died in the middle of a transaction, which the server does not know yet,
 // holds up nobody who takes over.
 func TestServiceTableOfTheDead(t *testing.T) {
 	s := tables(t)
-	namespace := newNamespace()
+	namespace := tabletest.Namespace()
 	d := openTable(t, s.url, namespace)
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -99,7 +86,7 @@ func TestServiceTableOfTheDead(t *testing.T) {
 
 func TestServiceTableFaults(t *testing.T) {
 	s := tables(t)
-	role := strings.ReplaceAll(newNamespace(), "-", "_")
+	role := strings.ReplaceAll(tabletest.Namespace(), "-", "_")
 	psql(t, s.server, "create role "+role+" login password 'secret'")
 	t.Cleanup(func() { psql(t, s.server, "drop owned by "+role+"; drop role "+role) })
 	psql(t, s.url, "do $$ begin execute 'grant usage on schema ' || current_schema() || ' to "+role+"'; end $$")
@@ -115,14 +102,14 @@ func TestServiceTableFaults(t *testing.T) {
 		"read only":      {readOnly, "name the primary server"},
 		"away":           {"postgres://a:b@127.0.0.1:1/c", "127.0.0.1:1"},
 	} {
-		d := openTable(t, c.url, newNamespace())
+		d := openTable(t, c.url, tabletest.Namespace())
 		err := d.Claim(t.Context(), "nobody")
 		if err == nil || !strings.Contains(err.Error(), c.want) || name != "away" && !strings.Contains(err.Error(), host) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want %q and %q in it", name, err, c.want, host)
 		}
 		d.Close()
 	}
-	d := openTable(t, s.url, newNamespace())
+	d := openTable(t, s.url, tabletest.Namespace())
 	defer d.Close()
 	list, err := d.Caveats(t.Context())
 	fsync := psql(t, s.url, "show fsync")

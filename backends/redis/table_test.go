@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"strings"
 	"testing"
@@ -35,14 +34,8 @@ func tableConfig(t testing.TB, service string) Config {
 
 func openTable(t testing.TB, c Config, namespace string) sessions.Database {
 	t.Helper()
-	d, err := c.OpenTable(namespace)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return tabletest.Open(t, &c, namespace)
 }
-
-func newNamespace() string { return fmt.Sprintf("gateway-%x", rand.Uint64()) }
 
 func TestServiceTable(t *testing.T) { runTable(t, "redis") }
 
@@ -54,18 +47,15 @@ func TestServiceTableSentinel(t *testing.T) { runTable(t, "redis-sentinel") }
 
 func runTable(t *testing.T, service string) {
 	c := tableConfig(t, service)
-	act := func(what func(testing.TB, string)) func(testing.TB) {
-		return func(t testing.TB) { what(t, service) }
-	}
 	s := tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
-			namespace := newNamespace()
+			namespace := tabletest.Namespace()
 			t.Cleanup(func() { wipe(t, c, namespace) })
 			return func() sessions.Database { return openTable(t, c, namespace) }
 		},
 	}
 	if c.Type != Sentinel { // which would make another one the master
-		s.Kill, s.Start, s.Pause, s.Resume = act(testservice.Kill), act(testservice.Start), act(testservice.Pause), act(testservice.Resume)
+		s.Kill, s.Start, s.Pause, s.Resume = testservice.Acts(service)
 	}
 	tabletest.Run(t, s)
 }
@@ -91,7 +81,7 @@ func wipe(t testing.TB, c Config, namespace string) {
 // A Write that cannot be done changes nothing, whichever of its parts is in the way.
 func TestServiceTableRefused(t *testing.T) {
 	c := tableConfig(t, "redis")
-	d := openTable(t, c, newNamespace()).(*Table)
+	d := openTable(t, c, tabletest.Namespace()).(*Table)
 	defer wipe(t, c, d.namespace)
 	defer d.Close()
 	ctx := t.Context()
@@ -142,7 +132,7 @@ func TestServiceTableRefused(t *testing.T) {
 func TestServiceTableFaults(t *testing.T) {
 	ctx := t.Context()
 	good := tableConfig(t, "redis")
-	d := openTable(t, good, newNamespace()).(*Table)
+	d := openTable(t, good, tabletest.Namespace()).(*Table)
 	defer d.Close()
 	if err := d.client.Do(ctx, "ACL", "SETUSER", "narrow", "on", ">secret", "~other:*", "+@all").Err(); err != nil {
 		t.Fatal(err)
@@ -159,7 +149,7 @@ func TestServiceTableFaults(t *testing.T) {
 	} {
 		cfg := good
 		c.change(&cfg)
-		d := openTable(t, cfg, newNamespace())
+		d := openTable(t, cfg, tabletest.Namespace())
 		err := d.Claim(ctx, "nobody")
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), cfg.Server[0]) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v, want %q and %q in it", name, err, c.want, cfg.Server[0])
@@ -177,7 +167,7 @@ func TestServiceTableFaults(t *testing.T) {
 
 func TestServiceTableCaveats(t *testing.T) {
 	ctx := t.Context()
-	d := openTable(t, tableConfig(t, "redis"), newNamespace()).(*Table)
+	d := openTable(t, tableConfig(t, "redis"), tabletest.Namespace()).(*Table)
 	defer d.Close()
 	set := func(name, value string) {
 		if err := d.client.ConfigSet(ctx, name, value).Err(); err != nil {
@@ -204,7 +194,7 @@ func TestServiceTableCaveats(t *testing.T) {
 // The driver's own: an HSET of each pair, in one MULTI.
 func BenchmarkTable(b *testing.B) {
 	c := tableConfig(b, "redis")
-	d := openTable(b, c, newNamespace()).(*Table)
+	d := openTable(b, c, tabletest.Namespace()).(*Table)
 	defer wipe(b, c, d.namespace)
 	defer d.Close()
 	defer d.client.Del(context.Background(), "plain")

@@ -62,8 +62,8 @@ func TestEmptied(t *testing.T) {
 		s := open(t, v, "a")
 		defer s.Close()
 		<-send(t, s, put("c", 0, 1))
+		v.memory.Edit(func(parts map[string]map[string][]byte) { clear(parts) })
 		v.mu.Lock()
-		clear(v.parts)
 		v.plan = func(_ string, n int, _ []sessions.Write) fault {
 			if n == v.calls {
 				v.plan = nil

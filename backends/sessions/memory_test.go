@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/fairlead-iot/fairlead/backends/sessions"
+	"github.com/fairlead-iot/fairlead/backends/sessions/tabletest"
 )
 
 // fault is what happens to one call of a Table.
@@ -26,12 +27,11 @@ const (
 	hangs    fault = "it does not answer"
 )
 
-// server is a database in memory: it holds what a Table wants and goes wrong on demand.
+// server is a database in memory that goes wrong on demand.
 type server struct {
+	memory *tabletest.Memory
+
 	mu    sync.Mutex
-	parts map[string]map[string][]byte
-	claim int
-	who   string
 	late  []lateWrite
 	calls int
 	// plan says what goes wrong with call n, counted from 1.
@@ -41,27 +41,25 @@ type server struct {
 }
 
 type lateWrite struct {
-	claim int
-	ws    []sessions.Write
+	by sessions.Table
+	ws []sessions.Write
 }
 
-func newServer() *server { return &server{parts: map[string]map[string][]byte{}, most: 256 << 20} }
+func newServer() *server { return &server{memory: &tabletest.Memory{}, most: 256 << 20} }
 
 // connect makes a Table of the server's.
-func (v *server) connect() *memTable { return &memTable{v: v} }
+func (v *server) connect() *memTable { return &memTable{v.memory.Open(), v} }
 
 // clone is the server as it is now: of what is late some has come.
 func (v *server) clone(rng *rand.Rand) *server {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	c := newServer()
-	c.claim, c.who, c.most = v.claim, v.who, v.most
-	for part, keys := range v.parts {
-		c.parts[part] = maps.Clone(keys)
-	}
+	c := &server{memory: v.memory.Clone(), most: v.most}
+	own := c.memory.Open()
+	own.Claim(context.Background(), "what is late")
 	for _, l := range v.late {
 		if rng.IntN(2) == 0 {
-			c.apply(l.ws)
+			own.Write(context.Background(), l.ws)
 		}
 	}
 	return c
@@ -71,36 +69,15 @@ func (v *server) clone(rng *rand.Rand) *server {
 func (v *server) meet(call string, ws []sessions.Write) fault {
 	v.calls++
 	for _, l := range v.late { // what was late comes, if nobody has claimed since
-		if call == "claim" || l.claim != v.claim {
-			continue
+		if call != "claim" {
+			l.by.Write(context.Background(), l.ws)
 		}
-		v.apply(l.ws)
 	}
 	v.late = nil
 	if v.plan == nil {
 		return works
 	}
 	return v.plan(call, v.calls, ws)
-}
-
-func (v *server) apply(ws []sessions.Write) {
-	for _, w := range ws {
-		part := v.parts[string(w.Part)]
-		switch w.Kind {
-		case sessions.Set:
-			if part == nil {
-				part = map[string][]byte{}
-				v.parts[string(w.Part)] = part
-			}
-			part[string(w.Key)] = bytes.Clone(w.Value)
-		case sessions.Delete:
-			if delete(part, string(w.Key)); len(part) == 0 {
-				delete(v.parts, string(w.Part))
-			}
-		case sessions.DeletePart:
-			delete(v.parts, string(w.Part))
-		}
-	}
 }
 
 // check finds what breaks the bounds of sessions.Table.
@@ -120,21 +97,20 @@ func check(ws []sessions.Write, most int) error {
 
 // size is how many values there are, in parts that begin with one of families.
 func (v *server) size(families string) (n int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for part, keys := range v.parts {
-		if bytes.IndexByte([]byte(families), part[0]) >= 0 {
-			n += len(keys)
+	v.memory.Edit(func(parts map[string]map[string][]byte) {
+		for part, keys := range parts {
+			if strings.IndexByte(families, part[0]) >= 0 {
+				n += len(keys)
+			}
 		}
-	}
+	})
 	return n
 }
 
 // memTable is a connection to a server.
 type memTable struct {
-	v      *server
-	claim  int
-	closed bool
+	sessions.Database
+	v *server
 }
 
 var (
@@ -146,23 +122,17 @@ var (
 func (t *memTable) Claim(ctx context.Context, who string) error {
 	t.v.mu.Lock()
 	defer t.v.mu.Unlock()
-	switch f := t.v.meet("claim", nil); f {
+	switch t.v.meet("claim", nil) {
 	case away:
 		return errAway
 	case hangs:
 		return t.hang(ctx)
 	case works, robbed:
-		t.own(who)
-		return nil
+		return t.Database.Claim(ctx, who)
 	default:
-		t.own(who)
+		t.Database.Claim(ctx, who)
 		return errUnheard
 	}
-}
-
-func (t *memTable) own(who string) {
-	t.v.claim++
-	t.claim, t.v.who = t.v.claim, who
 }
 
 // hang waits for the end of ctx, without the lock.
@@ -184,25 +154,24 @@ func (t *memTable) Write(ctx context.Context, ws []sessions.Write) error {
 	case hangs:
 		return t.hang(ctx)
 	case robbed:
-		t.v.claim++
+		t.v.memory.Open().Claim(ctx, "a robber")
 	case refusing:
 		return fmt.Errorf("%w: it does not like it", sessions.ErrRefused)
 	}
-	if t.claim != t.v.claim {
-		return sessions.ErrClaimed
+	if err := t.Database.Write(ctx, nil); err != nil { // another has claimed it
+		return err
 	}
 	if err := check(ws, t.v.most); err != nil {
 		return err
 	}
 	if f == late {
-		t.v.late = append(t.v.late, lateWrite{t.claim, cloneWrites(ws)})
+		t.v.late = append(t.v.late, lateWrite{t.Database, cloneWrites(ws)})
 		return errUnheard
 	}
-	t.v.apply(ws)
-	if f == unheard {
-		return errUnheard
+	if err := t.Database.Write(ctx, ws); err != nil || f == works {
+		return err
 	}
-	return nil
+	return errUnheard
 }
 
 func cloneWrites(ws []sessions.Write) []sessions.Write {
@@ -227,12 +196,14 @@ func (t *memTable) Get(ctx context.Context, part []byte, keys [][]byte, f func(k
 	}
 	type pair struct{ key, value []byte }
 	var found []pair
-	for _, key := range keys {
-		if value, ok := t.v.parts[string(part)][string(key)]; ok {
-			found = append(found, pair{key, value})
-		}
-	}
+	err := t.Database.Get(ctx, part, keys, func(key, value []byte) error {
+		found = append(found, pair{key, value})
+		return nil
+	})
 	t.v.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
 	for _, p := range found {
 		if err := f(p.key, p.value); err != nil {
@@ -243,31 +214,14 @@ func (t *memTable) Get(ctx context.Context, part []byte, keys [][]byte, f func(k
 }
 
 // Scan implements sessions.Table.
-func (t *memTable) Scan(_ context.Context, f func(part, key, value []byte) error) error {
+func (t *memTable) Scan(ctx context.Context, f func(part, key, value []byte) error) error {
 	t.v.mu.Lock()
-	if t.v.meet("scan", nil) != works {
-		t.v.mu.Unlock()
+	wrong := t.v.meet("scan", nil)
+	t.v.mu.Unlock()
+	if wrong != works {
 		return errAway
 	}
-	all := make(map[string]map[string][]byte, len(t.v.parts))
-	for part, keys := range t.v.parts {
-		all[part] = maps.Clone(keys)
-	}
-	t.v.mu.Unlock()
-	for part, keys := range all { // in the order of a Go map: none
-		for key, value := range keys {
-			if err := f([]byte(part), []byte(key), value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Close implements sessions.Table.
-func (t *memTable) Close() error {
-	t.closed = true
-	return nil
+	return t.Database.Scan(ctx, f)
 }
 
 func options(who string) sessions.Options {

@@ -3,6 +3,8 @@ package sessions_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -165,23 +167,23 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// damage flips a bit in n values of the parts of a family.
+// damage flips a bit in the first n values of the parts of a family.
 func damage(v *server, family string, n int) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for part, keys := range v.parts {
-		if part[:1] != family {
-			continue
-		}
-		for key, value := range keys {
-			if n--; n < 0 {
-				return
+	v.memory.Edit(func(parts map[string]map[string][]byte) {
+		for _, part := range slices.Sorted(maps.Keys(parts)) {
+			if part[:1] != family {
+				continue
 			}
-			bad := append([]byte(nil), value...)
-			bad[len(bad)-1] ^= 1
-			v.parts[part][key] = bad
+			for _, key := range slices.Sorted(maps.Keys(parts[part])) {
+				if n--; n < 0 {
+					return
+				}
+				bad := slices.Clone(parts[part][key])
+				bad[len(bad)-1] ^= 1
+				parts[part][key] = bad
+			}
 		}
-	}
+	})
 }
 
 // A table that a later program wrote is left alone.
@@ -190,9 +192,11 @@ func TestLaterFormat(t *testing.T) {
 	s := open(t, v, "a")
 	<-send(t, s, put("c", 0, 1))
 	s.Close()
-	for key := range v.parts["m"] {
-		v.parts["m"][key] = sessions.LaterStamp()
-	}
+	v.memory.Edit(func(parts map[string]map[string][]byte) {
+		for key := range parts["m"] {
+			parts["m"][key] = sessions.LaterStamp()
+		}
+	})
 	if _, err := sessions.Open(t.Context(), v.connect(), options("b")); err == nil || !strings.Contains(err.Error(), "newer program") {
 		t.Errorf("Open: %v", err)
 	}

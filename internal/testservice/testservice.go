@@ -60,6 +60,14 @@ func Resume(t testing.TB, service string) {
 	run(t, owned(t, service), "resume", service)
 }
 
+// Acts are [Kill], [Start], [Pause] and [Resume] of one service.
+func Acts(service string) (kill, start, pause, resume func(testing.TB)) {
+	on := func(act func(testing.TB, string)) func(testing.TB) {
+		return func(t testing.TB) { t.Helper(); act(t, service) }
+	}
+	return on(Kill), on(Start), on(Pause), on(Resume)
+}
+
 // outage does what harms the service, and has it healed after the test. The
 // remedy does nothing to a service that is well.
 func outage(t testing.TB, what, service, remedy string) {

@@ -3,6 +3,7 @@ package tabletest
 import (
 	"bytes"
 	"context"
+	"maps"
 	"sync"
 
 	"github.com/fairlead-iot/fairlead/backends/sessions"
@@ -17,6 +18,28 @@ type Memory struct {
 
 // Open gives one more Table of it.
 func (m *Memory) Open() sessions.Database { return &memoryTable{memory: m} }
+
+// Edit has f look at all that stands there, by part and key, and change it, whoever has
+// claimed it; f must keep nothing of it.
+func (m *Memory) Edit(f func(parts map[string]map[string][]byte)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.parts == nil {
+		m.parts = map[string]map[string][]byte{}
+	}
+	f(m.parts)
+}
+
+// Clone is a database with the same in it, claimed by nobody.
+func (m *Memory) Clone() *Memory {
+	c := &Memory{parts: map[string]map[string][]byte{}}
+	m.Edit(func(parts map[string]map[string][]byte) {
+		for part, pairs := range parts {
+			c.parts[part] = maps.Clone(pairs) // values are never changed in place
+		}
+	})
+	return c
+}
 
 type memoryTable struct {
 	memory *Memory
@@ -47,7 +70,9 @@ func (t *memoryTable) Write(ctx context.Context, ws []sessions.Write) error {
 		part := m.parts[string(w.Part)]
 		switch w.Kind {
 		case sessions.Delete:
-			delete(part, string(w.Key))
+			if delete(part, string(w.Key)); len(part) == 0 {
+				delete(m.parts, string(w.Part))
+			}
 		case sessions.DeletePart:
 			delete(m.parts, string(w.Part))
 		case sessions.Set:
@@ -80,7 +105,7 @@ func (t *memoryTable) Get(ctx context.Context, part []byte, keys [][]byte, f fun
 }
 
 func (t *memoryTable) Scan(ctx context.Context, f func(part, key, value []byte) error) error {
-	for part, pairs := range t.memory.parts { // nobody writes meanwhile
+	for part, pairs := range t.memory.Clone().parts { // in the order of a Go map: none
 		for key, value := range pairs {
 			if err := f([]byte(part), []byte(key), value); err != nil {
 				return err
