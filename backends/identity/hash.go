@@ -108,7 +108,7 @@ func (s *Scheme) Verify(stored, salt string, password []byte) (bool, error) {
 	switch {
 	case strings.HasPrefix(stored, "$argon2id$"):
 		return verifyArgon2(stored, password)
-	case strings.HasPrefix(stored, "$2a$"), strings.HasPrefix(stored, "$2b$"), strings.HasPrefix(stored, "$2y$"):
+	case isBcrypt(stored):
 		return verifyBcrypt(stored, password)
 	case s.name == "plain" && stored == "":
 		return false, errHash // no password is none that anybody may have
@@ -137,6 +137,10 @@ func (s *Scheme) Verify(stored, salt string, password []byte) (bool, error) {
 		h.Write([]byte(salt))
 	}
 	return hmac.Equal(h.Sum(nil), want), nil
+}
+
+func isBcrypt(stored string) bool {
+	return strings.HasPrefix(stored, "$2a$") || strings.HasPrefix(stored, "$2b$") || strings.HasPrefix(stored, "$2y$")
 }
 
 // same compares two texts without telling how long the right one is.

@@ -25,9 +25,9 @@ type Database interface {
 // Source authenticates and authorizes by one database. Safe for concurrent use.
 type Source struct {
 	*Keeper
-	cfg    Config
-	scheme Scheme
-	db     Database
+	cfg     Config
+	checker *Checker
+	db      Database
 }
 
 // New makes a source of a valid configuration. Run keeps what it knows fresh.
@@ -36,14 +36,14 @@ func New(name string, cfg Config, db Database) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("password_hash: %q %w", cfg.PasswordHash, err)
 	}
-	return &Source{Keeper: NewKeeper(name, cfg.Refresh, cfg.Timeout, nil), cfg: cfg, scheme: scheme, db: db}, nil
+	return &Source{Keeper: NewKeeper(name, cfg.Refresh, cfg.Timeout, nil), cfg: cfg, checker: NewChecker(scheme), db: db}, nil
 }
 
 // Run reads access rules again as they grow old, until ctx ends; see [Keeper.Run].
 func (s *Source) Run(ctx context.Context, log *slog.Logger) { s.Keeper.Run(ctx, s.cfg.Readers, log) }
 
 // Authenticate implements core.Authenticator: a user that the database does not know is
-// left to the next source.
+// left to the next source, after as much work for the password as one costs that it knows.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
 	if !c.HasUsername || !c.HasPassword || c.Method != "" || !isText(c.Username) || !isText(c.ClientID) {
 		return core.Ignore, nil, nil
@@ -51,18 +51,20 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	rows, err := s.users(ctx, s.cfg.UserQuery, job(c))
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return core.Ignore, nil, err
 	}
-	user := rows[0]
-	if name, named := user["username"]; named && name != c.Username {
-		return core.Ignore, nil, nil // the database takes more names for one than we do
+	user, known := theUser(rows, c.Username)
+	if !known {
+		s.checker.Unknown(c.Username, c.Password)
+		return core.Ignore, nil, nil
 	}
 	stored, has := user["password"]
 	if !has {
+		s.checker.Unknown(c.Username, c.Password)
 		return core.Ignore, nil, errors.New("auth_query gives no column password")
 	}
-	right, err := s.scheme.Verify(stored, user["salt"], c.Password)
+	right, err := s.checker.Known(c.Username, stored, user["salt"], c.Password)
 	if err != nil {
 		return core.Ignore, nil, err
 	}
@@ -70,6 +72,16 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 		return core.Deny, nil, nil
 	}
 	return s.grant(ctx, c, user)
+}
+
+// theUser is the first row, unless it names another: some databases take more names for one
+// than we do.
+func theUser(rows []map[string]string, name string) (user map[string]string, known bool) {
+	if len(rows) == 0 {
+		return nil, false
+	}
+	is, named := rows[0]["username"]
+	return rows[0], !named || is == name
 }
 
 // isText says that s may stand in every database: not in PostgreSQL may U+0000. [MQTT-1.5.4-2]
