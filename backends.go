@@ -202,6 +202,7 @@ func (p *parts) openBackend(b backend) (*served, error) {
 			return nil, err
 		}
 	}
+	o.Refused = filepath.Join(p.g.cfg.Node.DataDir, "refused")
 	if p.g.cfg.Backends.Spool > 0 {
 		o.Queue = func(pool string, lanes int) (rules.Queue, error) { return p.openSpool(s.name+"."+pool, lanes) }
 	}
@@ -300,7 +301,7 @@ func (bs backends) figures() (list []admin.RuleFigures) {
 	for _, s := range bs {
 		for _, r := range s.Stats() {
 			list = append(list, admin.RuleFigures{Backend: r.Backend, Pool: r.Pool, Hook: string(r.Hook), Topic: r.Topic, Function: string(r.Function),
-				Done: r.Done, Dropped: r.Dropped, Failed: r.Failed, Retried: r.Retried, Read: r.Read, Waiting: r.Waiting, AwaySeconds: r.AwayForSeconds})
+				Done: r.Done, Dropped: r.Dropped, Kept: r.Kept, Failed: r.Failed, Retried: r.Retried, Read: r.Read, Waiting: r.Waiting, AwaySeconds: r.AwayForSeconds})
 		}
 	}
 	return list

@@ -35,7 +35,7 @@ type collector struct {
 	gauges   []gauge
 	build    *prometheus.Desc
 	listener [7]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles
-	rule     [7]*prometheus.Desc // done, dropped, failed, retried, read, waiting, away
+	rule     [8]*prometheus.Desc // done, dropped, kept, failed, retried, read, waiting, away
 	handler  []handlerFigure
 }
 
@@ -70,9 +70,10 @@ func newCollector(s *Server) *collector {
 			describe("listener_throttled", "Connections that are not read from now, as they or all together send too fast.", "listener"),
 			describe("listener_throttles_total", "Times that reading from a connection stopped for that.", "listener"),
 		},
-		rule: [7]*prometheus.Desc{
+		rule: [8]*prometheus.Desc{
 			ruleFigure("rule_done_total", "What a data rule has had the database do."),
 			ruleFigure("rule_dropped_total", "What the database refused for good, or what there was no room for."),
+			ruleFigure("rule_kept_total", "What the database refused for good, and stands in the file of refusals."),
 			ruleFigure("rule_failed_total", "Tries that failed."),
 			ruleFigure("rule_retried_total", "What was given to the database again."),
 			ruleFigure("rule_read_total", "Messages or subscriptions that were read."),
@@ -182,11 +183,11 @@ func (c *collector) collectRule(out chan<- prometheus.Metric, r *RuleFigures) {
 	put := func(i int, kind prometheus.ValueType, v float64) {
 		out <- prometheus.MustNewConstMetric(c.rule[i], kind, v, r.Backend, r.Pool, r.Hook, r.Topic, r.Function)
 	}
-	for i, n := range []uint64{r.Done, r.Dropped, r.Failed, r.Retried, r.Read} {
+	for i, n := range []uint64{r.Done, r.Dropped, r.Kept, r.Failed, r.Retried, r.Read} {
 		put(i, prometheus.CounterValue, float64(n))
 	}
-	put(5, prometheus.GaugeValue, float64(r.Waiting))
-	put(6, prometheus.GaugeValue, r.AwaySeconds)
+	put(6, prometheus.GaugeValue, float64(r.Waiting))
+	put(7, prometheus.GaugeValue, r.AwaySeconds)
 }
 
 func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFigures) {

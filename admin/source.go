@@ -73,7 +73,8 @@ type HandlerFigures struct {
 // RuleFigures are the counters of one data rule.
 type RuleFigures struct {
 	Backend, Pool, Hook, Topic, Function string
-	Done, Dropped, Failed, Retried, Read uint64
+	Done, Dropped, Kept                  uint64
+	Failed, Retried, Read                uint64
 	Waiting                              uint64
 	AwaySeconds                          float64
 }

@@ -14,6 +14,7 @@ type Config struct {
 	RetryMin   time.Duration `toml:"retry_min" doc:"pause after a failure of the database; it doubles with each further one, up to retry_max"`
 	RetryMax   time.Duration `toml:"retry_max" doc:"longest pause between two tries"`
 	Queue      int           `toml:"queue_bytes" unit:"bytes" doc:"most bytes that wait in memory for each pool; beyond them events are dropped by name, or go to disk where there is a spool"`
+	Refused    int64         `toml:"refused_bytes" unit:"bytes" doc:"most bytes of the file of each pool for what its database refuses for good and rules keep (on_refused = \"keep\"); beyond them it is as with \"drop\", until the file was moved away"`
 	Readers    int           `toml:"readers" doc:"how many subscriptions of each pool are read for at once"`
 	Page       int           `toml:"page" doc:"how many unread or retained messages are read at a time"`
 	Feeds      int           `toml:"feeds" doc:"most subscriptions of each pool that are being read for; for those beyond nothing is read, by name"`
@@ -22,7 +23,7 @@ type Config struct {
 // DefaultConfig holds the defaults.
 func DefaultConfig() Config {
 	return Config{Batch: 500, BatchBytes: 1 << 20, Timeout: 30 * time.Second, SyncTime: 10 * time.Second,
-		RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second, Queue: 64 << 20, Readers: 8, Page: 64, Feeds: 100_000}
+		RetryMin: 100 * time.Millisecond, RetryMax: 5 * time.Second, Queue: 64 << 20, Refused: 64 << 20, Readers: 8, Page: 64, Feeds: 100_000}
 }
 
 // Validate reports everything that is wrong.
@@ -36,6 +37,7 @@ func (c *Config) Validate() error {
 	atLeast("batch", c.Batch, 1)
 	atLeast("batch_bytes", c.BatchBytes, 1024)
 	atLeast("queue_bytes", c.Queue, 1<<16)
+	atLeast("refused_bytes", int(min(c.Refused, 1<<20)), 1<<20)
 	atLeast("readers", c.Readers, 1)
 	atLeast("page", c.Page, 1)
 	atLeast("feeds", c.Feeds, 1)

@@ -26,6 +26,9 @@ type Options struct {
 	// Queue makes the queue of a pool; nil: one in memory, of Config.Queue bytes, which
 	// loses what waits when the process ends.
 	Queue func(pool string, lanes int) (Queue, error)
+	// Refused is the directory for what databases refuse for good and rules keep; it is made
+	// when it is needed. "" where no rule keeps any.
+	Refused string
 	// Lanes is how many jobs of one pool are done side by side, by its name; 8 for
 	// those that are not there.
 	Lanes map[string]int
@@ -71,6 +74,7 @@ func New(o Options) (*Engine, error) {
 	}
 	for _, name := range names {
 		p := &pool{engine: e, name: e.driver + "." + name, short: name, db: o.Pools[name], byID: map[uint64]*planned{}}
+		p.refusals = newRefusals(o.Refused, p.name, o.Config.Refused)
 		for i := range rules {
 			if r := rules[i]; r.Pool == name || r.Pool == "" && name == names[0] {
 				p.add(plan(r, i))
@@ -254,10 +258,10 @@ func (r *planned) label() Function {
 }
 
 func (r *planned) addTo(s *RuleStats) {
-	done, dropped := r.done.Load(), r.dropped.Load()
-	s.Done, s.Dropped = s.Done+done, s.Dropped+dropped
+	done, dropped, kept := r.done.Load(), r.dropped.Load(), r.kept.Load()
+	s.Done, s.Dropped, s.Kept = s.Done+done, s.Dropped+dropped, s.Kept+kept
 	s.Failed, s.Retried, s.Read = s.Failed+r.failed.Load(), s.Retried+r.retried.Load(), s.Read+r.read.Load()
-	if taken := r.taken.Load(); r.work.kind == writes && taken > done+dropped {
-		s.Waiting += taken - done - dropped
+	if taken := r.taken.Load(); r.work.kind == writes && taken > done+dropped+kept {
+		s.Waiting += taken - done - dropped - kept
 	}
 }

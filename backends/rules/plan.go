@@ -23,6 +23,7 @@ type counts struct {
 	taken   atomic.Uint64 // jobs that came into being
 	done    atomic.Uint64 // that the database has done
 	dropped atomic.Uint64 // that it refused for good, or for which there was no room
+	kept    atomic.Uint64 // that it refused for good, and that stand in the file of refusals
 	failed  atomic.Uint64 // tries that failed with a job at the front
 	retried atomic.Uint64 // jobs that were given to the database again
 	read    atomic.Uint64 // messages and subscriptions that came of reading
@@ -35,6 +36,7 @@ type RuleStats struct {
 	Topic          string
 	Function       Function // for statements rules[I], their place
 	Done, Dropped  uint64
+	Kept           uint64 // refused, and kept aside
 	Failed         uint64 // tries that failed
 	Retried        uint64 // jobs that were tried again
 	Read           uint64 // messages or subscriptions that were read
@@ -103,6 +105,9 @@ func (p *planned) matches(e *core.Event) bool {
 
 // usesPayload says whether a job must carry the payload.
 func (p *planned) usesPayload() bool {
+	if p.OnRefused == RefusedKeep { // it may have to be kept
+		return true
+	}
 	if p.Function != "" {
 		return p.Hook == MessagePublish
 	}

@@ -25,6 +25,7 @@ type pool struct {
 	confirms confirms
 	barriers barriers
 	trouble  trouble
+	refusals *refusals
 	reads    *reads
 }
 

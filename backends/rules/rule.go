@@ -56,6 +56,7 @@ type Rule struct {
 	Pool       string   `toml:"pool" doc:"the pool that does it; empty: the first by name"`
 
 	Ack         string        `toml:"ack" oneof:"none,spool,sync" doc:"what a publisher's acknowledgement waits for, of message.publish: none; spool, until the queue of the rule has the message on disk; sync, until the database has it"`
+	OnRefused   string        `toml:"on_refused" oneof:"drop,keep" doc:"what becomes of what the database refuses for good: drop, and a publisher that waits is told so (clients before MQTT 5 are disconnected, and may send it for ever); keep: it counts as done once it stands in refused/BACKEND.POOL.jsonl below node.data_dir"`
 	Expiry      time.Duration `toml:"expiry" doc:"how long the database keeps what the rule writes, where it can forget by itself (Redis, Cassandra, MongoDB); 0s: for ever"`
 	MaxReturned int           `toml:"max_returned" doc:"most unread messages of a new subscription: the newest; 0: all"`
 	TimeRange   time.Duration `toml:"time_range" doc:"how old unread messages may be; 0s: any age"`

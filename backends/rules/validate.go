@@ -43,6 +43,9 @@ func (r *Rule) Validate() error {
 		checkVariables(&f, hook, r.Statements)
 	}
 	r.checkAck(&f, hook)
+	if r.OnRefused != "" && r.OnRefused != RefusedDrop && r.OnRefused != RefusedKeep {
+		f.add("on_refused", "%q must be drop or keep", r.OnRefused)
+	}
 	r.checkLimits(&f, function)
 	return errors.Join(f...)
 }

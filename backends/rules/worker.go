@@ -168,14 +168,12 @@ func (w *worker) done(n int) {
 	w.drop(n)
 }
 
-// refuse drops the job at the front, by name.
+// refuse drops the job at the front, or keeps it aside, by name.
 func (w *worker) refuse(err error) {
-	j, r := &w.jobs[0], w.rules[0]
-	r.dropped.Add(1)
-	w.pool.refused(r, j, err)
+	err = w.pool.refused(w.rules[0], &w.jobs[0], err)
 	w.lane.Commit(1)
 	w.tried = false
-	w.pool.finish(fmt.Errorf("%s refuses the message: %w", w.pool.name, err), w.seqs[0])
+	w.pool.finish(err, w.seqs[0])
 	w.drop(1)
 }
 
@@ -197,14 +195,31 @@ func (w *worker) wait(ctx, grace context.Context) bool {
 	}
 }
 
-// refused tells of a job that the database will never have.
-func (p *pool) refused(r *planned, j *Job, err error) {
+// refused tells of a job that the database will never have, and what its publisher is to
+// be told: nothing where it is on disk.
+func (p *pool) refused(r *planned, j *Job, err error) error {
+	told := fmt.Errorf("%s refuses the message: %w", p.name, err)
+	becomes := "is dropped"
+	if r.OnRefused == RefusedKeep {
+		if fault := p.refusals.keep(newRefusal(p, r, j, err)); fault != nil {
+			told = fmt.Errorf("%w, and it cannot be kept: %w", told, fault)
+			p.engine.complain("what a database refuses cannot be kept, and is dropped", "pool", p.name, "err", fault)
+		} else {
+			told, becomes = nil, "was put into "+p.refusals.path
+		}
+	}
+	if told == nil {
+		r.kept.Add(1)
+	} else {
+		r.dropped.Add(1)
+	}
 	what := j.Topic
 	if what == "" {
 		what = j.ClientID
 	}
-	p.engine.explain(core.StoreUnavailable, j.ClientID, fmt.Sprintf("rule %s of %s: %q was refused for good: %v", r.name(), p.name, clip(what), err))
-	p.engine.complain("a database refuses what a rule has for it, which is dropped; fairlead explain shows each", "pool", p.name, "rule", r.name(), "err", err)
+	p.engine.explain(core.StoreUnavailable, j.ClientID, fmt.Sprintf("rule %s of %s: %q was refused for good and %s: %v", r.name(), p.name, clip(what), becomes, err))
+	p.engine.complain("a database refuses what a rule has for it, which "+becomes+"; fairlead explain shows each", "pool", p.name, "rule", r.name(), "err", err)
+	return told
 }
 
 // unreadable tells of an entry that is dropped.
