@@ -45,9 +45,21 @@ func (r *Result) readACL(f File) {
 			closed = true
 		}
 	}
-	if len(r.Access) > 0 && !closed {
-		r.Notes = append(r.Notes, Note{File: f.Name, Why: "what no rule names is denied here, while EMQ X asks acl_nomatch of emqx.conf, which is allow if nothing else is said",
+	r.closed = closed
+}
+
+// closeAccess says what becomes of what no access rule names: acl_nomatch.
+func (r *Result) closeAccess() {
+	switch {
+	case r.closed || r.noMatch == nil && len(r.Access) == 0:
+	case r.noMatch == nil:
+		r.Notes = append(r.Notes, Note{File: aclFile, Why: "what no rule names is denied here, while EMQ X asks acl_nomatch of emqx.conf, which is allow if nothing else is said",
 			Do: "end the file of access rules with: allow all pubsub #, if that is meant"})
+	case r.noMatch.value == "allow":
+		r.Access = append(r.Access, "allow all pubsub #", "allow all pubsub $SYS/#")
+		r.Notes = append(r.Notes, r.noMatch.note("was taken: everybody may do what no rule names, as before", "take the last lines of the file of access rules away once rules name what is wanted"))
+	default: // what no rule names is denied, also where there is no rule
+		r.Access = append(r.Access, "deny all pubsub #", "deny all pubsub $SYS/#")
 	}
 }
 

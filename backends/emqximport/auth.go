@@ -54,7 +54,7 @@ func (r *Result) readAuth(f File, d *dialect, prefix string) {
 	if at >= 0 {
 		b = r.Backends[at]
 	}
-	own := &reader{dialect: d, notes: notes, file: f.Name}
+	own := &reader{dialect: d, notes: notes, file: f.Name, o: &r.o}
 	a := &authReader{reader: own, prefix: prefix, lines: map[string]*entry{},
 		pool: &pool{Pool: Pool{Name: usersPool(b.Pools)}, r: own, by: map[string]*entry{}}}
 	for i := range entries {

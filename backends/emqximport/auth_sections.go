@@ -84,9 +84,10 @@ func (s *sectionReader) jwt() {
 	}
 	if e := s.line("pubkey"); e != nil {
 		keys = true
-		out = append(out, Setting{"key_files", []string{e.value}})
-		if !strings.HasPrefix(e.value, "/") {
-			s.note(e, "was taken, but the path is meant from the directory of EMQ X, and would be read from that of fairlead", "write the whole path in auth.jwt.key_files")
+		name, there := s.r.o.whole(e.value)
+		out = append(out, Setting{"key_files", []string{name}})
+		if !there {
+			s.note(e, "was taken, but the file cannot be found: its path is meant from the directory of EMQ X", "write the whole path in auth.jwt.key_files")
 		}
 	}
 	if e := s.line("jwks"); e != nil {

@@ -45,9 +45,14 @@ func (e *entry) note(why, do string) Note {
 type Result struct {
 	Backends []Backend // those with a pool
 	Sections []Section // others
+	Tables   []Section // of which there may be several of one name
 	Users    []User    // for a file of users
 	Access   []string  // lines for a file of access rules, see docs/acl.md
 	Notes    []Note    // in the order of the files and their lines
+
+	o       Options
+	closed  bool   // no access rule can follow those there are
+	noMatch *entry // what becomes of a topic that no access rule names; nil where nothing says so
 }
 
 // Section is a table of our configuration.
@@ -81,23 +86,28 @@ type Setting struct {
 func Knows(name string) bool {
 	d, _ := authDatabase(name)
 	_, take := sectionOf(name)
-	return d != nil || take != nil || database(name) != nil || unsupported(name) != nil || name == aclFile || name == usernameFile || name == clientIDFile
+	return d != nil || take != nil || database(name) != nil || brokerFile(name) || unsupported(name) != nil || name == aclFile || name == usernameFile || name == clientIDFile
 }
 
 // Files whose name alone says what they hold.
 const (
+	mainFile     = "emqx.conf"
 	aclFile      = "acl.conf"
 	usernameFile = "emqx_auth_username.conf"
 	clientIDFile = "emqx_auth_clientid.conf"
 )
 
-// Read takes over what it can of the files, in their order.
-func Read(files []File) *Result {
-	r := &Result{}
+// Read takes over what it can of the files: what the broker says first, then the others in
+// their order.
+func Read(files []File, o Options) *Result {
+	r := &Result{o: o}
+	files = r.withPlugins(files)
+	r.readBroker(files)
 	for _, f := range inOrder(files) {
 		d, prefix := authDatabase(f.Name)
 		section, take := sectionOf(f.Name)
 		switch {
+		case brokerFile(f.Name): // is done
 		case take != nil:
 			r.readSection(f, section, take)
 		case d != nil:
@@ -116,7 +126,19 @@ func Read(files []File) *Result {
 			r.Notes = append(r.Notes, Note{File: f.Name, Why: "nothing of this file is taken over", Do: "look into the documentation for what it sets, and set that by hand"})
 		}
 	}
+	r.closeAccess()
+	slices.SortStableFunc(r.Sections, func(x, y Section) int { return rank(x.Name) - rank(y.Name) })
 	return r
+}
+
+// rank is where a section stands.
+func rank(section string) int {
+	first, _, _ := strings.Cut(section, ".")
+	order := []string{"node", "log", "auth", "listeners", "mqtt", "core"}
+	if at := slices.Index(order, first); at >= 0 {
+		return at
+	}
+	return len(order)
 }
 
 // inOrder puts those of data rules before the others, which add to the same databases.
@@ -130,7 +152,7 @@ func inOrder(files []File) []File {
 
 func (r *Result) readBackend(f File, d *dialect) {
 	entries, notes := parse(f)
-	b := &reader{dialect: d, out: Backend{Name: d.name}, notes: notes, file: f.Name}
+	b := &reader{dialect: d, out: Backend{Name: d.name}, notes: notes, file: f.Name, o: &r.o}
 	b.sort(entries)
 	b.pools()
 	b.rules()

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/fairlead-iot/fairlead/backends/emqximport"
 )
 
@@ -30,7 +28,7 @@ func TestSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := emqximport.Read([]emqximport.File{{Name: name, Text: text}})
+			r := emqximport.Read([]emqximport.File{{Name: name, Text: text}}, emqximport.Options{})
 			got := string(r.TOML())
 			for _, u := range r.Users {
 				got += fmt.Sprintf("# user %q, client id %q\n", u.Name, u.ClientID)
@@ -40,18 +38,7 @@ func TestSamples(t *testing.T) {
 			}
 			got += "\n# notes\n" + notes(r)
 			golden := strings.TrimSuffix(path, ".conf") + ".golden"
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Errorf("go test -update writes it anew\n%s", d)
-			}
+			compareGolden(t, golden, got)
 		})
 	}
 }
@@ -65,7 +52,7 @@ func notes(r *emqximport.Result) string {
 }
 
 func read(text string) *emqximport.Result {
-	return emqximport.Read([]emqximport.File{{Name: "emqx_backend_redis.conf", Text: []byte(text)}})
+	return emqximport.Read([]emqximport.File{{Name: "emqx_backend_redis.conf", Text: []byte(text)}}, emqximport.Options{})
 }
 
 // TestLines has each way to write, and miswrite, a line.
@@ -145,7 +132,8 @@ func TestSecretsStayOutOfNotes(t *testing.T) {
 // such that the gateway takes them.
 func FuzzRead(f *testing.F) {
 	paths, _ := filepath.Glob("testdata/*.conf")
-	for i, path := range paths {
+	more, _ := filepath.Glob("testdata/etc-*/*")
+	for i, path := range append(paths, more...) {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
@@ -153,9 +141,10 @@ func FuzzRead(f *testing.F) {
 		f.Add(uint8(i), text)
 	}
 	names := []string{"emqx_backend_redis.conf", "emqx_backend_mysql.conf", "emqx_backend_pgsql.conf", "emqx_backend_mongo.conf", "emqx_backend_cassa.conf", "emqx_bridge_kafka.conf",
-		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf", "emqx_auth_jwt.conf", "emqx_auth_ldap.conf", "emqx_auth_http.conf"}
+		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf", "emqx_auth_jwt.conf", "emqx_auth_ldap.conf", "emqx_auth_http.conf",
+		"emqx.conf", "emqx_modules.conf", "emqx_retainer.conf", "loaded_plugins"}
 	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
-		r := emqximport.Read([]emqximport.File{{Name: names[int(which)%len(names)], Text: text}})
+		r := emqximport.Read([]emqximport.File{{Name: names[int(which)%len(names)], Text: text}}, emqximport.Options{})
 		lines := strings.Count(string(text), "\n") + 1
 		for _, n := range r.Notes {
 			if n.Line > lines || n.Why == "" || n.Do == "" {

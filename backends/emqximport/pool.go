@@ -13,6 +13,7 @@ import (
 type reader struct {
 	*dialect
 	file    string
+	o       *Options
 	out     Backend
 	notes   []Note
 	members map[string][]entry // of pools; key is SETTING
@@ -125,8 +126,11 @@ func (p *pool) take(e *entry, key string) {
 		p.r.note(e, why, "mend it; "+s.key+" of the pool has its default until then")
 		return
 	}
-	if s.kind == file && !strings.HasPrefix(e.value, "/") {
-		p.r.note(e, "was taken, but the path is meant from the directory of EMQ X, and would be read from that of fairlead", "write the whole path in "+s.key)
+	if s.kind == file {
+		name, there := p.r.o.whole(e.value)
+		if value = name; !there {
+			p.r.note(e, "was taken, but the file cannot be found: its path is meant from the directory of EMQ X", "write the whole path in "+s.key)
+		}
 	}
 	p.set(s.key, value, e)
 }

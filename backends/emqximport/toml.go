@@ -26,6 +26,9 @@ func (r *Result) TOML() []byte {
 	for _, s := range r.Sections {
 		writeSection(&w, s.Name, s.Settings)
 	}
+	for _, t := range r.Tables {
+		writeSection(&w, "["+t.Name+"]", t.Settings)
+	}
 	return []byte(strings.TrimPrefix(w.String(), "\n"))
 }
 

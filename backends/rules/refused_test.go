@@ -67,7 +67,9 @@ func TestRefusedIsKept(t *testing.T) {
 		if st := w.e.Stats()[0]; st.Kept != 1 || st.Dropped != 0 || st.Done != 0 || st.Waiting != 0 {
 			t.Errorf("%+v", st)
 		}
-		rs := w.Explain(10, func(r *core.Record) bool { return strings.Contains(r.Detail, "refused for good and was put into "+file) })
+		rs := w.Explain(10, func(r *core.Record) bool {
+			return strings.Contains(r.Detail, "refused for good and was put into "+file)
+		})
 		if len(rs) != 1 || w.log.of("was put into") != 1 {
 			t.Errorf("%d records and %d lines tell", len(rs), w.log.of("was put into"))
 		}

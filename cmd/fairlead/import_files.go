@@ -37,8 +37,8 @@ func (o *importOptions) writeFiles(r *emqximport.Result) error {
 		}
 		auth = append(auth, fileSetting("acl_file", o.aclFile))
 	}
-	if len(auth) > 0 {
-		r.Sections = append([]emqximport.Section{{Name: "auth", Settings: auth}}, r.Sections...)
+	for _, s := range auth {
+		r.Set("auth", s.Key, s.Value)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestImportedLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := emqximport.Read([]emqximport.File{{Name: file, Text: text}})
+			r := emqximport.Read([]emqximport.File{{Name: file, Text: text}}, emqximport.Options{})
 			if len(r.Backends) != 1 {
 				t.Fatalf("%d backends, want 1", len(r.Backends))
 			}
@@ -50,14 +50,14 @@ func TestImportedIdentitiesLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			files = append(files, emqximport.File{Name: filepath.Base(path), Text: text})
-			if r := emqximport.Read(files[len(files)-1:]); len(r.TOML()) > 0 {
+			if r := emqximport.Read(files[len(files)-1:], emqximport.Options{}); len(r.TOML()) > 0 {
 				if err := loadText(t, r.TOML()); err != nil {
 					t.Errorf("%s: %v\n%s", path, err, r.TOML())
 				}
 			}
 		}
 	}
-	r := emqximport.Read(files)
+	r := emqximport.Read(files, emqximport.Options{})
 	if err := loadText(t, r.TOML()); err != nil {
 		t.Errorf("all of them: %v\n%s", err, r.TOML())
 	}
@@ -85,7 +85,7 @@ func loadText(t *testing.T, toml []byte) error {
 func TestImportedTextsLoad(t *testing.T) {
 	for _, secret := range []string{`"`, `\`, `a"b\c`, "tab\tin", "\x01\x1f\x7f", "é€😀", "\\u0041", "'", "]", "a#b", "\u2028"} {
 		text := "backend.redis.p.server = h:1\nbackend.redis.p.password = x" + secret + "x\n"
-		r := emqximport.Read([]emqximport.File{{Name: "emqx_backend_redis.conf", Text: []byte(text)}})
+		r := emqximport.Read([]emqximport.File{{Name: "emqx_backend_redis.conf", Text: []byte(text)}}, emqximport.Options{})
 		path := filepath.Join(t.TempDir(), "fairlead.toml")
 		if err := os.WriteFile(path, r.TOML(), 0o600); err != nil {
 			t.Fatal(err)
