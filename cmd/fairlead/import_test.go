@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +80,84 @@ func loadText(t *testing.T, toml []byte) error {
 	}
 	c := fairlead.DefaultConfig()
 	return config.Load(&c, config.Options{Path: path})
+}
+
+// broker reads text as emqx.conf; every file that it names is missing.
+func broker(text string) *emqximport.Result {
+	return emqximport.Read([]emqximport.File{{Name: "emqx.conf", Text: []byte(text)}}, emqximport.Options{Root: "/opt/emqx", Missing: func(string) bool { return true }})
+}
+
+// taken checks as fairlead check does.
+func taken(t *testing.T, toml []byte) error {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fairlead.toml")
+	if err := os.WriteFile(path, toml, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := (&settings{path: path}).load()
+	if err == nil {
+		_, err = fairlead.New(l.Config, nil)
+	}
+	return err
+}
+
+// TestImportedBrokerLoads has the gateway take what becomes of whole directories.
+func TestImportedBrokerLoads(t *testing.T) {
+	for name, open := range map[string]string{"etc-2.4": "mqtt tcp_internal ws", "etc-3": "mqtt tcp_internal"} {
+		dir := filepath.Join("../../backends/emqximport/testdata", name)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var files []emqximport.File
+		for _, e := range entries {
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, emqximport.File{Name: e.Name(), Text: text})
+		}
+		r := emqximport.Read(files, emqximport.Options{Missing: func(string) bool { return true }})
+		r.Backends = nil // files of TLS that pools name are missing; TestImportedLoads has the rest
+		if err := taken(t, r.TOML()); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, r.TOML())
+		}
+		for _, want := range strings.Fields(open) {
+			if !slices.ContainsFunc(r.Sections, func(s emqximport.Section) bool {
+				return s.Name == "listeners."+want && !slices.Contains(s.Settings, emqximport.Setting{Key: "enabled", Value: false})
+			}) {
+				t.Errorf("%s: listener %s is off", name, want)
+			}
+		}
+	}
+}
+
+// TestImportedBoundsLoad: whatever a setting of the broker says, there is a note for it or the
+// gateway takes it.
+func TestImportedBoundsLoad(t *testing.T) {
+	values := []string{"0", "1", "2", "22", "23", "65535", "65536", "100001", "1000000001", "1KB", "256MB", "257MB", "0s", "1s", "1d", "10w", "20h", "on", "off", "true", "", "-1", "none", "a=1", "a=256,b=2", "a/#/b=1",
+		"highest", "hash", "ignore", "disconnect", "error", "x y", "a/b", "100,10s", "1,1000h", "0,0", "1024,4096", "10, 1m, 1h", "0, 1m", "allow all", "deny all", "%c/", "x/", "$x/", "[::1]:1", ":1", "99999", "h:0"}
+	seen := map[string]bool{} // the same need not be loaded twice
+	for _, key := range []string{"node.name", "log.level", "allow_anonymous", "acl_deny_action", "mqtt.max_packet_size", "mqtt.max_clientid_len", "mqtt.max_topic_levels", "mqtt.max_qos_allowed", "mqtt.max_topic_alias",
+		"mqtt.response_information", "mqtt.server_keepalive", "mqtt.session.max_subscriptions", "mqtt.session.max_inflight", "mqtt.session.expiry_interval", "mqtt.mqueue.max_length", "mqtt.mqueue.priority",
+		"zone.external.mqueue_default_priority", "zone.external.idle_timeout", "zone.external.publish_limit", "zone.external.rate_limit.conn_bytes_in", "zone.external.mountpoint", "zone.external.max_packet_size",
+		"zone.external.flapping_detect_policy", "zone.external.flapping_threshold", "zone.external.flapping_banned_expiry_interval", "broker.sys_interval", "broker.shared_subscription_strategy",
+		"retainer.max_message_num", "retainer.expiry_interval", "module.subscription.1.topic", "module.rewrite.rule.1", "listener.tcp.external", "listener.tcp.external.max_connections", "listener.tcp.external.max_conn_rate",
+		"listener.tcp.external.backlog", "listener.tcp.external.recbuf", "listener.tcp.external.mountpoint", "listener.tcp.external.max_publish_rate", "listener.tcp.external.rate_limit", "listener.tcp.external.access.1",
+		"listener.tcp.external.proxy_protocol", "listener.ssl.external.handshake_timeout", "listener.ssl.external.tls_versions", "listener.ws.external.mqtt_path", "listener.ws.external.check_origins"} {
+		for _, value := range values {
+			r := broker("listener.tcp.external = 1883\nlistener.ws.external = 8083\nlistener.ws.external.check_origin_enable = true\nlistener.ssl.external = 8883\nzone.external.enable_flapping_detect = on\n" + key + " = " + value + "\n")
+			if text := string(r.TOML()); !seen[text] {
+				seen[text] = true
+				if err := loadText(t, r.TOML()); err != nil {
+					t.Errorf("%s = %s: %v\n%s", key, value, err, text)
+				}
+			}
+		}
+	}
+	if len(seen) < 200 || loadText(t, []byte("[listeners.mqtt]\naddress = \"nowhere\"\n")) == nil {
+		t.Errorf("%d configurations were tried; the loader takes anything", len(seen))
+	}
 }
 
 // TestImportedTextsLoad: whatever stands in a value comes out of the loader as it was.
