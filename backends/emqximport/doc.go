@@ -1,5 +1,5 @@
-// Package emqximport reads the configuration of EMQ X Enterprise 2.4 and 3.x, the files
-// emqx_backend_*.conf, and gives the sections [backends.…] of ours for it.
+// Package emqximport reads the configuration of EMQ X Enterprise 2.4 and 3.x, emqx.conf and the
+// files of its plugins, and gives the sections of our configuration for it.
 //
 // It is pure: texts in, sections and notes out. It keeps no state, and connects to and
 // opens nothing. What has no place here is never dropped in silence: there is a Note for
