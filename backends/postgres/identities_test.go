@@ -1,8 +1,6 @@
 package postgres_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
@@ -31,22 +29,13 @@ func (s *identitySite) Open(t *testing.T) rules.Database {
 }
 
 func (s *identitySite) SetUsers(t *testing.T, users ...identitytest.User) {
-	var script strings.Builder
-	var args []string
-	for i, u := range users {
-		fmt.Fprintf(&script, "delete from mqtt_user where username = :'name%[1]d'; insert into mqtt_user (username, password, salt, is_superuser) values (:'name%[1]d', :'password%[1]d', :'salt%[1]d', %[2]d);", i, map[bool]int{true: 1}[u.Superuser])
-		args = append(args, fmt.Sprint("name", i), u.Name, fmt.Sprint("password", i), u.Password, fmt.Sprint("salt", i), u.Salt)
-	}
-	psql(t, s.url, script.String(), args...)
+	script, args := identitytest.SQL{Value: ":'%s'", Same: "%s = %s"}.Users(users...)
+	psql(t, s.url, script, args...)
 }
 
 func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
-	script, args := "begin; delete from mqtt_acl;", []string(nil)
-	for i, r := range list {
-		script += fmt.Sprintf("insert into mqtt_acl (allow, ipaddr, username, clientid, access, topic) values (%[2]d, nullif(:'ip%[1]d', ''), nullif(:'user%[1]d', ''), nullif(:'id%[1]d', ''), %[3]d, :'topic%[1]d');", i, map[bool]int{false: 1}[r.Deny], r.Access)
-		args = append(args, fmt.Sprint("ip", i), r.IPAddr, fmt.Sprint("user", i), r.Username, fmt.Sprint("id", i), r.ClientID, fmt.Sprint("topic", i), r.Topic)
-	}
-	psql(t, s.url, script+"commit;", args...)
+	script, args := identitytest.SQL{Value: ":'%s'", Same: "%s = %s"}.Rules(list)
+	psql(t, s.url, script, args...)
 }
 
 func (*identitySite) Outage(t *testing.T) func() {
