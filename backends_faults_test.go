@@ -263,8 +263,8 @@ func cassandraFaults(t *testing.T) {
 	s, user := cassandraSite(t), login()
 	s.do("CREATE ROLE " + user + " WITH PASSWORD = 'second' AND LOGIN = true")
 	t.Cleanup(func() { s.do("DROP ROLE " + user) })
-	s.do("GRANT SELECT ON KEYSPACE " + s.name + " TO " + user)
-	grant := "GRANT MODIFY ON KEYSPACE " + s.name + " TO " + user
+	s.do("GRANT SELECT ON KEYSPACE " + s.pool.Keyspace + " TO " + user)
+	grant := "GRANT MODIFY ON KEYSPACE " + s.pool.Keyspace + " TO " + user
 	s.do(grant)
 	f := startFaulty(t, func(c *Config, list []rules.Rule) {
 		s.use(c, list)
@@ -279,7 +279,7 @@ func cassandraFaults(t *testing.T) {
 			t.Error("no table could be made")
 		}
 	}, "fairlead ctl backend init"}, 3, false)
-	f.passes(fault{"no right", do("REVOKE MODIFY ON KEYSPACE " + s.name + " FROM " + user), do(grant), "no MODIFY permission"})
+	f.passes(fault{"no right", do("REVOKE MODIFY ON KEYSPACE " + s.pool.Keyspace + " FROM " + user), do(grant), "no MODIFY permission"})
 }
 
 // holdLock runs a program that keeps a lock for a while.

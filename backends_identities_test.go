@@ -3,7 +3,6 @@ package fairlead
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/devices"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -148,7 +146,7 @@ func do(t *testing.T, pool rules.Pool, statements ...string) {
 
 func mongoRows(t *testing.T, c *Config) *identity.Config {
 	pool := mongodb.DefaultConfig()
-	pool.URL, pool.Type, pool.Database = testservice.URL(t, "mongodb"), "unknown", "fairlead_devices"
+	pool.URL, pool.Type, pool.Database = given(t, "mongodb").String(), "unknown", "fairlead_devices"
 	do(t, &pool, `{"delete": "mqtt_user", "deletes": [{"q": {}, "limit": 0}]}`, `{"delete": "mqtt_acl", "deletes": [{"q": {}, "limit": 0}]}`,
 		`{"insert": "mqtt_user", "documents": [{"username": "hub", "password": "secret", "is_superuser": true}, {"username": "pump7", "password": "secret"}]}`,
 		`{"insert": "mqtt_acl", "documents": [{"username": "pump7", "publish": ["up/%c"]}, {"username": "$all", "subscribe": ["down/%u"]}]}`)
@@ -157,10 +155,7 @@ func mongoRows(t *testing.T, c *Config) *identity.Config {
 }
 
 func cassandraRows(t *testing.T, c *Config) *identity.Config {
-	u, err := url.Parse(testservice.URL(t, "cassandra"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := given(t, "cassandra")
 	pool := cassandra.DefaultConfig()
 	pool.Nodes, pool.Keyspace, pool.Timeout, pool.PoolSize = []string{u.Host}, "system", 20*time.Second, 2
 	pool.Username = u.User.Username()

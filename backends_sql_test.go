@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/devices"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // sqlServer is a database of the test's own on a server that was given, which the
@@ -125,17 +126,16 @@ func tables(t *testing.T, language string) string {
 	return strings.TrimSuffix(strings.TrimSpace(script), ";")
 }
 
-// given reads the URL of a server, or skips t.
-func given(t *testing.T, kind, program string) *url.URL {
+// given reads the URL of a service, which t may use for a while, or skips t: where one of
+// programs is missing that look into it, too.
+func given(t testing.TB, service string, programs ...string) *url.URL {
 	t.Helper()
-	name := "FAIRLEAD_TEST_" + strings.ToUpper(kind) + "_URL"
-	text := os.Getenv(name)
-	_, err := exec.LookPath(program)
-	if text == "" || err != nil {
-		if required := "," + os.Getenv("FAIRLEAD_REQUIRE") + ","; strings.Contains(required, ","+kind+",") || strings.Contains(required, ",all,") {
-			t.Fatalf("%s is not set, or %s is not installed", name, program)
+	text := testservice.URL(t, service)
+	testservice.Limit(t, 2*time.Minute+8**outage)
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			testservice.Lack(t, service, err.Error())
 		}
-		t.Skipf("%s is not set, or %s is not installed", name, program)
 	}
 	u, err := url.Parse(text)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +102,7 @@ func (s *sqlServer) store() (use, looks) {
 
 func mongoStore(t *testing.T) (use, looks) {
 	pool := mongodb.DefaultConfig()
-	pool.URL, pool.Type, pool.Database = testservice.URL(t, "mongodb"), "unknown", fmt.Sprintf("t%x", rand.Uint64())
+	pool.URL, pool.Type, pool.Database = given(t, "mongodb").String(), "unknown", fmt.Sprintf("t%x", rand.Uint64())
 	d, err := mongodb.Open(pool)
 	if err != nil {
 		t.Fatal(err)
@@ -120,15 +119,12 @@ func mongoStore(t *testing.T) (use, looks) {
 type cassandraKeyspace struct {
 	use
 	looks
-	name string
+	pool cassandra.Config
 	do   func(statement string) // as the superuser
 }
 
 func cassandraSite(t *testing.T) cassandraKeyspace {
-	u, err := url.Parse(testservice.URL(t, "cassandra"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := given(t, "cassandra")
 	pool := cassandra.DefaultConfig()
 	pool.Nodes, pool.Keyspace, pool.Username, pool.PoolSize = []string{u.Host}, "system", u.User.Username(), 2
 	pool.Password, _ = u.User.Password()
@@ -148,7 +144,7 @@ func cassandraSite(t *testing.T) cassandraKeyspace {
 	return cassandraKeyspace{func(c *Config, list []rules.Rule) {
 		pool := pool
 		c.Backends.Cassandra.Pools, c.Backends.Cassandra.Rules = map[string]*cassandra.Config{"main": &pool}, list
-	}, reader(t, d), pool.Keyspace, func(statement string) { run(t, d, statement) }}
+	}, reader(t, d), pool, func(statement string) { run(t, d, statement) }}
 }
 
 // run has a database do a statement, again while it is away.

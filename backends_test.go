@@ -3,7 +3,6 @@ package fairlead
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/devices"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // redisServer is the Redis of the tests, which redis-cli looks into.
@@ -22,10 +20,7 @@ type redisServer struct {
 
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
-	u, err := url.Parse(testservice.URL(t, "redis"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := given(t, "redis")
 	r := &redisServer{t, u.Port()}
 	r.cli("FLUSHALL")
 	return r

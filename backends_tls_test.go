@@ -4,23 +4,30 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/mongodb"
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // issuer makes certificates.
@@ -94,7 +101,7 @@ func folderOf(t *testing.T, service, like string) string {
 	t.Helper()
 	state := os.Getenv("FAIRLEAD_TEST_SERVICES")
 	if state == "" {
-		t.Skip("only services that scripts/services has started are given certificates")
+		testservice.Lack(t, service, "only those that scripts/services has started are given certificates")
 	}
 	folder, err := os.MkdirTemp(filepath.Join(state, service), "tls")
 	if err != nil {
@@ -114,7 +121,7 @@ func folderOf(t *testing.T, service, like string) string {
 type secured struct {
 	folder string
 	reload func()        // reads them again
-	demand func(on bool) // a certificate of whoever connects
+	demand func(on bool) // a certificate of whoever connects; nil: it always does
 	open   func(on bool, f pemFiles) (rules.Database, error)
 	plain  string // part of what is said to a pool without TLS
 	nobody string // and to one without a certificate
@@ -124,6 +131,7 @@ type secured struct {
 // where that fails.
 func TestServiceTLS(t *testing.T) {
 	for name, of := range map[string]func(*testing.T) *secured{"redis": secureRedis, "postgres": securePostgres,
+		"cassandra": secureCassandra, "mongodb": secureMongo,
 		"mysql":   func(t *testing.T) *secured { return secureMySQL(t, "mysql") },
 		"mariadb": func(t *testing.T) *secured { return secureMySQL(t, "mariadb") }} {
 		t.Run(name, func(t *testing.T) {
@@ -133,18 +141,22 @@ func TestServiceTLS(t *testing.T) {
 			own := good.write(t.TempDir(), "gateway")
 			foreign := other.write(t.TempDir(), "gateway")
 			none := func(f pemFiles) pemFiles { return pemFiles{ca: f.ca} }
+			shown, demand := none, s.demand
+			if demand == nil {
+				shown, demand = func(f pemFiles) pemFiles { return f }, func(bool) {}
+			}
 			good.write(s.folder, "127.0.0.1")
 			s.reload()
-			s.wants(t, "proven", true, none(own), "")
-			s.wants(t, "another issuer", true, none(foreign), "unknown authority")
+			s.wants(t, "proven", true, shown(own), "")
+			s.wants(t, "another issuer", true, shown(foreign), "unknown authority")
 			s.wants(t, "without TLS", false, pemFiles{}, s.plain)
-			s.demand(true)
+			demand(true)
 			s.wants(t, "with a certificate", true, own, "")
 			s.wants(t, "without a certificate", true, none(own), s.nobody)
-			s.demand(false)
+			demand(false)
 			good.write(s.folder, "db.example.com")
 			s.reload()
-			s.wants(t, "another name", true, none(own), "127.0.0.1")
+			s.wants(t, "another name", true, shown(own), "127.0.0.1")
 		})
 	}
 }
@@ -258,7 +270,7 @@ func secureMySQL(t *testing.T, kind string) *secured {
 		folder = folderOf(t, kind, "data")
 		flush = fmt.Sprintf("set global ssl_ca = '%s/ca.pem', global ssl_cert = '%[1]s/cert.pem', global ssl_key = '%[1]s/key.pem'; alter instance reload tls", folder)
 	} else if _, err := os.Stat(folder); err != nil {
-		t.Skip("the service has no certificate: openssl was not there when it was made")
+		testservice.Lack(t, kind, "it has no certificate: openssl was not there when it was made")
 	}
 	name := db.query("select database()")
 	db.query("create user " + user + "@'%' identified by 'first' require ssl; grant all on " + name + ".* to " + user + "@'%'")
@@ -279,5 +291,119 @@ func secureMySQL(t *testing.T, kind string) *secured {
 				_, err = d.Init(t.Context(), true)
 			}
 			return d, err
+		}}
+}
+
+// secureCassandra has a port for TLS beside the one of other tests.
+func secureCassandra(t *testing.T) *secured {
+	site := cassandraSite(t)
+	folder := filepath.Join(os.Getenv("FAIRLEAD_TEST_SERVICES"), "cassandra", "tls")
+	address, err := os.ReadFile(filepath.Join(folder, "address"))
+	if err != nil {
+		testservice.Lack(t, "cassandra", "it has no port for TLS: "+err.Error())
+	}
+	return &secured{folder: folder, plain: "tls = true", nobody: "certificate",
+		reload: func() {
+			var both []byte
+			for _, name := range []string{"key.pem", "cert.pem"} {
+				text, err := os.ReadFile(filepath.Join(folder, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				both = append(both, text...)
+			}
+			if err := os.WriteFile(filepath.Join(folder, "both.pem"), both, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command(filepath.Join(folder, "reload")).CombinedOutput(); err != nil {
+				t.Fatalf("the node does not read its certificates again: %v\n%s", err, out)
+			}
+		},
+		open: func(on bool, f pemFiles) (rules.Database, error) {
+			c := site.pool
+			c.Nodes = []string{strings.TrimSpace(string(address))}
+			c.TLS, c.CAFile, c.CertFile, c.KeyFile = on, f.ca, f.cert, f.key
+			return c.Open()
+		}}
+}
+
+// tlsProxy speaks TLS in place of a server that does not.
+type tlsProxy struct {
+	behind string
+	mu     sync.Mutex
+	config *tls.Config
+}
+
+func startTLSProxy(t *testing.T, behind string) (p *tlsProxy, address string) {
+	p = &tlsProxy{behind: behind, config: &tls.Config{}}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.config.Clone(), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(c.(*tls.Conn))
+		}
+	}()
+	return p, l.Addr().String()
+}
+
+func (p *tlsProxy) serve(c *tls.Conn) {
+	defer c.Close()
+	if c.Handshake() != nil {
+		return
+	}
+	server, err := net.Dial("tcp", p.behind)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		io.Copy(server, c)
+		server.Close()
+	}()
+	io.Copy(c, server)
+}
+
+// change has connections from now on meet another configuration.
+func (p *tlsProxy) change(f func(*tls.Config)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f(p.config)
+}
+
+// secureMongo has TLS in front of the emulator, which speaks none that could be changed.
+func secureMongo(t *testing.T) *secured {
+	u := given(t, "mongodb")
+	proxy, address := startTLSProxy(t, u.Host)
+	folder := t.TempDir()
+	return &secured{folder: folder, plain: "tls = true", nobody: "certificate",
+		reload: func() {
+			f := pemFiles{filepath.Join(folder, "ca.pem"), filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")}
+			c, err := rules.ClientTLS(f.ca, f.cert, f.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy.change(func(to *tls.Config) { to.Certificates, to.ClientCAs = c.Certificates, c.RootCAs })
+		},
+		demand: func(on bool) {
+			proxy.change(func(c *tls.Config) {
+				c.ClientAuth = map[bool]tls.ClientAuthType{true: tls.RequireAndVerifyClientCert, false: tls.NoClientCert}[on]
+			})
+		},
+		open: func(on bool, f pemFiles) (rules.Database, error) {
+			c := mongodb.DefaultConfig()
+			c.Server, c.Database, c.Timeout = []string{address}, fmt.Sprintf("t%x", mathrand.Uint64()), 2*time.Second
+			c.TLS, c.CAFile, c.CertFile, c.KeyFile = on, f.ca, f.cert, f.key
+			return c.Open()
 		}}
 }

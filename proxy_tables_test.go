@@ -3,7 +3,6 @@ package fairlead
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"testing"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/cassandra"
 	"github.com/fairlead-iot/fairlead/backends/mongodb"
 	"github.com/fairlead-iot/fairlead/backends/redis"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // proxyTable is where users write their devices' subscriptions, by the database's own
@@ -64,7 +62,7 @@ func sqlTable(driver string, db *sqlServer) *proxyTable {
 }
 
 func mongoTable(t *testing.T) *proxyTable {
-	address := testservice.URL(t, "mongodb")
+	address := given(t, "mongodb").String()
 	client, err := mongo.Connect(options.Client().ApplyURI(address))
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +94,7 @@ func mongoTable(t *testing.T) *proxyTable {
 }
 
 func cassandraTable(t *testing.T) *proxyTable {
-	u, err := url.Parse(testservice.URL(t, "cassandra"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	u := given(t, "cassandra")
 	const keyspace = "fairlead_matrix"
 	password, _ := u.User.Password()
 	c := gocql.NewCluster(u.Host)

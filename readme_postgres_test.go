@@ -20,6 +20,7 @@ import (
 // the blocks marked <!-- test: path -->, one after the other in one folder, with a real
 // PostgreSQL in the place of the one that Debian installs.
 func TestServicePostgresPath(t *testing.T) {
+	testservice.Limit(t, 3*time.Minute) // it builds the command
 	server, err := url.Parse(testservice.URL(t, "postgres"))
 	if err != nil {
 		t.Fatal(err)

@@ -57,11 +57,11 @@ func layers() []layer {
 		{folder: "backends", ours: []string{"core", "backends/*"}},
 		{folder: "backends/image", ours: []string{"core"}}, // what stores of sessions have in common
 		{folder: "backends/sessions", ours: []string{"core", "backends/image"}, tests: []string{"backends/sessions/*"}},
-		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions"}},
+		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions", "internal/testservice"}},
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
-		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules"}},
-		{folder: "backends/identity/identitytest", ours: []string{"core", "backends/rules", "backends/identity"}},
+		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules", "internal/testservice"}},
+		{folder: "backends/identity/identitytest", ours: []string{"core", "backends/rules", "backends/identity", "internal/testservice"}},
 		// The engine of data rules, the queue on disk, what keeps sessions and what sources of
 		// identities share are for all of them.
 		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest", "backends/identity/identitytest"}},

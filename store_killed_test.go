@@ -178,10 +178,7 @@ func TestServiceStoreKilledUnderLoad(t *testing.T) {
 	}
 	for name, use := range uses {
 		t.Run(name, func(t *testing.T) {
-			u, err := url.Parse(testservice.URL(t, name))
-			if err != nil {
-				t.Fatal(err)
-			}
+			u := given(t, name)
 			c := testConfig(t.TempDir())
 			c.Store.Engine, c.Store.Namespace = name, "test-"+rand.Text()
 			use(&c, u)

@@ -2,7 +2,6 @@ package fairlead
 
 import (
 	"crypto/rand"
-	"net/url"
 	"testing"
 	"time"
 
@@ -12,33 +11,25 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/sessions"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // storePools gives a pool for each database that can keep sessions, of the server that
 // stands for it in tests.
 func storePools() map[string]func(t testing.TB) sessions.Pool {
-	server := func(t testing.TB, service string) *url.URL {
-		u, err := url.Parse(testservice.URL(t, service))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return u
-	}
 	return map[string]func(t testing.TB) sessions.Pool{
 		"postgres": func(t testing.TB) sessions.Pool {
 			c := postgres.DefaultConfig()
-			c.URL = server(t, "postgres").String()
+			c.URL = given(t, "postgres").String()
 			return &c
 		},
 		"mariadb": func(t testing.TB) sessions.Pool {
 			c := mysql.DefaultConfig()
-			c.URL = server(t, "mariadb").String()
+			c.URL = given(t, "mariadb").String()
 			return &c
 		},
 		"redis": func(t testing.TB) sessions.Pool {
 			c := redis.DefaultConfig()
-			c.Server = []string{server(t, "redis").Host}
+			c.Server = []string{given(t, "redis").Host}
 			return &c
 		},
 	}

@@ -63,5 +63,3 @@ func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 			r.Username, i, allow, null(r.IPAddr), null(r.ClientID), r.Access, r.Topic)
 	}
 }
-
-func (s *identitySite) Outage(t *testing.T) func() { return s.site.Outage(t) }

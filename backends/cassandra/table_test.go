@@ -101,6 +101,7 @@ func put(part, key, value string) sessions.Write {
 // A gateway dies when a Write is decided and none, or some, of it made; whoever claims then
 // makes it. What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	c := tables(t, true)
 	namespace := tabletest.Namespace()
 	ctx := t.Context()
@@ -159,6 +160,7 @@ func TestServiceTableHalf(t *testing.T) {
 // The answer to a Write is lost, and it is decided only after the next call has looked:
 // then nothing is written over it.
 func TestServiceTableLate(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	c := tables(t, true)
 	ctx := t.Context()
 	a := openTable(t, c, tabletest.Namespace())
@@ -190,6 +192,7 @@ func TestServiceTableLate(t *testing.T) {
 }
 
 func TestServiceTableFaults(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	c := tables(t, true)
 	for name, f := range map[string]struct {
 		change func(*Config)

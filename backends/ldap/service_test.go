@@ -33,6 +33,7 @@ func openDirectory(t *testing.T) *directory {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testservice.Limit(t, 2*time.Minute)
 	d := &directory{t: t, url: u}
 	root := strings.Trim(u.Path, "/")
 	name := fmt.Sprintf("t%x", rand.Uint64())
@@ -160,7 +161,7 @@ func certificate(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(os.Getenv("FAIRLEAD_TEST_SERVICES"), "ldap", "server.pem")
 	if _, err := os.Stat(name); err != nil {
-		t.Skip("the server's certificate is not known: it was not started by scripts/services")
+		testservice.Lack(t, "ldap", "its certificate is not known: it was not started by scripts/services")
 	}
 	return name
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"slices"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -19,6 +20,7 @@ var update = flag.Bool("update", false, "write the table of docs/backends-mongod
 // TestServiceDocumented does what the guide's table shows, looks by the driver alone, and
 // compares.
 func TestServiceDocumented(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	address := testservice.URL(t, "mongodb")
 	ctx := context.Background()
 	client, err := mongo.Connect(options.Client().ApplyURI(address))

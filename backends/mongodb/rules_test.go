@@ -165,10 +165,15 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 func (*site) Broken() string { return `{"insert": "custom", "documents": "none"}` }
 
 // Outage cannot be: the servers of the tests keep all in memory.
-func (*site) Outage(*testing.T) func() { return nil }
+// Outage stops the emulator, which loses its last 10 ms when it is killed.
+func (*site) Outage(t *testing.T) func() {
+	testservice.Stop(t, "mongodb")
+	return func() { testservice.Start(t, "mongodb") }
+}
 
 // A counter that gives numbers which are taken loses no message: others are taken.
 func TestServiceNumbersTaken(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	s := &site{url: testservice.URL(t, "mongodb")}
 	d := s.Open(t)
 	defer d.Close()

@@ -11,6 +11,7 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 const (
@@ -22,8 +23,7 @@ const (
 // Behind the engine nothing is lost, doubled or out of order when the server dies under
 // load, whatever acknowledgements wait for.
 func TestServiceKilledBehindTheEngine(t *testing.T) {
-	s := &site{own: newServer(t)}
-	s.server = s.own.url
+	s := newSite(t, "mariadb")
 	for _, ack := range []string{rules.AckSync, rules.AckNone} {
 		t.Run("ack="+ack, func(t *testing.T) {
 			s.fresh(t)
@@ -65,8 +65,8 @@ func behindTheEngine(t *testing.T, s *site, ack string) {
 		}
 	}()
 	<-quarter
-	s.own.kill(t)
-	s.own.start(t)
+	testservice.Kill(t, s.service)
+	testservice.Start(t, s.service)
 	<-published
 	stop()
 	<-ended

@@ -7,22 +7,14 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/rules"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 func TestServiceIdentities(t *testing.T) {
-	for kind, name := range servers() {
-		t.Run(kind, func(t *testing.T) {
-			identitytest.Run(t, &identitySite{site{server: server(t, kind, name)}, strings.ToLower(kind)})
-		})
-	}
+	onEach(t, func(t *testing.T, s *site) { identitytest.Run(t, &identitySite{*s}) })
 }
 
 // identitySite has the tables that the guide shows.
-type identitySite struct {
-	site
-	service string
-}
+type identitySite struct{ site }
 
 func (*identitySite) Driver() rules.Driver { return mysql.Driver() }
 
@@ -47,18 +39,13 @@ func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 	client(t, s.url, script, args...)
 }
 
-func (s *identitySite) Outage(t *testing.T) func() {
-	testservice.Kill(t, s.service)
-	return func() { testservice.Start(t, s.service) }
-}
-
 // Tables of old may hold letters of one language only: nobody is in there by others, and
 // access rules that cannot be asked for let nobody in.
 func TestServiceIdentitiesInLatin1(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		s.fresh(t)
 		client(t, s.url, "alter database character set latin1")
-		own := &identitySite{site: *s}
+		own := &identitySite{*s}
 		for _, statement := range identitytest.Tables(t, "sql") {
 			client(t, s.url, statement)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 const (
@@ -22,8 +23,7 @@ const (
 // The server dies in the middle of batches, and again. What was said to be done stands
 // there, once, in the order of its topic.
 func TestServiceKilledUnderLoad(t *testing.T) {
-	s := &site{own: newServer(t)}
-	s.server = s.own.url
+	s := newSite(t, "mariadb")
 	s.fresh(t)
 	client(t, s.url, mysql.Schema)
 	db := s.open(t)
@@ -43,8 +43,8 @@ func TestServiceKilledUnderLoad(t *testing.T) {
 		for stored.Load() < (i+1)*killWriters*killBatch*killBatches/(killTimes+1) && !t.Failed() {
 			<-time.After(time.Millisecond)
 		}
-		s.own.kill(t)
-		s.own.start(t)
+		testservice.Kill(t, s.service)
+		testservice.Start(t, s.service)
 	}
 	writers.Wait()
 	if failed.Load() == 0 {

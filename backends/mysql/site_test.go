@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,53 +14,40 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/mysql"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
-// servers are the kinds of servers, and where their tests find one:
-// mysql://USER:PASSWORD@HOST:PORT/DATABASE.
-func servers() map[string]string {
-	return map[string]string{"MariaDB": "FAIRLEAD_TEST_MARIADB_URL", "MySQL": "FAIRLEAD_TEST_MYSQL_URL"}
-}
-
-// onEach runs test on each kind of server.
+// onEach runs test on each kind of server, side by side.
 func onEach[T interface {
 	testing.TB
 	Run(string, func(T)) bool
 }](t T, test func(T, *site)) {
-	for kind, name := range servers() {
-		t.Run(kind, func(t T) { test(t, &site{server: server(t, kind, name)}) })
+	for _, kind := range []string{"MariaDB", "MySQL"} {
+		t.Run(kind, func(t T) {
+			if p, ok := any(t).(interface{ Parallel() }); ok { // no benchmark
+				p.Parallel()
+			}
+			test(t, newSite(t, strings.ToLower(kind)))
+		})
 	}
 }
 
-// server gives the URL of a server for tests, or skips t.
-func server(t testing.TB, kind, name string) string {
+// newSite is a server that scripts/services starts, or any other of its kind.
+func newSite(t testing.TB, service string) *site {
 	t.Helper()
-	u := os.Getenv(name)
-	if u == "" {
-		missing(t, kind, name+" is not set")
-	}
+	s := &site{server: testservice.URL(t, service), service: service}
+	testservice.Limit(t, 2*time.Minute)
 	if _, err := exec.LookPath("mysql"); err != nil {
-		missing(t, kind, err.Error())
+		testservice.Lack(t, service, err.Error())
 	}
-	return u
-}
-
-// missing skips t, unless what it lacks is required.
-func missing(t testing.TB, kind, why string) {
-	t.Helper()
-	for _, name := range strings.Split(os.Getenv("FAIRLEAD_REQUIRE"), ",") {
-		if name == strings.ToLower(kind) || name == "all" {
-			t.Fatal(why)
-		}
-	}
-	t.Skip(why)
+	return s
 }
 
 // site is a database of a real server, looked at by the program mysql.
 type site struct {
-	server string
-	url    string // of the database of the case at work
-	own    *ownServer
+	server  string
+	service string // as scripts/services calls it
+	url     string // of the database of the case at work
 }
 
 // fresh makes an empty database, and the URL that leads there.
@@ -233,13 +219,10 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 // Broken implements rulestest.Site.
 func (s *site) Broken() string { return "insert into no_such_table values (${msgid})" }
 
-// Outage implements rulestest.Site.
+// Outage implements rulestest.Mortal.
 func (s *site) Outage(t *testing.T) (restart func()) {
-	if s.own == nil {
-		return nil
-	}
-	s.own.kill(t)
-	return func() { s.own.start(t) }
+	testservice.Kill(t, s.service)
+	return func() { testservice.Start(t, s.service) }
 }
 
 func TestServiceRules(t *testing.T) {

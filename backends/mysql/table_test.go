@@ -33,7 +33,6 @@ func tables(t testing.TB, server string) *site {
 
 func TestServiceTable(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
-		service := strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:])
 		all := tables(t, s.server)
 		try := tabletest.Site{
 			Fresh: func(t testing.TB) func() sessions.Database {
@@ -46,27 +45,27 @@ func TestServiceTable(t *testing.T) {
 				return openTable(t, bare.url, tabletest.Namespace())
 			},
 		}
-		try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts(service)
+		try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts(s.service)
 		tabletest.Run(t, try)
 	})
 }
 
 // A gateway that died in the middle of a transaction, which the server does not know yet,
-// holds up for half a minute only who takes over.
+// holds up who takes over only until the server ends an idle session.
 func TestServiceTableOfTheDead(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
 		all := tables(t, s.server)
 		namespace := tabletest.Namespace()
 		d := openTable(t, all.url, namespace)
 		defer d.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		defer cancel()
 		if err := d.Claim(ctx, "first"); err != nil {
 			t.Fatal(err)
 		}
 		dead := raw(t, all.url)
 		for _, text := range []string{
-			"set session wait_timeout = 20", "start transaction", // as a Table does
+			strings.Replace(mysql.IdleServer, "wait_timeout = 20", "wait_timeout = 2", 1), "start transaction", // as a Table does, but for the time
 			"select * from fairlead_claim where namespace = '" + namespace + "' lock in share mode",
 		} {
 			if _, err := dead.ExecContext(ctx, text); err != nil {

@@ -6,7 +6,6 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/rules"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 func TestServiceIdentities(t *testing.T) {
@@ -36,9 +35,4 @@ func (s *identitySite) SetUsers(t *testing.T, users ...identitytest.User) {
 func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 	script, args := identitytest.SQL{Value: ":'%s'", Same: "%s = %s"}.Rules(list)
 	psql(t, s.url, script, args...)
-}
-
-func (*identitySite) Outage(t *testing.T) func() {
-	testservice.Kill(t, "postgres")
-	return func() { testservice.Start(t, "postgres") }
 }

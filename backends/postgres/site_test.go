@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,37 +14,24 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/postgres"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/backends/rules/rulestest"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // server gives the URL of a PostgreSQL for tests, or skips t.
 func server(t testing.TB) string {
 	t.Helper()
-	u := os.Getenv("FAIRLEAD_TEST_POSTGRES_URL")
-	if u == "" {
-		missing(t, "FAIRLEAD_TEST_POSTGRES_URL is not set")
-	}
+	u := testservice.URL(t, "postgres")
+	testservice.Limit(t, 2*time.Minute)
 	if _, err := exec.LookPath("psql"); err != nil {
-		missing(t, err.Error())
+		testservice.Lack(t, "postgres", err.Error())
 	}
 	return u
-}
-
-// missing skips t, unless what it lacks is required.
-func missing(t testing.TB, why string) {
-	t.Helper()
-	for _, name := range strings.Split(os.Getenv("FAIRLEAD_REQUIRE"), ",") {
-		if name == "postgres" || name == "all" {
-			t.Fatal(why)
-		}
-	}
-	t.Skip(why)
 }
 
 // site is a schema of a real PostgreSQL, looked at by psql.
 type site struct {
 	server string
 	url    string // of the schema of the case at work
-	own    *ownServer
 }
 
 // fresh makes an empty schema, and the URL that leads there.
@@ -215,13 +201,10 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 // Broken implements rulestest.Site.
 func (s *site) Broken() string { return "insert into no_such_table values (${msgid})" }
 
-// Outage implements rulestest.Site.
+// Outage implements rulestest.Mortal.
 func (s *site) Outage(t *testing.T) (restart func()) {
-	if s.own == nil {
-		return nil
-	}
-	s.own.kill(t)
-	return func() { s.own.start(t) }
+	testservice.Kill(t, "postgres")
+	return func() { testservice.Start(t, "postgres") }
 }
 
 func TestServiceRules(t *testing.T) { rulestest.Run(t, &site{server: server(t)}) }

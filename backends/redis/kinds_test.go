@@ -20,14 +20,13 @@ func startKind(t testing.TB, service string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{t: t, port: u.Port(), config: func(c *Config) {
+	testservice.Limit(t, time.Minute)
+	s := &server{t: t, port: u.Port(), service: service, config: func(c *Config) {
 		c.Server = append([]string{u.Host}, u.Query()["addr"]...)
 		c.Timeout = time.Second
 	}}
 	all := s.config
 	switch service {
-	case "valkey":
-		s.service = service
 	case "redis-cluster":
 		for _, node := range u.Query()["addr"] {
 			_, port, _ := net.SplitHostPort(node)
@@ -54,8 +53,10 @@ func (s *server) master() string {
 
 func TestServiceRulesValkey(t *testing.T)  { rulestest.Run(t, &site{s: startKind(t, "valkey")}) }
 func TestServiceRulesCluster(t *testing.T) { rulestest.Run(t, &site{s: startKind(t, "redis-cluster")}) }
+
+// Sentinels are not killed with their servers: TestServiceFailover is for that.
 func TestServiceRulesSentinel(t *testing.T) {
-	rulestest.Run(t, &site{s: startKind(t, "redis-sentinel")})
+	rulestest.Run(t, struct{ rulestest.Site }{&site{s: startKind(t, "redis-sentinel")}})
 }
 
 // storing stores messages one batch after the other, as a lane of the engine does, until

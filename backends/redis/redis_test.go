@@ -18,7 +18,7 @@ import (
 type server struct {
 	t       testing.TB
 	port    string
-	service string // that may be killed as a whole
+	service string
 
 	others   []string // ports of the other nodes of a cluster
 	sentinel string   // port of a sentinel, which knows the master's
@@ -31,6 +31,7 @@ func startServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testservice.Limit(t, time.Minute)
 	s := &server{t: t, port: u.Port(), service: "redis", config: func(c *Config) { c.Server = []string{u.Host} }}
 	s.flush()
 	return s

@@ -131,9 +131,6 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 func (*site) Broken() string { return "HSET ${clientid} only-a-name" }
 
 func (s *site) Outage(t *testing.T) func() {
-	if s.s.service == "" {
-		return nil
-	}
 	testservice.Kill(t, s.s.service)
 	return func() { testservice.Start(t, s.s.service) }
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -80,6 +81,7 @@ func wipe(t testing.TB, c Config, namespace string) {
 
 // A Write that cannot be done changes nothing, whichever of its parts is in the way.
 func TestServiceTableRefused(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	c := tableConfig(t, "redis")
 	d := openTable(t, c, tabletest.Namespace()).(*Table)
 	defer wipe(t, c, d.namespace)
@@ -130,6 +132,7 @@ func TestServiceTableRefused(t *testing.T) {
 }
 
 func TestServiceTableFaults(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	ctx := t.Context()
 	good := tableConfig(t, "redis")
 	d := openTable(t, good, tabletest.Namespace()).(*Table)
@@ -166,6 +169,7 @@ func TestServiceTableFaults(t *testing.T) {
 }
 
 func TestServiceTableCaveats(t *testing.T) {
+	testservice.Limit(t, time.Minute)
 	ctx := t.Context()
 	d := openTable(t, tableConfig(t, "redis"), tabletest.Namespace()).(*Table)
 	defer d.Close()

@@ -22,5 +22,12 @@
 // has started, and end the test likewise for a server that is somebody else's: that
 // one is never harmed. What a test has killed, stopped or paused is well again when the
 // test and its subtests have ended. A service is shared by all who use it: tests of
-// outages must not be parallel, and packages run one at a time (go test -p 1).
+// outages of one service must not be parallel, nor may packages that use it be (go test
+// -p 1).
+//
+// # Waits
+//
+// Whoever waits for a service has a bound for it and says what did not come. [Limit] is
+// for what has none, such as the end of a driver: it makes a hang a failure within
+// minutes, with what the test waits for.
 package testservice

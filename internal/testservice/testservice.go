@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // URL is where the service is, in the form that its name in docs/services.md
@@ -97,6 +99,18 @@ func owned(t testing.TB, service string) string {
 		Lack(t, name, fmt.Sprintf("%s is not the server that scripts/services has started in %s, and only that one is killed, stopped or paused", variable(name), state))
 	}
 	return state
+}
+
+// Limit ends the whole test binary when t is not over after d: whatever t waits for stands
+// in the traces of all goroutines, which are printed. A service that does not answer, or a
+// driver that cannot be ended, is told so soon, and of the test that met it.
+func Limit(t testing.TB, d time.Duration) {
+	t.Helper()
+	late := time.AfterFunc(d, func() {
+		debug.SetTraceback("all")
+		panic(fmt.Sprintf("%s is not over after %s; what it waits for stands below", t.Name(), d))
+	})
+	t.Cleanup(func() { late.Stop() })
 }
 
 func run(t testing.TB, state, what, service string) {

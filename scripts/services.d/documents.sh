@@ -108,6 +108,7 @@ get_cassandra() {
 # its default loses what came in the last seconds.
 prepare_cassandra() {
 	mkdir -p "$dir/conf" "$dir/tmp"
+	tls_cassandra
 	cat >"$dir/conf/cassandra.yaml" <<-END
 		cluster_name: fairlead
 		num_tokens: 1
@@ -139,6 +140,16 @@ prepare_cassandra() {
 		memtable_offheap_space: 32MiB
 		file_cache_size: 32MiB
 	END
+	[ ! -e "$dir/tls/both.pem" ] || cat >>"$dir/conf/cassandra.yaml" <<-END
+		native_transport_port_ssl: $((base + 63))
+		client_encryption_options:
+		  enabled: true
+		  require_client_auth: true
+		  ssl_context_factory:
+		    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
+		  keystore: $dir/tls/both.pem
+		  truststore: $dir/tls/ca.pem
+	END
 	cat >"$dir/conf/logback.xml" <<-'END'
 		<configuration>
 		  <appender name="out" class="ch.qos.logback.core.ConsoleAppender">
@@ -147,6 +158,18 @@ prepare_cassandra() {
 		  <root level="INFO"><appender-ref ref="out"/></root>
 		</configuration>
 	END
+}
+
+# tls_cassandra makes a certificate for a second port, on which only TLS is spoken and everybody must show one: tests
+# put others in its place and have the node read them by the program reload.
+tls_cassandra() {
+	[ -e "$dir/tls/both.pem" ] && return 0
+	command -v openssl >/dev/null || return 0
+	mkdir -p "$dir/tls" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=cassandra \
+		-keyout "$dir/tls/key.pem" -out "$dir/tls/ca.pem" && cat "$dir/tls/key.pem" "$dir/tls/ca.pem" >"$dir/tls/both.pem" || return 1
+	echo "127.0.0.1:$((base + 63))" >"$dir/tls/address"
+	printf '#!/bin/sh\nexec java -Xmx64M -XX:TieredStopAtLevel=1 -cp "%s:%s/*" org.apache.cassandra.tools.NodeTool -p %s reloadssl\n' \
+		"$dir/conf" "$cache/cassandra-$cassandra_version/lib" $((base + 62)) >"$dir/tls/reload" && chmod 755 "$dir/tls/reload"
 }
 
 run_cassandra() {

@@ -9,13 +9,13 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
-func clientCases() map[string]func(*bench) {
-	return map[string]func(*bench){
-		"connected":     connected,
-		"disconnected":  disconnected,
-		"again":         connectedAgain,
-		"unknown":       unknownDisconnected,
-		"subscriptions": subscriptions,
+func clientCases() map[string]trial {
+	return map[string]trial{
+		"connected":     {connected, needs(rules.OnClientConnected)},
+		"disconnected":  {disconnected, needs(rules.OnClientConnected, rules.OnClientDisconnected)},
+		"again":         {connectedAgain, needs(rules.OnClientConnected, rules.OnClientDisconnected)},
+		"unknown":       {unknownDisconnected, needs(rules.OnClientDisconnected)},
+		"subscriptions": {subscriptions, needs(rules.OnSubscribeLookup)},
 	}
 }
 
@@ -42,7 +42,6 @@ func (b *bench) wantClient(id string, online bool, onlineAt, offlineAt time.Time
 }
 
 func connected(b *bench) {
-	b.needs(rules.OnClientConnected)
 	if c := b.site.Client(b.T, "c"); c != nil {
 		b.Fatalf("before: %+v", c)
 	}
@@ -54,7 +53,6 @@ func connected(b *bench) {
 }
 
 func disconnected(b *bench) {
-	b.needs(rules.OnClientConnected, rules.OnClientDisconnected)
 	at := b.now
 	b.client(rules.OnClientConnected, rules.ClientConnected, "c")
 	b.now = b.now.Add(5 * second)
@@ -64,7 +62,6 @@ func disconnected(b *bench) {
 
 // A client that comes back is online; when it was away last may be kept.
 func connectedAgain(b *bench) {
-	b.needs(rules.OnClientConnected, rules.OnClientDisconnected)
 	b.client(rules.OnClientConnected, rules.ClientConnected, "c")
 	b.now = b.now.Add(5 * second)
 	b.client(rules.OnClientDisconnected, rules.ClientDisconnected, "c")
@@ -78,7 +75,6 @@ func connectedAgain(b *bench) {
 
 // The database may have been away when the client came.
 func unknownDisconnected(b *bench) {
-	b.needs(rules.OnClientDisconnected)
 	b.client(rules.OnClientDisconnected, rules.ClientDisconnected, "c")
 	if c := b.site.Client(b.T, "c"); c != nil && c.Online {
 		b.Errorf("%+v", c)
@@ -86,7 +82,6 @@ func unknownDisconnected(b *bench) {
 }
 
 func subscriptions(b *bench) {
-	b.needs(rules.OnSubscribeLookup)
 	want := []string{"$share/g/s@0", "a/+/b@2", "cmd/%c@1"}
 	for _, s := range want {
 		filter, qos, _ := strings.Cut(s, "@")

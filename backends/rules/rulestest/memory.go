@@ -268,7 +268,7 @@ func (s *MemorySite) Custom(*testing.T) ([]string, func(*testing.T, string) map[
 // Broken implements Site.
 func (s *MemorySite) Broken() string { return RefusedStatement }
 
-// Outage implements Site.
+// Outage implements Mortal.
 func (s *MemorySite) Outage(*testing.T) func() {
 	s.db.Away(errors.New("connection refused"))
 	return func() { s.db.Away(nil) }

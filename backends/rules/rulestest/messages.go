@@ -8,18 +8,17 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
-func messageCases() map[string]func(*bench) {
-	return map[string]func(*bench){
-		"publish": func(b *bench) { stored(b, rules.OnMessagePublish) },
-		"store":   func(b *bench) { stored(b, rules.OnMessageStore) },
-		"latest":  latest,
-		"batch":   batch,
-		"payload": payloads,
+func messageCases() map[string]trial {
+	return map[string]trial{
+		"publish": {func(b *bench) { stored(b, rules.OnMessagePublish) }, needs(rules.OnMessagePublish)},
+		"store":   {func(b *bench) { stored(b, rules.OnMessageStore) }, needs(rules.OnMessageStore)},
+		"latest":  {latest, needs(rules.OnMessageStoreKeepLatest, rules.OnMessageAckedKeepLatest)},
+		"batch":   {batch, needs(rules.OnClientConnected, rules.OnMessagePublish, rules.OnMessageRetain, rules.OnRetainDelete, rules.OnClientDisconnected)},
+		"payload": {payloads, needs(rules.OnMessagePublish, rules.OnMessageRetain)},
 	}
 }
 
 func stored(b *bench, f rules.Function) {
-	b.needs(f)
 	m1, m2, other := b.message("t/1", "one"), b.message("t/1", "two"), b.message("t/2", "other")
 	m2.QoS, m2.Sender, m2.Retain = 2, "", true
 	if f == rules.OnMessageStore {
@@ -34,13 +33,11 @@ func stored(b *bench, f rules.Function) {
 }
 
 func latest(b *bench) {
-	b.needs(rules.OnMessageStoreKeepLatest)
 	m1, m2 := b.message("t/1", "one"), b.message("t/1", "two")
 	for _, m := range []*rules.Message{m1, m2} {
 		b.do(b.job(rules.OnMessageStoreKeepLatest, rules.MessagePublish, m.Sender, m))
 		b.wantMessage("latest", b.site.Latest(b.T, "t/1"), m)
 	}
-	b.needs(rules.OnMessageAckedKeepLatest)
 	b.acked(rules.OnMessageAckedKeepLatest, "c", m1)
 	b.wantMessage("an older one acknowledged", b.site.Latest(b.T, "t/1"), m2)
 	b.acked(rules.OnMessageAckedKeepLatest, "c", m2)
@@ -49,7 +46,6 @@ func latest(b *bench) {
 
 // A batch of everything is done in order, at once.
 func batch(b *bench) {
-	b.needs(rules.OnClientConnected, rules.OnMessagePublish, rules.OnMessageRetain, rules.OnRetainDelete, rules.OnClientDisconnected)
 	at := b.now
 	jobs := []rules.Job{b.job(rules.OnClientConnected, rules.ClientConnected, "c", nil)}
 	var want []*rules.Message
@@ -77,7 +73,6 @@ func batch(b *bench) {
 
 // Payloads are bytes.
 func payloads(b *bench) {
-	b.needs(rules.OnMessagePublish, rules.OnMessageRetain)
 	all := make([]byte, 256)
 	for i := range all {
 		all[i] = byte(i)
@@ -95,11 +90,11 @@ func payloads(b *bench) {
 	}
 }
 
-func retainedCases() map[string]func(*bench) {
-	return map[string]func(*bench){
-		"replace":   retainedReplaced,
-		"lookup":    retainedLookup,
-		"wildcards": retainedWildcards,
+func retainedCases() map[string]trial {
+	return map[string]trial{
+		"replace":   {retainedReplaced, needs(rules.OnMessageRetain, rules.OnRetainDelete)},
+		"lookup":    {retainedLookup, needs(rules.OnMessageRetain, rules.OnRetainLookup)},
+		"wildcards": {retainedWildcards, needs(rules.OnMessageRetain, rules.OnRetainLookup)},
 	}
 }
 
@@ -112,7 +107,6 @@ func (b *bench) retain(topic, payload string) *rules.Message {
 }
 
 func retainedReplaced(b *bench) {
-	b.needs(rules.OnMessageRetain, rules.OnRetainDelete)
 	b.retain("r", "one")
 	m := b.retain("r", "two")
 	b.wantMessage("replaced", b.site.Retained(b.T, "r"), m)
@@ -125,7 +119,6 @@ func retainedReplaced(b *bench) {
 }
 
 func retainedLookup(b *bench) {
-	b.needs(rules.OnMessageRetain, rules.OnRetainLookup)
 	m := b.retain("r/1", "one")
 	m.QoS = 0
 	b.do(b.job(rules.OnMessageRetain, rules.MessagePublish, "sender", m))
@@ -139,7 +132,6 @@ func retainedLookup(b *bench) {
 }
 
 func retainedWildcards(b *bench) {
-	b.needs(rules.OnMessageRetain, rules.OnRetainLookup)
 	for _, topic := range append(topics(), "$x_y/50%/x", "$xxy/50%/x") {
 		b.retain(topic, "of "+topic)
 	}

@@ -3,12 +3,14 @@ package rulestest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/rules"
+	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // Site is a service under test. What looks must use the service's own client, never the
@@ -43,9 +45,13 @@ type Site interface {
 	Custom(t *testing.T) (statements []string, read func(t *testing.T, msgID string) map[rules.Variable]string)
 	// Broken is a statement that parses, and that the database refuses for good.
 	Broken() string
+}
 
+// Mortal is a Site whose service the suite may end.
+type Mortal interface {
+	Site
 	// Outage ends the service without warning, and gives what starts it again with all
-	// it had kept; nil where t cannot.
+	// it had kept.
 	Outage(t *testing.T) (restart func())
 }
 
@@ -57,11 +63,28 @@ type Client struct {
 	OfflineAt time.Time // zero for none
 }
 
-// Run tests a driver.
+// trial is a case, and what a driver must have for it: there is none where it has not.
+type trial struct {
+	try   func(*bench)
+	needs []rules.Function
+}
+
+func needs(fs ...rules.Function) []rules.Function { return fs }
+
+// applies tells whether the site's driver has what t needs.
+func (t trial) applies(s Site) bool {
+	return !slices.ContainsFunc(t.needs, func(f rules.Function) bool { return !slices.Contains(s.Functions(), f) })
+}
+
+// Run tests a driver, and a Mortal also for what it does when its service dies.
 func Run(t *testing.T, s Site) {
+	outages := map[string]trial{}
+	if m, mortal := s.(Mortal); mortal {
+		outages = outageCases(m)
+	}
 	for _, group := range []struct {
 		name  string
-		cases map[string]func(*bench)
+		cases map[string]trial
 	}{
 		{"clients", clientCases()},
 		{"messages", messageCases()},
@@ -70,11 +93,15 @@ func Run(t *testing.T, s Site) {
 		{"queue", queueCases()},
 		{"statements", statementCases()},
 		{"injection", injectionCases()},
-		{"outage", outageCases()},
+		{"outage", outages},
 	} {
+		maps.DeleteFunc(group.cases, func(_ string, c trial) bool { return !c.applies(s) })
+		if len(group.cases) == 0 {
+			continue
+		}
 		t.Run(group.name, func(t *testing.T) {
 			for _, name := range sorted(group.cases) {
-				t.Run(name, func(t *testing.T) { group.cases[name](newBench(t, s)) })
+				t.Run(name, func(t *testing.T) { group.cases[name].try(newBench(t, s)) })
 			}
 		})
 	}
@@ -100,7 +127,11 @@ type bench struct {
 // second is the unit of time of the coarsest database.
 const second = time.Second
 
+// limit is how long a case may take: one starts its service again.
+const limit = 2 * time.Minute
+
 func newBench(t *testing.T, s Site) *bench {
+	testservice.Limit(t, limit)
 	db := s.Open(t)
 	t.Cleanup(func() {
 		if err := db.Close(); err != nil {
@@ -111,17 +142,7 @@ func newBench(t *testing.T, s Site) *bench {
 	return &bench{T: t, site: s, db: db, now: now, next: uint64(now.UnixMicro()) << 8}
 }
 
-// needs skips the case where the driver has not all of fs.
-func (b *bench) needs(fs ...rules.Function) {
-	b.Helper()
-	for _, f := range fs {
-		if !slices.Contains(b.site.Functions(), f) {
-			b.Skipf("the database has no %s", f)
-		}
-	}
-}
-
-// firstOf is the first of fs that the driver has; it skips the case where there is none.
+// firstOf is the first of fs that the driver has: each has one of them.
 func (b *bench) firstOf(fs ...rules.Function) rules.Function {
 	b.Helper()
 	for _, f := range fs {
@@ -129,7 +150,7 @@ func (b *bench) firstOf(fs ...rules.Function) rules.Function {
 			return f
 		}
 	}
-	b.Skipf("the database has none of %v", fs)
+	b.Fatalf("the database has none of %v", fs)
 	return ""
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
-func statementCases() map[string]func(*bench) {
-	return map[string]func(*bench){"custom": custom, "broken": broken}
+func statementCases() map[string]trial {
+	return map[string]trial{"custom": {custom, nil}, "broken": {broken, needs(rules.OnMessagePublish)}}
 }
 
 func (b *bench) customJob(statements []string, clientID, username string, m *rules.Message) rules.Job {
@@ -33,7 +33,6 @@ func custom(b *bench) {
 // A statement that is refused for good says so, and where it stands; what stands before
 // and behind it is done.
 func broken(b *bench) {
-	b.needs(rules.OnMessagePublish)
 	job := func(m *rules.Message) rules.Job {
 		return b.job(rules.OnMessagePublish, rules.MessagePublish, "sender", m)
 	}
@@ -76,8 +75,12 @@ func (b *bench) settle(jobs []rules.Job, bad int) {
 	b.Fatal("it has no end")
 }
 
-func injectionCases() map[string]func(*bench) {
-	return map[string]func(*bench){"functions": injected, "statements": injectedStatements, "readers": injectedReaders}
+func injectionCases() map[string]trial {
+	return map[string]trial{
+		"functions":  {injected, needs(rules.OnMessagePublish, rules.OnMessageRetain, rules.OnClientConnected)},
+		"statements": {injectedStatements, nil},
+		"readers":    {injectedReaders, needs(rules.OnMessagePublish)},
+	}
 }
 
 // corpus is what others have tried.
@@ -106,7 +109,6 @@ func value(s string) string {
 
 // injected has everything come by everything.
 func injected(b *bench) {
-	b.needs(rules.OnMessagePublish, rules.OnMessageRetain, rules.OnClientConnected)
 	guard := b.message("guard", "still here")
 	b.published(guard)
 	texts := corpus()
@@ -187,22 +189,18 @@ func injectedReaders(b *bench) {
 	}
 }
 
-func outageCases() map[string]func(*bench) {
-	return map[string]func(*bench){"killed": killed}
+func outageCases(s Mortal) map[string]trial {
+	return map[string]trial{"killed": {func(b *bench) { killed(b, s) }, needs(rules.OnMessagePublish)}}
 }
 
 // A database that is away fails for now, not for good, and is back by itself.
-func killed(b *bench) {
-	b.needs(rules.OnMessagePublish)
+func killed(b *bench, s Mortal) {
 	m1, m2 := b.message("t", "before"), b.message("t", "after")
 	b.published(m1)
 	if err := b.db.Ping(b.context()); err != nil {
 		b.Errorf("ping: %v", err)
 	}
-	restart := b.site.Outage(b.T)
-	if restart == nil {
-		b.Skip("the service cannot be ended")
-	}
+	restart := s.Outage(b.T)
 	job := b.job(rules.OnMessagePublish, rules.MessagePublish, "sender", m2)
 	for range 3 {
 		if done, err := b.db.Do(b.context(), []rules.Job{job}); err == nil || done != 0 || rules.IsPermanent(err) {

@@ -7,24 +7,26 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
-func unreadCases() map[string]func(*bench) {
-	return map[string]func(*bench){
+func unreadCases() map[string]trial {
+	cases := map[string]trial{"deleted": {cursorDeleted, needs(rules.OnMessagePublish, rules.OnAckedDelete)}}
+	for name, try := range map[string]func(*bench){
 		"begin":     unreadBegins,
 		"rest":      unreadRest,
 		"pages":     unreadPages,
 		"limits":    unreadLimits,
 		"before":    unreadBefore,
 		"monotonic": cursorMonotonic,
-		"deleted":   cursorDeleted,
 		"wildcards": unreadWildcards,
 		"filters":   unreadFilters,
+	} {
+		cases[name] = trial{try, needs(rules.OnMessagePublish)}
 	}
+	return cases
 }
 
 // pubsub are the functions of readers with a cursor of their own, as the driver calls
 // them.
 func (b *bench) pubsub() (fetch, acked rules.Function) {
-	b.needs(rules.OnMessagePublish)
 	return b.firstOf(rules.OnMessageFetchPubsub, rules.OnMessageFetch), b.firstOf(rules.OnMessageAckedPubsub, rules.OnMessageAcked)
 }
 
@@ -158,7 +160,6 @@ func cursorMonotonic(b *bench) {
 
 // The end of a subscription is the end of its cursors.
 func cursorDeleted(b *bench) {
-	b.needs(rules.OnAckedDelete)
 	fetch, acked := b.pubsub()
 	for _, filter := range []string{"t", "t/+"} {
 		b.begin(fetch, "c", filter)
@@ -229,13 +230,12 @@ func unreadFilters(b *bench) {
 	}
 }
 
-func queueCases() map[string]func(*bench) {
-	return map[string]func(*bench){"queue": queued}
+func queueCases() map[string]trial {
+	return map[string]trial{"queue": {queued, needs(rules.OnMessagePublish, rules.OnMessageFetchQueue, rules.OnMessageAckedQueue)}}
 }
 
 // A message of a queue is everybody's until one has acknowledged it.
 func queued(b *bench) {
-	b.needs(rules.OnMessagePublish, rules.OnMessageFetchQueue, rules.OnMessageAckedQueue)
 	m1, m2, m3 := b.message("q/1", "1"), b.message("q/1", "2"), b.message("q/2", "3")
 	b.published(m1, m2, m3)
 	read := func(id, filter string) []rules.Message {

@@ -170,9 +170,6 @@ func series(t *testing.T, b table, g int, confirmed *sync.Map) bool {
 // tryPaused: while the server does not answer, a call ends when its context does; what was
 // written so may be there later, but not after a new claim.
 func tryPaused(t *testing.T, s Site) {
-	if s.Pause == nil {
-		t.Skip("the server cannot be paused")
-	}
 	a, more := s.fresh(t)
 	b := more()
 	a.write(numbered(1)...)

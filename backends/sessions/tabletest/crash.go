@@ -16,9 +16,6 @@ const crashWrites = 40
 // tryKilled: the server dies while it writes, and again. What was confirmed is there
 // afterwards, what was not may be, and none of it by half.
 func tryKilled(t *testing.T, s Site) {
-	if s.Kill == nil {
-		t.Skip("the server cannot be killed")
-	}
 	b, more := s.fresh(t)
 	n := 0
 	crashes := s.Crashes

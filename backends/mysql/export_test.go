@@ -1,0 +1,4 @@
+package mysql
+
+// IdleServer is what a Table's sessions begin with.
+const IdleServer = idleServer
