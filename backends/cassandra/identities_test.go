@@ -35,8 +35,8 @@ func (s *identitySite) do(t *testing.T, text string, values ...any) {
 func (*identitySite) Driver() rules.Driver { return Driver() }
 
 func (s *identitySite) Open(t *testing.T) rules.Database {
-	s.do(t, "TRUNCATE "+testKeyspace+".mqtt_user")
-	s.do(t, "TRUNCATE "+testKeyspace+".mqtt_acl")
+	s.empty(t, "mqtt_user", "username")
+	s.empty(t, "mqtt_acl", "username")
 	d := s.site.Open(t)
 	t.Cleanup(func() { d.Close() })
 	return d
@@ -50,7 +50,7 @@ func (s *identitySite) SetUsers(t *testing.T, users ...identitytest.User) {
 }
 
 func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
-	s.do(t, "TRUNCATE "+testKeyspace+".mqtt_acl")
+	s.empty(t, "mqtt_acl", "username")
 	null := func(text string) any {
 		if text == "" {
 			return nil
@@ -62,4 +62,11 @@ func (s *identitySite) SetRules(t *testing.T, list []identitytest.Rule) {
 		s.do(t, "INSERT INTO "+testKeyspace+".mqtt_acl (username, id, \"allow\", ipaddr, clientid, access, topic) VALUES (?, ?, ?, ?, ?, ?, ?)",
 			r.Username, i, allow, null(r.IPAddr), null(r.ClientID), r.Access, r.Topic)
 	}
+}
+
+// Outage has the node answer no more; that it dies is TestServiceRules' to try, as a start
+// takes it long.
+func (*identitySite) Outage(t *testing.T) func() {
+	testservice.Pause(t, "cassandra")
+	return func() { testservice.Resume(t, "cassandra") }
 }

@@ -35,46 +35,57 @@ func openTable(t testing.TB, c Config, namespace string) *Table {
 	return tabletest.Open(t, &c, namespace).(*Table)
 }
 
-// tables makes a keyspace with the tables of sessions, which ends with the test.
-func tables(t testing.TB, with bool) Config {
+// tables has the keyspace of the tests have the tables of sessions. They stay: making them
+// takes a second, and each test has a namespace of its own.
+func tables(t testing.TB) Config {
+	c := tableConfig(t, testKeyspace)
+	look := systemSession(t, c)
+	makeKeyspace(t, look, testKeyspace)
+	end(look)
+	d := openTable(t, c, "none")
+	defer d.Close()
+	if _, err := d.Init(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// bare makes a keyspace without tables, which ends with the test.
+func bare(t testing.TB) Config {
 	c := tableConfig(t, fmt.Sprintf("sessions_%x", rand.Uint32()))
-	system := c
-	system.Keyspace = "system"
-	s, err := system.cluster()
-	if err != nil {
-		t.Fatal(err)
-	}
-	look, err := s.CreateSession()
-	if err != nil {
-		t.Fatal(err)
-	}
+	look := systemSession(t, c)
 	t.Cleanup(func() { end(look) })
-	if err := look.Query("CREATE KEYSPACE " + c.Keyspace + " WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}").Exec(); err != nil {
-		t.Fatal(err)
-	}
+	makeKeyspace(t, look, c.Keyspace)
 	t.Cleanup(func() {
 		if err := look.Query("DROP KEYSPACE " + c.Keyspace).Exec(); err != nil {
 			t.Errorf("cleaning up: %v", err)
 		}
 	})
-	if with {
-		d := openTable(t, c, "none")
-		defer d.Close()
-		if _, err := d.Init(context.Background(), true); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return c
 }
 
+// systemSession is a session of the test's own, in no keyspace.
+func systemSession(t testing.TB, c Config) *gocql.Session {
+	c.Keyspace = "system"
+	cluster, err := c.cluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	look, err := cluster.CreateSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return look
+}
+
 func TestServiceTable(t *testing.T) {
-	c := tables(t, true)
+	c := tables(t)
 	try := tabletest.Site{
 		Fresh: func(t testing.TB) func() sessions.Database {
 			namespace := tabletest.Namespace()
 			return func() sessions.Database { return openTable(t, c, namespace) }
 		},
-		Bare:    func(t testing.TB) sessions.Database { return openTable(t, tables(t, false), tabletest.Namespace()) },
+		Bare:    func(t testing.TB) sessions.Database { return openTable(t, bare(t), tabletest.Namespace()) },
 		Crashes: 1, // a start takes half a minute
 	}
 	try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts("cassandra")
@@ -102,7 +113,7 @@ func put(part, key, value string) sessions.Write {
 // makes it. What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
 	testservice.Limit(t, time.Minute)
-	c := tables(t, true)
+	c := tables(t)
 	namespace := tabletest.Namespace()
 	ctx := t.Context()
 	a := openTable(t, c, namespace)
@@ -161,7 +172,7 @@ func TestServiceTableHalf(t *testing.T) {
 // then nothing is written over it.
 func TestServiceTableLate(t *testing.T) {
 	testservice.Limit(t, time.Minute)
-	c := tables(t, true)
+	c := tables(t)
 	ctx := t.Context()
 	a := openTable(t, c, tabletest.Namespace())
 	defer a.Close()
@@ -193,7 +204,7 @@ func TestServiceTableLate(t *testing.T) {
 
 func TestServiceTableFaults(t *testing.T) {
 	testservice.Limit(t, time.Minute)
-	c := tables(t, true)
+	c := tables(t)
 	for name, f := range map[string]struct {
 		change func(*Config)
 		want   string
@@ -225,7 +236,7 @@ func TestServiceTableFaults(t *testing.T) {
 
 // The driver's own: a batch for each partition, all of them side by side; no transaction.
 func BenchmarkTable(b *testing.B) {
-	c := tables(b, true)
+	c := tables(b)
 	d := openTable(b, c, tabletest.Namespace())
 	defer d.Close()
 	s, err := d.db.connected(context.Background())
