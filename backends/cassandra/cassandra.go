@@ -75,7 +75,7 @@ func (d *Database) connected(ctx context.Context) (*gocql.Session, error) {
 	}
 	s, err := dial(d.cfg.CreateSession)
 	if err != nil {
-		return nil, unconnected(err)
+		return nil, unconnected(err, d.cfg.SslOpts != nil)
 	}
 	if err := d.look(ctx, s); err != nil {
 		end(s)
@@ -202,11 +202,13 @@ func classify(err error) error {
 	return err
 }
 
-// unconnected tells of err, in one line, that no session came of. It is never for good:
-// servers, keyspaces and passwords may be mended.
-func unconnected(err error) error {
+// unconnected tells of err, in one line, that no session came of, with tls or without. It
+// is never for good: servers, keyspaces and passwords may be mended.
+func unconnected(err error, tls bool) error {
 	text := strings.ReplaceAll(err.Error(), "\n", "; ")
 	switch {
+	case !tls && strings.Contains(text, "unable to discover protocol version") && (strings.Contains(text, "connection reset") || strings.Contains(text, "EOF")):
+		text += "; a server that wants TLS ends connections without it like this; then say tls = true"
 	case strings.Contains(text, "Keyspace") && strings.Contains(text, "does not exist"):
 		text += "; make the keyspace, or name another in the pool"
 	case strings.Contains(text, "password"), strings.Contains(text, "credentials"):

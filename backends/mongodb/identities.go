@@ -51,7 +51,7 @@ func (d *Database) ask(ctx context.Context, text string, j *rules.Job) (docs []b
 	}
 	found, err := d.db.RunCommandCursor(ctx, command)
 	if err != nil {
-		return nil, classify(fmt.Errorf("%s: %w", text, err))
+		return nil, d.explain(fmt.Errorf("%s: %w", text, err))
 	}
 	defer found.Close(ctx)
 	for found.Next(ctx) {
@@ -64,7 +64,7 @@ func (d *Database) ask(ctx context.Context, text string, j *rules.Job) (docs []b
 		}
 		docs = append(docs, doc)
 	}
-	return docs, classify(found.Err())
+	return docs, d.explain(found.Err())
 }
 
 // Users gives the documents of a query for users as rows, as the package identity asks.

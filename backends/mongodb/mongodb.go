@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -27,6 +28,7 @@ const (
 type Database struct {
 	client *mongo.Client
 	db     *mongo.Database
+	tls    bool
 }
 
 // Open makes a pool. It connects when it is used: a database that is away does not keep
@@ -43,7 +45,7 @@ func Open(c Config) (*Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Database{client: client, db: client.Database(c.Database)}, nil
+	return &Database{client: client, db: client.Database(c.Database), tls: o.TLSConfig != nil}, nil
 }
 
 // Driver is what the engine must know of MongoDB.
@@ -142,6 +144,14 @@ const namespaceNotFound = 26
 // transientCodes are errors of a server that may be over later: not primary, shutting
 // down, timed out, no room, no rights (yet).
 var transientCodes = [...]int{6, 7, 13, 18, 50, 64, 89, 91, 112, 133, 134, 150, 189, 202, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436, 14031}
+
+// explain is classify with what to do.
+func (d *Database) explain(err error) error {
+	if err != nil && !d.tls && strings.Contains(err.Error(), "closed unexpectedly by the other side") {
+		return fmt.Errorf("%w; a server that wants TLS ends connections without it like this; then say tls = true", err)
+	}
+	return classify(err)
+}
 
 // classify marks the errors that no retry mends.
 func classify(err error) error {

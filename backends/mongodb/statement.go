@@ -90,7 +90,7 @@ func (d *Database) statements(ctx context.Context, j *rules.Job) error {
 			return rules.Permanent(fmt.Errorf("%s: %w", text, err))
 		}
 		if err := d.run(ctx, command); err != nil {
-			return classify(err)
+			return d.explain(err)
 		}
 	}
 	return nil

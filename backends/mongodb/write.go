@@ -101,7 +101,7 @@ func upsert(filter, update bson.D) mongo.WriteModel {
 // failed notes that the job at place i is not done.
 func (b *batch) failed(i int, err error) {
 	if i < b.done {
-		b.done, b.err = i, classify(err)
+		b.done, b.err = i, b.d.explain(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // CheckTLS reports what is wrong with the keys of a pool that ClientTLS takes, files unread;
@@ -21,18 +22,20 @@ func CheckTLS(on bool, ca, cert, key string) error {
 	return errors.Join(errs...)
 }
 
-// tlsHint says what to do where err tells that a server could not be proven; "" else.
+// tlsHint says what to do where err tells that a server could not be proven, or wants to
+// know who comes; "" else. It goes by the text: some drivers keep nothing else of a cause.
 func tlsHint(err error) string {
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
+	text := err.Error()
+	has := func(part string) bool { return strings.Contains(text, part) }
 	switch {
-	case errors.As(err, &unknown):
+	case has("x509: certificate signed by unknown authority"):
 		return "name the certificate of the server's issuer in tls_ca_file"
-	case errors.As(err, &name):
+	case has("x509: cannot validate certificate for"), has("x509: certificate is valid for"), has("x509: certificate is not valid for any names"):
 		return "name the server in the pool as its certificate does"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case has("x509: certificate has expired or is not yet valid"):
 		return "renew the server's certificate, and look at the clocks"
+	case has("tls: certificate required"):
+		return "show the server a certificate: tls_cert_file and tls_key_file"
 	}
 	return ""
 }

@@ -168,8 +168,13 @@ tls_cassandra() {
 	mkdir -p "$dir/tls" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=cassandra \
 		-keyout "$dir/tls/key.pem" -out "$dir/tls/ca.pem" && cat "$dir/tls/key.pem" "$dir/tls/ca.pem" >"$dir/tls/both.pem" || return 1
 	echo "127.0.0.1:$((base + 63))" >"$dir/tls/address"
-	printf '#!/bin/sh\nexec java -Xmx64M -XX:TieredStopAtLevel=1 -cp "%s:%s/*" org.apache.cassandra.tools.NodeTool -p %s reloadssl\n' \
-		"$dir/conf" "$cache/cassandra-$cassandra_version/lib" $((base + 62)) >"$dir/tls/reload" && chmod 755 "$dir/tls/reload"
+	cat >"$dir/tls/reload" <<-END
+		#!/bin/sh
+		exec java -Xmx64M -XX:TieredStopAtLevel=1 --add-exports java.base/sun.nio.ch=ALL-UNNAMED \\
+			--add-exports java.base/jdk.internal.ref=ALL-UNNAMED "-Duser.home=$dir/tmp" \\
+			-cp "$dir/conf:$cache/cassandra-$cassandra_version/lib/*" org.apache.cassandra.tools.NodeTool -p $((base + 62)) reloadssl
+	END
+	chmod 755 "$dir/tls/reload"
 }
 
 run_cassandra() {
