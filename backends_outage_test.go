@@ -103,12 +103,12 @@ func (r *outageRun) subscriber() {
 
 // outage has the database go away and come back.
 func (r *outageRun) outage(what string, begin, end func(testing.TB, string)) {
-	t, before, lines := r.t, r.resident(), r.lines()
+	t, before, lines := r.t, r.memory(), r.lines()
 	began := r.sums()
 	begin(t, r.of.name)
 	pause(*outage / 4) // what the database has done by then comes yet
 	first, most := r.sums(), 0
-	for since := time.Now(); time.Since(since) < *outage*3/4; most = max(most, r.resident()) {
+	for since := time.Now(); time.Since(since) < *outage*3/4; most = max(most, r.memory()) {
 		pause(*outage / 30)
 	}
 	last := r.sums()
@@ -127,7 +127,7 @@ func (r *outageRun) outage(what string, begin, end func(testing.TB, string)) {
 	told := r.lines() - lines
 	t.Logf("| %s | %s %s | %d | %d, %d, %d, %d | %s | %d | %d, %d, %d | %d |", r.of.name, what, *outage, *outageRate,
 		meanwhile(rules.AckSync), meanwhile(rules.AckSpool), meanwhile(rules.AckNone), meanwhile(free), last[free].worst.Round(time.Millisecond),
-		last[rules.AckSync].refused-began[rules.AckSync].refused, before>>20, most>>20, r.resident()>>20, told)
+		last[rules.AckSync].refused-began[rules.AckSync].refused, before>>20, most>>20, r.memory()>>20, told)
 	if n := meanwhile(rules.AckSync); n > 0 {
 		t.Errorf("%s: %d are acknowledged with sync", what, n)
 	}

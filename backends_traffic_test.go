@@ -214,12 +214,13 @@ func (l *traffic) more(kind string, n int) {
 	})
 }
 
-// await looks until there is no problem.
+// await looks until there is no problem. What waited through a long outage may take its
+// time: one of the databases is an emulator, and slow.
 func (l *traffic) await(what string, problem func() string) {
 	l.t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for late := time.After(max(30*time.Second, *outage)); ; {
+	for late := time.After(max(30*time.Second, 3**outage)); ; {
 		text := problem()
 		if text == "" {
 			return
