@@ -27,7 +27,8 @@ import (
 //
 // What it promises: with appendonly yes and appendfsync always, a Write that returned nil
 // survives the death of the server and of its machine; with everysec, what came in the last
-// second or two dies with the machine. A failover to a replica may lose what was
+// second or two dies with the machine, and with the server while an fsync is slow, behind
+// which its writes then wait. A failover to a replica may lose what was
 // acknowledged last, and the last Claim with it, so that the gateway before may write
 // again; replicas = N in the pool makes each Write wait for N of them, which leaves that to
 // the case that Sentinel or the cluster promotes another than those N.

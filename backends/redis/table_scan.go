@@ -116,6 +116,8 @@ func (t *Table) Caveats(ctx context.Context) (list []string, err error) {
 	switch {
 	case setting["appendonly"] != "yes":
 		list = append(list, "appendonly is no: what was acknowledged since the last snapshot is lost when the server ends; set appendonly yes and appendfsync always")
+	case setting["appendfsync"] == "everysec":
+		list = append(list, "appendfsync is everysec: what was acknowledged in the last seconds is lost when the machine of the server dies, and when the server does while its disk is slow; set it to always")
 	case setting["appendfsync"] != "always":
 		list = append(list, fmt.Sprintf("appendfsync is %s: what was acknowledged in the last seconds is lost when the machine of the server dies; set it to always", setting["appendfsync"]))
 	}

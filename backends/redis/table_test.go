@@ -178,11 +178,20 @@ func TestServiceTableCaveats(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	defer func() { set("appendfsync", "everysec"); set("maxmemory", "0"); set("maxmemory-policy", "noeviction") }()
+	fsync, err := d.client.ConfigGet(ctx, "appendfsync").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		set("appendfsync", fsync["appendfsync"])
+		set("maxmemory", "0")
+		set("maxmemory-policy", "noeviction")
+	}()
 	for _, c := range []struct{ fsync, memory, policy, want string }{
 		{"always", "0", "allkeys-lru", ""},
 		{"always", "1gb", "noeviction", ""},
 		{"everysec", "0", "noeviction", "appendfsync is everysec"},
+		{"no", "0", "noeviction", "appendfsync is no"},
 		{"always", "1gb", "allkeys-lru", "maxmemory-policy is allkeys-lru"},
 	} {
 		set("appendfsync", c.fsync)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Redis alone, in a cluster, below Sentinel; and Valkey. Every write is handed to the system before it is answered, so
-# that it survives the death of the process.
+# that it survives the death of the process: by appendfsync no, as with everysec writes wait for up to two seconds behind
+# an fsync that is slow, after they have been answered.
 
 valkey_version=9.1.2.post2
 
@@ -10,7 +11,7 @@ redis() { # PROCESS PORT OPTION… starts a redis-server
 	as redis
 	mkdir -p "$dir/$process" && own redis "$dir/$process"
 	spawn "$process" ${as[@]+"${as[@]}"} redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/$process" \
-		--save '' --appendonly yes "$@"
+		--save '' --appendonly yes --appendfsync no "$@"
 }
 
 pong() { [ "$(probe redis-cli -p "$1" ping)" = PONG ]; }
@@ -45,7 +46,8 @@ prepare_valkey() { cp "$cache/valkey-$valkey_version" "$dir/valkey-server.new" &
 
 run_valkey() {
 	as nobody
-	spawn server ${as[@]+"${as[@]}"} "$dir/valkey-server" --port $((base + 1)) --bind 127.0.0.1 --dir "$dir" --save '' --appendonly yes
+	spawn server ${as[@]+"${as[@]}"} "$dir/valkey-server" --port $((base + 1)) --bind 127.0.0.1 --dir "$dir" --save '' --appendonly yes \
+		--appendfsync no
 }
 
 well_valkey() { pong $((base + 1)); }
