@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,18 +28,25 @@ import (
 func TestServiceProxyMatrix(t *testing.T) {
 	databases := []string{"redis", "postgres", "mysql", "mariadb", "mongodb", "cassandra"}
 	cells := map[string][]string{}
-	for _, name := range databases {
-		t.Run(name, func(t *testing.T) {
-			s := startProxySite(t, proxyTables()[name](t))
-			for _, c := range proxyColumns() {
-				t.Run(c.name, func(t *testing.T) {
-					cells[name] = append(cells[name], c.get(&proxySite{site{s.running, t}, s.table, s.publisher}))
-				})
-			}
-			t.Run("filters", func(t *testing.T) { proxyFilters(&proxySite{site{s.running, t}, s.table, s.publisher}) })
-			t.Run("reconciled", func(t *testing.T) { proxyReconciled(&proxySite{site{s.running, t}, s.table, s.publisher}) })
-		})
-	}
+	var mu sync.Mutex
+	t.Run("all", func(t *testing.T) {
+		for _, name := range databases {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := startProxySite(t, proxyTables()[name](t))
+				for _, c := range proxyColumns() {
+					t.Run(c.name, func(t *testing.T) {
+						cell := c.get(&proxySite{site{s.running, t}, s.table, s.publisher})
+						mu.Lock()
+						defer mu.Unlock()
+						cells[name] = append(cells[name], cell)
+					})
+				}
+				t.Run("filters", func(t *testing.T) { proxyFilters(&proxySite{site{s.running, t}, s.table, s.publisher}) })
+				t.Run("reconciled", func(t *testing.T) { proxyReconciled(&proxySite{site{s.running, t}, s.table, s.publisher}) })
+			})
+		}
+	})
 	var b strings.Builder
 	b.WriteString("| a row in | " + strings.Join(databases, " | ") + " |\n|" + strings.Repeat("---|", 1+len(databases)) + "\n")
 	for i, c := range proxyColumns() {

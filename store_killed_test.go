@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -178,6 +180,7 @@ func TestServiceStoreKilledUnderLoad(t *testing.T) {
 	}
 	for name, use := range uses {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			u := given(t, name)
 			c := testConfig(t.TempDir())
 			c.Store.Engine, c.Store.Namespace = name, "test-"+rand.Text()
@@ -191,7 +194,13 @@ func TestServiceStoreKilledUnderLoad(t *testing.T) {
 }
 
 func killedUnderLoad(t *testing.T, c Config, service string) {
-	s := &site{start(t, c), t}
+	log := &lines{}
+	s := &site{startLogged(t, c, slog.New(slog.NewTextHandler(log, nil))), t}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway's log:\n%s", strings.Join(log.from(0), ""))
+		}
+	})
 	subscriber := devices.Options{ClientID: "sub", Resume: true, SessionExpiry: 3600, Session: devices.NewSession()}
 	sub := s.dial(subscriber)
 	if _, err := sub.Subscribe(t.Context(), 0, devices.Subscription{Filter: "load/#", QoS: 2}); err != nil {

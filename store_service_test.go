@@ -61,6 +61,7 @@ func openSessions(t testing.TB, db sessions.Database) *sessions.Store {
 func TestServiceStore(t *testing.T) {
 	for name, pool := range storePools() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := pool(t)
 			namespaces := map[string]string{} // by directory: the suite opens one again
 			began := time.Now()

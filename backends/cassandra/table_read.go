@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	gocql "github.com/apache/cassandra-gocql-driver/v2"
 
@@ -115,7 +114,7 @@ func (t *Table) Scan(ctx context.Context, f func(part, key, value []byte) error)
 			}
 		})
 	}
-	sc.list(parts)
+	sc.end(sc.list(parts))
 	close(parts)
 	wg.Wait()
 	return sc.err
@@ -146,32 +145,20 @@ func (sc *scanning) end(err error) {
 	sc.cancel()
 }
 
-// list names all parts, some buckets side by side.
-func (sc *scanning) list(parts chan<- []byte) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range scanAtOnce {
-		wg.Go(func() {
-			for b := next.Add(1) - 1; b < buckets && sc.ctx.Err() == nil; b = next.Add(1) - 1 {
-				sc.end(sc.bucket(b, parts))
+// list names all parts.
+func (sc *scanning) list(parts chan<- []byte) error {
+	for b := range buckets {
+		found := sc.s.Query("SELECT part FROM fairlead_part WHERE namespace = ? AND bucket = ?", sc.t.namespace, b).IterContext(sc.ctx)
+		for part := []byte(nil); found.Scan(&part); part = nil {
+			select {
+			case parts <- append([]byte{}, part...): // nil would be null
+			case <-sc.ctx.Done():
+				return errors.Join(sc.ctx.Err(), found.Close())
 			}
-		})
-	}
-	wg.Wait()
-}
-
-// bucket names the parts of one.
-func (sc *scanning) bucket(b int64, parts chan<- []byte) error {
-	found := sc.s.Query("SELECT part FROM fairlead_part WHERE namespace = ? AND bucket = ?", sc.t.namespace, b).IterContext(sc.ctx)
-	for part := []byte(nil); found.Scan(&part); part = nil {
-		select {
-		case parts <- append([]byte{}, part...): // nil would be null
-		case <-sc.ctx.Done():
-			return errors.Join(sc.ctx.Err(), found.Close())
 		}
-	}
-	if err := found.Close(); err != nil {
-		return sc.t.fault("scan", err)
+		if err := found.Close(); err != nil {
+			return sc.t.fault("scan", err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package rulestest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -203,17 +204,20 @@ func killed(b *bench, s Mortal) {
 	restart := s.Outage(b.T)
 	job := b.job(rules.OnMessagePublish, rules.MessagePublish, "sender", m2)
 	for range 3 {
-		if done, err := b.db.Do(b.context(), []rules.Job{job}); err == nil || done != 0 || rules.IsPermanent(err) {
+		ctx, cancel := context.WithTimeout(b.Context(), 2*time.Second)
+		if done, err := b.db.Do(ctx, []rules.Job{job}); err == nil || done != 0 || rules.IsPermanent(err) {
 			b.Errorf("away: %d done, %v", done, err)
 		}
-		if b.db.Ping(b.context()) == nil {
+		if b.db.Ping(ctx) == nil {
 			b.Error("away: it answers a ping")
 		}
+		cancel()
 	}
 	restart()
 	for deadline := time.Now().Add(time.Minute); ; {
-		done, err := b.db.Do(b.context(), []rules.Job{job})
-		if done == 1 && err == nil {
+		ctx, cancel := context.WithTimeout(b.Context(), 5*time.Second)
+		done, err := b.db.Do(ctx, []rules.Job{job})
+		if cancel(); done == 1 && err == nil {
 			break
 		}
 		if time.Now().After(deadline) || rules.IsPermanent(err) {
