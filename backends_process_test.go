@@ -36,6 +36,8 @@ func TestProcess(t *testing.T) {
 	}
 	c := testConfig(filepath.Join(folder, "data"))
 	c.Store.Sync = true // it may be killed
+	// Of the memory that tests look at the store's own share comes to its bound at once.
+	c.Store.MemtableSize, c.Store.CacheSize = 1<<20, 1<<20
 	if err := json.Unmarshal(text, &c.Backends); err != nil {
 		t.Fatal(err)
 	}
