@@ -4,10 +4,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/devices/coapmachine"
 	"github.com/fairlead-iot/fairlead/devices/loop"
 	"github.com/fairlead-iot/fairlead/devices/machine"
 	"github.com/fairlead-iot/fairlead/devices/oracle"
 	"github.com/fairlead-iot/fairlead/devices/scenario"
+	"github.com/fairlead-iot/fairlead/devices/snmachine"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 )
 
@@ -193,10 +195,12 @@ func (s *sensor) connected() {
 		s.goOn()
 		return
 	}
-	present := s.stood && !s.shared.config.Clean
+	// Neither protocol tells whether the session stood: it did if the device was ever
+	// accepted. The connection may have been lost before its subscriptions were answered.
+	present := s.seen && !s.shared.config.Clean
 	s.w.note(oracle.Event{At: s.w.now(), Kind: oracle.Connected, Device: s.state.Index, Present: present})
 	s.accepted()
-	if !present {
+	if !present || !s.stood {
 		s.subscribeAll()
 	}
 	s.maybeReady()
@@ -317,7 +321,7 @@ func (s *sensor) noteEnd(now int64, was phase) {
 	case was == connecting && errors.As(s.over, &no):
 		e.Kind, e.Code = oracle.Refused, uint8(no.code)
 	case was == connecting:
-		e.Kind = oracle.Refused
+		e.Kind, e.Silent = oracle.Refused, errors.Is(s.over, snmachine.ErrNoAnswer) || errors.Is(s.over, coapmachine.ErrNoAnswer)
 		s.w.incidents.addError("no connection", s.over)
 	default:
 		s.w.incidents.addError("connection lost", s.over)

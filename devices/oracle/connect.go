@@ -34,6 +34,7 @@ func (j *judge) connected(d *device, e *Event) {
 	s := d.session
 	d.state, d.since, d.proved = on, e.At, d.asked
 	j.tally.connected++
+	j.tally.asked++
 	j.measureConnect(d, e)
 	if s.live && s.owner >= 0 && s.owner != int32(d.number) {
 		j.takenOver(&j.devices[s.owner], d)
@@ -122,7 +123,12 @@ func (j *judge) judgePresent(d *device, e *Event) {
 
 // refused is the end of an attempt. Without an answer the server may have accepted it.
 func (j *judge) refused(d *device, e *Event) {
-	j.refusals["connect: "+reason(e.Code)]++
+	j.asked++
+	if e.Silent {
+		j.silent++
+	} else {
+		j.refusals["connect: "+reason(e.Code)]++
+	}
 	j.unaccepted(d, e.Code)
 }
 

@@ -17,7 +17,8 @@ const (
 	WillSet
 	// Connected: an accepting CONNACK was received. Present says Session Present.
 	Connected
-	// Refused: CONNACK with a failure Code, or no connection at all (Code 0).
+	// Refused: CONNACK with a failure Code, or no connection at all (Code 0). Silent says
+	// that nothing came back however often it was asked, as when datagrams get lost.
 	Refused
 	// Leaving: DISCONNECT was sent. Code 0x04 asks for the Will.
 	Leaving
@@ -77,7 +78,7 @@ type Event struct {
 	Dup       bool   // Received
 	Present   bool   //
 	Clean     bool   //
-	Silent    bool   // Lost
+	Silent    bool   // Lost, Refused
 }
 
 // Device is what the oracle has to know of a device before the run.

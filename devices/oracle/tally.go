@@ -16,6 +16,8 @@ type tally struct {
 	examples  [FaultCount][]Example
 	lost0     []Example // of QoS 0, a fault only if there are too many
 	refusals  map[string]uint64
+	silent    uint64 // connects that were given up without an answer
+	asked     uint64 // all that were answered or given up
 	skipped   map[string]uint64
 	latency   Histogram
 	ack       Histogram
@@ -81,7 +83,7 @@ func (t *tally) verdict() *Verdict {
 		Total: t.total, QoS: t.qos, Group: map[string]*Counts{}, Faults: t.faults, ByFault: t.byFault(),
 		Latency: t.latency.Quantiles(), Ack: t.ack.Quantiles(),
 		Connect: t.connect.Quantiles(), Resume: t.resume.Quantiles(),
-		Refusals: t.refusals, Skipped: t.skipped,
+		Refusals: t.refusals, Skipped: t.skipped, Unanswered: t.silent, Asked: t.asked,
 	}
 	for name, c := range t.group {
 		v.Group[name] = c

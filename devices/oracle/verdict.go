@@ -94,6 +94,10 @@ type Verdict struct {
 	Examples []Example `json:"examples,omitempty"`
 	// Refusals count CONNACK, SUBACK and PUBACK failures by "connect: not authorized".
 	Refusals map[string]uint64 `json:"refusals,omitempty"`
+	// Unanswered counts connects over datagrams that were given up without an answer; Asked
+	// all connects that were answered or given up.
+	Unanswered uint64 `json:"unanswered,omitempty"`
+	Asked      uint64 `json:"asked,omitempty"`
 
 	Latency Quantiles `json:"latency"`         // from Publishing to the first Received, live messages
 	Ack     Quantiles `json:"ack_latency"`     // from Publishing to Published

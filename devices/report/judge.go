@@ -23,6 +23,7 @@ func Judge(expect scenario.Expect, v *oracle.Verdict, devices, connected int) []
 			Wanted: "at least " + count(least), Got: count(v.Total.Sent), OK: v.Total.Sent >= least,
 		})
 	}
+	checks = append(checks, judgeUnanswered(expect, v)...)
 	checks = append(checks, judgeFaults(expect, v)...)
 	checks = append(checks, judgeRefusals(expect, v))
 	checks = append(checks, judgeTimes(expect, v)...)
@@ -49,6 +50,25 @@ func judgeConnected(expect scenario.Expect, devices, connected int) []Check {
 	return []Check{{
 		Name: "connected", What: "devices connected", Wanted: wantedShare(expect.Connected),
 		Got: fmt.Sprintf("%s of %s (%s)", count(got), count(all), share(got, all)), OK: ok && all > 0,
+	}}
+}
+
+// judgeUnanswered counts the connects that nobody answered apart from refusals: a device
+// tries again, and on a network that loses datagrams that is nobody's fault. Where there
+// are none, and none are expected, there is no Check.
+func judgeUnanswered(expect scenario.Expect, v *oracle.Verdict) []Check {
+	n, all := v.Unanswered, max(v.Asked, v.Unanswered)
+	if n == 0 && expect.Unanswered <= 0 {
+		return nil
+	}
+	wanted := "none"
+	if expect.Unanswered > 0 {
+		wanted = "at most " + ofHundred(expect.Unanswered)
+	}
+	return []Check{{
+		Name: "unanswered", What: "connects given up unanswered", Wanted: wanted,
+		Got: fmt.Sprintf("%s of %s (%s)", count(n), count(all), share(n, all)),
+		OK:  float64(n) <= finite(expect.Unanswered)*float64(all)*(1+1e-9),
 	}}
 }
 

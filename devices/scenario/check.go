@@ -133,7 +133,7 @@ func (b *builder) checkNetwork(gp *GroupPlan) {
 // Validate judges the expectations.
 func (e *Expect) Validate() error {
 	var f faults
-	f.shares("connected", e.Connected, "loss_qos0", e.LossQoS0)
+	f.shares("connected", e.Connected, "loss_qos0", e.LossQoS0, "unanswered", e.Unanswered)
 	f.times("latency_p50", e.Latency50, "latency_p99", e.Latency99, "latency_max", e.LatencyMax, "connect_p99", e.Connect99, "will_within", e.WillWithin)
 	return f.join()
 }

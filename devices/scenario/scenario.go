@@ -33,6 +33,7 @@ type TLS struct {
 type Expect struct {
 	Connected    float64       `toml:"connected" doc:"share of devices that must have been connected, 0 to 1"`
 	LossQoS0     float64       `toml:"loss_qos0" doc:"share of QoS 0 deliveries that may be missing; at QoS 1 and 2 none may"`
+	Unanswered   float64       `toml:"unanswered" doc:"share of connects over datagrams that devices may give up without an answer, and try again: where the network loses datagrams, now and then all of one connect's get lost"`
 	Duplicates   bool          `toml:"duplicates" doc:"false: at QoS 1 no message may come twice on one connection without DUP, at QoS 2 never; true: QoS 1 is not judged"`
 	Latency50    time.Duration `toml:"latency_p50" doc:"longest median of the time from PUBLISH to receipt; 0: not judged"`
 	Latency99    time.Duration `toml:"latency_p99" doc:"the same for 99 of 100"`
