@@ -16,7 +16,10 @@ type sending struct {
 	messageID uint16
 	name      string // of REGISTER
 	tries     int
-	at        int64 // when it is sent again, Unix milliseconds; 0: it waits for core
+	begun     int64 // when it was first sent, Unix milliseconds
+	renewed   int   // how often its tries began anew, as the client was heard of
+	at        int64 // when it is sent again, Unix milliseconds; 0: it waits for core, or is parked
+	parked    bool  // all tries went unanswered by a client that is there: it waits to be heard again
 	short     bool  // it was not sent: there was no room to an address that is not proven
 	corrected int   // how often the client was told again what the topic id stands for
 }
@@ -103,7 +106,7 @@ func (m *Machine) send(t *core.Turn, a *protocols.Actions, d *core.Delivery) (do
 	}
 	if d.QoS > 0 {
 		p.MessageID = m.wireID(d)
-		m.pub = &sending{what: packet.TypePublish, d: *d, topicID: p.TopicID, messageID: p.MessageID}
+		m.pub = &sending{what: packet.TypePublish, d: *d, topicID: p.TopicID, messageID: p.MessageID, begun: t.Now()}
 		m.pub.at = t.Now() + m.adapter.cfg.RetryInterval.Milliseconds()
 	}
 	m.put(t, a, &p)
@@ -213,6 +216,9 @@ func (m *Machine) fits(size int) bool { return m.proven || m.info.Secure || size
 // proven may not be sent waits for the client's next datagram. [SN-0-2]
 func (m *Machine) resend(t *core.Turn, a *protocols.Actions, s *sending) {
 	s.at = t.Now() + m.adapter.cfg.RetryInterval.Milliseconds()
+	if s.begun == 0 {
+		s.begun = t.Now()
+	}
 	var p packet.Packet
 	size := 0
 	switch s.what {
@@ -251,13 +257,33 @@ func (m *Machine) repeatDue(t *core.Turn, a *protocols.Actions, now int64) {
 		if !s.short { // what was not sent cannot be answered
 			s.tries++
 		}
-		if s.tries > m.adapter.cfg.Retries {
+		switch {
+		case s.tries <= m.adapter.cfg.Retries:
+			m.resend(t, a, s)
+		case m.mayRenew(s) && m.state == active && m.keepAlive != 0 && m.heard > s.begun:
+			s.parked, s.at = true, 0
+		default:
 			m.lose(t, a, s.what)
 			return
 		}
-		m.resend(t, a, s)
 	}
 }
+
+// renew sends again what a client has not answered that is there all the same, as it was
+// just heard of: what is parked, and at its PINGREQ all that was repeated already. Who
+// answers nothing but pings is lost in the end. [SN-6.13-6]
+func (m *Machine) renew(t *core.Turn, a *protocols.Actions, pinged bool) {
+	for _, s := range []*sending{m.reg, m.pub} {
+		if s != nil && m.mayRenew(s) && (s.parked || pinged && s.tries > 0 && s.at != 0) {
+			s.parked, s.tries = false, 0
+			s.renewed++
+			m.resend(t, a, s)
+		}
+	}
+}
+
+// mayRenew bounds how often the tries of a message begin anew.
+func (m *Machine) mayRenew(s *sending) bool { return s.renewed < m.adapter.cfg.Retries }
 
 // topicAck takes the client's REGACK or PUBACK.
 func (m *Machine) topicAck(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
@@ -298,7 +324,7 @@ func (m *Machine) introduced(t *core.Turn, a *protocols.Actions, p *packet.Topic
 // that it does not know, and then sends the message again. [SN-6.10-5]
 func (m *Machine) correct(t *core.Turn, a *protocols.Actions) {
 	s := m.pub
-	if s == nil || s.what != packet.TypePublish || s.at != 0 || m.reg != nil {
+	if s == nil || s.what != packet.TypePublish || s.at != 0 || s.parked || m.reg != nil {
 		return
 	}
 	if e := m.topics.byName(s.d.Topic()); e != nil && !e.known {
@@ -310,7 +336,7 @@ func (m *Machine) correct(t *core.Turn, a *protocols.Actions) {
 
 // postpone repeats what a client refused for congestion when it had time. [SN-6.13-4]
 func (m *Machine) postpone(t *core.Turn, s *sending) {
-	s.tries, s.at = 0, t.Now()+m.adapter.cfg.CongestionWait.Milliseconds()
+	s.tries, s.parked, s.at = 0, false, t.Now()+m.adapter.cfg.CongestionWait.Milliseconds()
 }
 
 // rejected ends what the client wants of a topic whose REGISTER it rejected: its
@@ -372,7 +398,7 @@ func (m *Machine) published(t *core.Turn, a *protocols.Actions, p *packet.Topica
 		return // the answer to a repetition: the client is being told
 	case p.Code == packet.InvalidTopicID && e != nil && s.corrected < max(1, m.adapter.cfg.Retries):
 		// [SN-6.10-5]; it may be of before the client was told, and so comes more than once.
-		e.known, s.at = false, 0
+		e.known, s.at, s.parked = false, 0, false
 		s.corrected++
 		return
 	}
@@ -398,7 +424,7 @@ func (m *Machine) acknowledge(t *core.Turn, s *scratch, a *protocols.Actions, f 
 	case packet.TypePubrec:
 		kind = core.AckReceived2
 		if own && m.pub.what == packet.TypePublish {
-			m.pub.at = 0 // received: core says when to release
+			m.pub.at, m.pub.parked = 0, false // received: core says when to release
 			m.pub.d.Msg = nil
 			m.pub.what = packet.TypePubrel
 		}

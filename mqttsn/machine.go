@@ -91,6 +91,9 @@ func (m *Machine) Input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 	if err == nil {
 		err = m.handle(t, scratchOf(t), a, f)
 	}
+	if err == nil && (m.state == active || m.state == awake) {
+		m.renew(t, a, f.Type == packet.TypePingreq)
+	}
 	if err != nil {
 		m.report(t, err)
 		if m.state == fresh {

@@ -226,6 +226,81 @@ func repeatScenes() []scene {
 			a < 15 0003
 			a > 14 80 0003 "aaa"
 			a < 15 0003`},
+		{name: "SN-6.13-6 a client that pings gets what it did not answer at once", script: repeatOne + `
+			send aaa 1 x
+			a < 0c 20 0001 $m "x"
+			a > 16
+			a < 17 // it may be on its way still
+			wait 12s
+			a < 0c a0 0001 $m "x"
+			a > 16
+			a < 17 ; 0c a0 0001 $m "x"
+			wait 9s
+			a <
+			a > 0d 0001 $m 00
+			wait 30s
+			a <`},
+		{name: "SN-6.13-6 SN-6.13-3 a client that was heard of is not lost but gets the message later", set: func(u *setup) { u.cfg.Retries = 1 }, script: `
+			a > 04 08 01 003c "c1"
+			a < 06
+			a > 07 00 "will"
+			a < 08
+			a > 09 "gone"
+			a < 05 00
+			a > 12 20 0001 "aaa"
+			a < 13 20 0001 0001 00
+			send aaa 1 x
+			a < 0c 20 0001 $m "x"
+			wait 5s
+			a > 16
+			a < 17
+			wait 30s
+			a < 0c a0 0001 $m "x"
+			seen
+			wait 40s
+			a <
+			a > 0c 00 0001 0000 "y"
+			a < 0c a0 0001 $m "x" ; 0c 00 0001 0000 "y"
+			a > 0d 0001 $m 00
+			seen aaa=y
+			send aaa 1 z
+			a < 0c 20 0001 $n "z"
+			wait 20s
+			a < 0c a0 0001 $n "z" ; 18
+			seen will=gone`},
+		{name: "SN-6.13-6 SN-6.13-3 who answers nothing but pings is lost in the end", set: func(u *setup) { u.cfg.Retries = 1 }, script: `
+			a > 04 00 01 003c "c1"
+			a < 05 00
+			a > 12 20 0001 "aaa"
+			a < 13 20 0001 0001 00
+			send aaa 1 x
+			a < 0c 20 0001 $m "x"
+			wait 15s
+			a < 0c a0 0001 $m "x"
+			a > 16
+			a < 17 ; 0c a0 0001 $m "x"
+			wait 15s
+			a < 0c a0 0001 $m "x"
+			a > 16
+			a < 17
+			wait 5s
+			a < 18
+			a unknown`},
+		{name: "SN-6.13-6 SN-6.11-4 a parked message does not keep a silent client", set: func(u *setup) { u.cfg.Retries = 1 }, script: `
+			a > 04 04 01 003c "c1"
+			a < 05 00
+			a > 12 20 0001 "b/+"
+			a < 13 20 0000 0001 00
+			send b/1 1 x
+			a < 0a 0001 $r "b/1"
+			wait 5s
+			a > 16
+			a < 17
+			wait 89s
+			a < 0a 0001 $r "b/1"
+			a known
+			wait 2s
+			a unknown`},
 		{name: "SN-6.13-3 a queue of a lost client is there when it comes back", script: kept + `
 			a > 12 20 0001 "aaa"
 			a < 13 20 0001 0001 00
