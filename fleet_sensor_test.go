@@ -26,24 +26,55 @@ func TestSensorFleets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := sensorGateway(t)
 			s, err := scenario.Profile(name, append(sets, "seed=1", "duration=3s", "settle=30s", "expect.min_published=5", "expect.loss_qos0=1"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := devices.Start(t, s, m).Wait()
+			r := devices.Start(t, s, sensorGateway(t, s)).Wait()
 			t.Logf("%d messages, %d deliveries", r.Verdict.Total.Sent, r.Verdict.Total.Delivered)
 		})
 	}
 }
 
-// sensorGateway runs a gateway that three protocols reach in memory.
-func sensorGateway(t *testing.T) *devices.Memory {
+// TestSensorFleetsDTLS plays them with a share of their devices over DTLS, each with its own
+// key: their associations survive other addresses.
+func TestSensorFleetsDTLS(t *testing.T) {
+	for name, sets := range map[string][]string{
+		"sensor-field": {"groups.probe.count=4", "groups.probe.dtls=0.5", "groups.probe.warm_up=true", "groups.valve.count=2", "groups.valve.dtls=0.5", "groups.valve.warm_up=true", "groups.gate.count=4", "groups.gate.dtls=1", "groups.gate.warm_up=true", "groups.gate.keep_alive=3s", "network.roaming.rebind=3s"},
+		"coap-meters":  {"groups.meter.count=4", "groups.meter.dtls=0.5", "groups.remote.count=4", "groups.remote.dtls=0.5", "groups.remote.warm_up=true", "groups.display.count=2", "groups.display.dtls=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := scenario.Profile(name, append(sets, "seed=1", "duration=3s", "settle=30s", "expect.min_published=5", "expect.loss_qos0=1", "expect.unanswered=0.5"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := devices.Start(t, s, sensorGateway(t, s)).Wait()
+			t.Logf("%d messages, %d deliveries", r.Verdict.Total.Sent, r.Verdict.Total.Delivered)
+		})
+	}
+}
+
+// keysOf writes the keys of a scenario's devices over DTLS, as the gateway's psk_file.
+func keysOf(t *testing.T, s *scenario.Scenario, path string) {
+	p, err := s.Plan(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, p.AppendKeys([]byte("# identity:key\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sensorGateway runs a gateway that the devices of s reach in memory.
+func sensorGateway(t *testing.T, s *scenario.Scenario) *devices.Memory {
 	dir := t.TempDir()
 	rules := filepath.Join(dir, "acl")
 	if err := os.WriteFile(rules, []byte("allow all pubsub #\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	keys := filepath.Join(dir, "keys")
+	keysOf(t, s, keys)
 	anyone := true
 	cfg := fairlead.DefaultConfig()
 	cfg.Node.DataDir = filepath.Join(dir, "data")
@@ -56,6 +87,9 @@ func sensorGateway(t *testing.T) *devices.Memory {
 		"mqtt":   {Protocol: "mqtt", Transport: protocols.TCP, Given: true, AllowAnonymous: &anyone},
 		"mqttsn": {Protocol: "mqttsn", Transport: protocols.UDP, Given: true, AllowAnonymous: &anyone, AddressChange: true},
 		"coap":   {Protocol: "coap", Transport: protocols.UDP, Given: true, AllowAnonymous: &anyone},
+
+		"mqttsns": {Protocol: "mqttsn", Transport: protocols.DTLS, Given: true, DTLS: protocols.DTLSConfig{PSKFile: keys}},
+		"coaps":   {Protocol: "coap", Transport: protocols.DTLS, Given: true, DTLS: protocols.DTLSConfig{PSKFile: keys}},
 	}
 	g, err := fairlead.New(cfg, nil)
 	if err != nil {
@@ -70,7 +104,9 @@ func sensorGateway(t *testing.T) *devices.Memory {
 	go func() { ended <- g.Run(ctx) }()
 	go g.Serve(m.Listener(), "mqtt")
 	go g.ServePacket(m.PacketConn("mqttsn"), "mqttsn")
-	go g.ServePacket(m.PacketConn("coap"), "coap")
+	for _, name := range []string{"coap", "mqttsns", "coaps"} {
+		go g.ServePacket(m.PacketConn(name), name)
+	}
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {

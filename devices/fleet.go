@@ -92,7 +92,7 @@ func NewMemory() (*Memory, error) {
 		return nil, err
 	}
 	m := &Memory{network: n, listener: ln, packets: map[string]net.PacketConn{}}
-	for protocol, port := range map[string]string{"mqttsn": "1884", "coap": "5683"} {
+	for protocol, port := range map[string]string{"mqttsn": "1884", "coap": "5683", "mqttsns": "8884", "coaps": "5684"} {
 		if m.packets[protocol], err = n.ListenPacket("10.0.0.1:" + port); err != nil {
 			return nil, err
 		}
@@ -100,8 +100,8 @@ func NewMemory() (*Memory, error) {
 	return m, nil
 }
 
-// PacketConn is where the gateway hears sensors, with protocol mqttsn or coap, for its
-// ServePacket; whoever serves it closes it.
+// PacketConn is where the gateway hears sensors, with protocol mqttsn or coap, or over DTLS
+// mqttsns or coaps, for its ServePacket; whoever serves it closes it.
 func (m *Memory) PacketConn(protocol string) net.PacketConn { return m.packets[protocol] }
 
 // Listener is where the gateway accepts; whoever serves it closes it.

@@ -93,22 +93,25 @@ func newLocal(o *Options, plan *scenario.Plan, part Part, sinkOf func(worker int
 
 // meetEndpoints reads every group's URL; all that is wrong is told at once.
 func (c *local) meetEndpoints(o *Options, plan *scenario.Plan) error {
-	known := map[string]*loop.Endpoint{}
+	known := map[string]*loop.Endpoint{"": nil}
 	var errs []error
-	for _, g := range plan.Groups {
-		e := known[g.Broker]
-		if e == nil {
-			var err error
-			if e, err = loop.ParseEndpoint(g.Broker, loop.TLS(o.Scenario.TLS)); err == nil {
-				err = e.Resolve(context.Background())
-			}
-			if err != nil {
-				errs = append(errs, fmt.Errorf("groups.%s: %w", g.Name, err))
-				continue
-			}
-			known[g.Broker] = e
+	meet := func(name, broker string) *loop.Endpoint {
+		if e, ok := known[broker]; ok {
+			return e
 		}
-		c.groups = append(c.groups, newGroup(g, e, plan.Seed))
+		e, err := loop.ParseEndpoint(broker, loop.TLS(o.Scenario.TLS))
+		if err == nil {
+			err = e.Resolve(context.Background())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("groups.%s: %w", name, err))
+			return nil
+		}
+		known[broker] = e
+		return e
+	}
+	for _, g := range plan.Groups {
+		c.groups = append(c.groups, newGroup(g, meet(g.Name, g.Broker), meet(g.Name, g.DTLSBroker), plan.Seed))
 	}
 	return errors.Join(errs...)
 }

@@ -17,6 +17,7 @@ import (
 type group struct {
 	plan         *scenario.GroupPlan
 	endpoint     *loop.Endpoint
+	guarded      *loop.Endpoint   // of devices over DTLS; nil: there are none
 	network      *loop.Conditions // nil: a perfect one
 	config       *machine.Config
 	sn           *snmachine.Config   // of MQTT-SN devices
@@ -34,7 +35,7 @@ const congestionWait = 5 * time.Second
 // connackTimeout is how long a device waits for the CONNACK.
 const connackTimeout = 10 * time.Second
 
-func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
+func newGroup(p *scenario.GroupPlan, e, guarded *loop.Endpoint, seed uint64) *group {
 	g := p.Group
 	c := &machine.Config{
 		Version: versionOf(g.Protocol), Clean: !g.Durable,
@@ -45,7 +46,7 @@ func newGroup(p *scenario.GroupPlan, e *loop.Endpoint, seed uint64) *group {
 	if c.Version == packet.V5 {
 		c.SessionExpiry = uint32(min(g.Expiry/time.Second, math.MaxUint32-1))
 	}
-	out := &group{plan: p, endpoint: e, config: c, salt: seed}
+	out := &group{plan: p, endpoint: e, guarded: guarded, config: c, salt: seed}
 	out.sn = &snmachine.Config{Clean: c.Clean, KeepAlive: c.KeepAlive, Retry: g.Retry, CongestionWait: congestionWait}
 	out.sn.Predefined, _ = g.TopicIDs() // they are valid
 	out.coap = &coapmachine.Config{KeepAlive: c.KeepAlive, AckTimeout: g.Retry, BlockSize: g.Block}

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/devices/coapmachine"
@@ -109,17 +110,26 @@ func (s *sensor) plan(next int64) {
 	s.w.loop.At(&s.timer, next, s.wake)
 }
 
-// dial opens the port and says who the device is.
+// dial opens the port, over DTLS with the device's own key where it is one of those.
 func (s *sensor) dial() {
 	w, g := s.w, s.shared
 	s.due, s.back, s.asked, s.ready, s.held, s.ended, s.waking, s.over = 0, 0, 0, false, false, false, false, nil
-	if err := w.loop.OpenPort(&s.port, g.endpoint, g.network, g.seed(&s.unit), s); err != nil {
+	s.phase = connecting
+	e, guard := g.endpoint, (*loop.Guard)(nil)
+	if s.state.DTLS() {
+		e, guard = g.guarded, &loop.Guard{Identity: s.state.ClientID(), Key: s.state.Key()}
+	}
+	if err := w.loop.OpenPort(&s.port, e, g.network, g.seed(&s.unit), guard, s); err != nil {
 		w.shorts.addError("no connection", err)
 		w.note(oracle.Event{At: w.now(), Kind: oracle.Refused, Device: s.state.Index})
+		s.phase = away
 		s.backOff(w.now())
-		return
 	}
-	s.phase = connecting
+}
+
+// Opened implements loop.Receiver: the device says who it is.
+func (s *sensor) Opened() {
+	w, g := s.w, s.shared
 	at := w.now()
 	will := &w.message
 	if !s.state.Will(at-w.begun, will) {
@@ -134,6 +144,13 @@ func (s *sensor) dial() {
 		w.shorts.addError("a device could not say who it is", err)
 		s.end(err)
 	}
+	s.follow()
+}
+
+// Ended implements loop.Receiver: DTLS has ended.
+func (s *sensor) Ended(err error) {
+	s.end(err)
+	s.follow()
 }
 
 // Received implements loop.Receiver.
@@ -321,12 +338,17 @@ func (s *sensor) noteEnd(now int64, was phase) {
 	case was == connecting && errors.As(s.over, &no):
 		e.Kind, e.Code = oracle.Refused, uint8(no.code)
 	case was == connecting:
-		e.Kind, e.Silent = oracle.Refused, errors.Is(s.over, snmachine.ErrNoAnswer) || errors.Is(s.over, coapmachine.ErrNoAnswer)
+		e.Kind, e.Silent = oracle.Refused, s.unanswered()
 		s.w.incidents.addError("no connection", s.over)
 	default:
 		s.w.incidents.addError("connection lost", s.over)
 	}
 	s.w.note(e)
+}
+
+// unanswered says that a connect was given up as nothing came back.
+func (s *sensor) unanswered() bool {
+	return slices.ContainsFunc([]error{snmachine.ErrNoAnswer, coapmachine.ErrNoAnswer, loop.ErrUnanswered}, func(e error) bool { return errors.Is(s.over, e) })
 }
 
 // refusal is a gateway's no to a device, in MQTT 5's terms.

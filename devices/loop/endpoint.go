@@ -17,7 +17,7 @@ import (
 // Endpoint is where devices connect, read once for all of them. It is immutable but
 // for Resolve, so loops share it.
 type Endpoint struct {
-	scheme string // mqtt, mqtts, ws, wss, unix, mem, mqttsn, coap
+	scheme string // mqtt, mqtts, ws, wss, unix, mem, mqttsn, mqttsns, coap, coaps
 	host   string // without port
 	port   uint16
 	path   string // of the socket, the WebSocket or the stream
@@ -32,6 +32,7 @@ type Endpoint struct {
 //
 //	mqtt://HOST[:1883]  mqtts://HOST[:8883]  ws://HOST[:8083][/mqtt]  wss://HOST[:8084][/mqtt]
 //	mqttsn://HOST[:1884]  coap://HOST[:5683]  (datagrams, for OpenPort)
+//	mqttsns://HOST[:8884]  coaps://HOST[:5684]  (the same, for OpenPort with a Guard)
 //	unix:///PATH  mem://NAME (a stream in memory, by Options.Streams)
 //
 // and the files of t, if the URL asks for TLS. Host names need Resolve as well.
@@ -71,8 +72,12 @@ func defaultPort(scheme string) uint16 {
 		return 8084
 	case "mqttsn":
 		return 1884
+	case "mqttsns":
+		return 8884
 	case "coap":
 		return 5683
+	case "coaps":
+		return 5684
 	}
 	return 0
 }
@@ -96,7 +101,7 @@ func (e *Endpoint) check(u *url.URL) error {
 	}
 	e.port = defaultPort(e.scheme)
 	if e.port == 0 {
-		return fmt.Errorf("unknown scheme %q: use mqtt, mqtts, ws, wss, unix, mqttsn or coap", e.scheme)
+		return fmt.Errorf("unknown scheme %q: use mqtt, mqtts, ws, wss, unix, mqttsn, mqttsns, coap or coaps", e.scheme)
 	}
 	if e.host == "" {
 		return fmt.Errorf("the host is missing: write %s://HOST:PORT", e.scheme)
@@ -163,7 +168,13 @@ func (e *Endpoint) Loopback() bool {
 }
 
 // Datagrams tells whether devices speak to it by OpenPort.
-func (e *Endpoint) Datagrams() bool { return e.scheme == "mqttsn" || e.scheme == "coap" }
+func (e *Endpoint) Datagrams() bool {
+	switch e.scheme {
+	case "mqttsn", "mqttsns", "coap", "coaps":
+		return true
+	}
+	return false
+}
 
 func (e *Endpoint) network() bool   { return e.scheme != "unix" && e.scheme != "mem" }
 func (e *Endpoint) websocket() bool { return e.scheme == "ws" || e.scheme == "wss" }

@@ -33,7 +33,7 @@ type Options struct {
 	MaxHeld     int           // bytes of input that a handler may leave unused; 1 MiB
 	MaxPosted   int           // functions that may wait after Post; 65,536
 	MaxOrphans  int           // descriptors kept for connections that ended silently or linger; 1,024
-	Handshakes  int           // TLS handshakes under way at once; 64
+	Handshakes  int           // handshakes under way at once, of TLS and of DTLS; 64 each
 	DialTimeout time.Duration // until Opened, and for the output that Close waits for; 30 s
 	Linger      time.Duration // how long after Close the server may take to end its side; 2 s
 }
@@ -96,6 +96,7 @@ type Loop struct {
 	buffers buffers
 	extras  []*extra
 	hubs    hubs
+	guards  guards
 
 	mu      sync.Mutex
 	posted  []func()

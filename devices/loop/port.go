@@ -4,10 +4,14 @@ import (
 	"net/netip"
 )
 
-// Receiver is what takes a device's datagrams, on the loop's goroutine; b is void after
-// the return.
+// Receiver is what a port tells a device, on the loop's goroutine.
 type Receiver interface {
+	// Opened: the port sends from now on. Without a Guard it comes before OpenPort returns.
+	Opened()
+	// Received: a datagram came; b is void after the return.
 	Received(b []byte)
+	// Ended: the DTLS handshake or association has ended; the port is to be closed.
+	Ended(err error)
 }
 
 // Port is a device's way to send datagrams to one endpoint and to hear its answers: an
@@ -20,6 +24,7 @@ type Port struct {
 	way     way
 	source  netip.Addr
 	weather *weather // nil: a perfect network
+	guard   *guarded // nil: no DTLS
 }
 
 // way is how a port's datagrams travel.
@@ -29,14 +34,15 @@ type way interface {
 }
 
 // OpenPort gives p an address from which it speaks to e, under the conditions of n, whose
-// choices come from seed; nil is a perfect network. Of the conditions those count that
+// choices come from seed; nil is a perfect network. With g it speaks DTLS, whose records
+// the conditions befall; nil: plain datagrams. Of the conditions those count that
 // datagrams know: latency, jitter, loss, duplicates, reordering and rebinding. The error
 // is a *DialError that says what to do.
 //
 // On Linux the ports to a loopback endpoint share few sockets: a socket is bound to all
 // addresses, and each port sends from another one of Options.Sources. Elsewhere each
 // port has a socket and a goroutine.
-func (l *Loop) OpenPort(p *Port, e *Endpoint, n *Conditions, seed uint64, r Receiver) error {
+func (l *Loop) OpenPort(p *Port, e *Endpoint, n *Conditions, seed uint64, g *Guard, r Receiver) error {
 	*p = Port{l: l, e: e, r: r}
 	if err := l.route(p); err != nil {
 		return explain(e, err)
@@ -46,6 +52,11 @@ func (l *Loop) OpenPort(p *Port, e *Endpoint, n *Conditions, seed uint64, r Rece
 	l.conns++
 	if n != nil {
 		p.weather = newWeather(p, n, seed)
+	}
+	if g != nil {
+		l.guard(p, g)
+	} else {
+		r.Opened()
 	}
 	return nil
 }
@@ -62,6 +73,15 @@ func (l *Loop) route(p *Port) (err error) {
 
 // Send sends one datagram; as on any network nobody tells whether it comes.
 func (p *Port) Send(b []byte) {
+	if p.guard != nil {
+		p.guard.send(b)
+		return
+	}
+	p.launch(b)
+}
+
+// launch sends a datagram into the weather.
+func (p *Port) launch(b []byte) {
 	switch {
 	case p.way == nil:
 	case p.weather != nil:
@@ -82,8 +102,11 @@ func (p *Port) Close() {
 	if p.weather != nil {
 		p.weather.end()
 	}
+	if p.guard != nil {
+		p.guard.leave()
+	}
 	p.way.leave(p)
-	p.way, p.weather = nil, nil
+	p.way, p.weather, p.guard = nil, nil, nil
 	p.l.conns--
 }
 
@@ -103,8 +126,17 @@ func (p *Port) arrive(b []byte) {
 	case p.weather != nil:
 		p.weather.take(b, false)
 	default:
-		p.r.Received(b)
+		p.receive(b)
 	}
+}
+
+// receive takes a datagram that came through the weather.
+func (p *Port) receive(b []byte) {
+	if p.guard != nil {
+		p.guard.feed(b)
+		return
+	}
+	p.r.Received(b)
 }
 
 // rebind gives the port another address, as a NAT does that forgot the old one; where

@@ -38,7 +38,9 @@ func gatewayEcho(t *testing.T) (*Endpoint, chan netip.AddrPort) {
 // hears hands on what comes.
 type hears chan string
 
+func (h hears) Opened()           {}
 func (h hears) Received(b []byte) { h <- string(bytes.Clone(b)) }
+func (h hears) Ended(error)       {}
 
 func TestPortsHaveAddressesOfTheirOwn(t *testing.T) {
 	for name, portable := range map[string]bool{"shared sockets": false, "a socket each": true} {
@@ -61,7 +63,7 @@ func TestPortsHaveAddressesOfTheirOwn(t *testing.T) {
 			l.Post(func() {
 				for i := range ports {
 					heard[i] = make(hears, 4)
-					if err := l.OpenPort(&ports[i], e, nil, 0, heard[i]); err != nil {
+					if err := l.OpenPort(&ports[i], e, nil, 0, nil, heard[i]); err != nil {
 						t.Error(err)
 					}
 					ports[i].Send([]byte{byte('A' + i)})
@@ -136,5 +138,8 @@ func TestWeatherIsThatOfItsSeed(t *testing.T) {
 }
 
 type collect struct{ to *[]byte }
+
+func (c collect) Opened()     {}
+func (c collect) Ended(error) {}
 
 func (c collect) Received(b []byte) { *c.to = append(*c.to, b...) }

@@ -117,6 +117,7 @@ func (l *Loop) abandon() {
 		l.ended = !again
 		l.mu.Unlock()
 	}
+	l.guards.close()
 	l.secured.Wait()
 	l.hubs.close()
 	l.kernel.close()

@@ -126,6 +126,6 @@ func (w *weather) deliver(b []byte, out bool) {
 	if out {
 		w.p.put(b)
 	} else {
-		w.p.r.Received(b)
+		w.p.receive(b)
 	}
 }

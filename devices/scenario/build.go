@@ -55,6 +55,9 @@ func (b *builder) group(p *Plan, key, name string, g *Group) *GroupPlan {
 	if g.Network != "" {
 		gp.Network = b.s.Network[g.Network]
 	}
+	if gp.guarded = g.guarded(gp.Broker, gp.Count); gp.guarded > 0 {
+		gp.DTLSBroker, gp.keys = dtlsBrokerOf(gp.Broker, g), b.s.keys[g.PSKFile]
+	}
 	if m := g.Misbehave; m != nil {
 		share := m.Share
 		if share == 0 {

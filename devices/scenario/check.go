@@ -62,8 +62,8 @@ func (f *faults) broker(key, text string) {
 	switch {
 	case err != nil:
 		f.add(key, "%q is no URL; write mqtt://HOST:PORT", shorten(text))
-	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix", "mem", "mqttsn", "coap"}, strings.ToLower(u.Scheme)):
-		f.add(key, "%q does not begin with mqtt://, mqtts://, ws://, wss://, unix://, mqttsn:// or coap://", shorten(u.Redacted()))
+	case !slices.Contains([]string{"mqtt", "mqtts", "ws", "wss", "unix", "mem", "mqttsn", "mqttsns", "coap", "coaps"}, strings.ToLower(u.Scheme)):
+		f.add(key, "%q does not begin with mqtt://, mqtts://, ws://, wss://, unix://, mqttsn://, mqttsns://, coap:// or coaps://", shorten(u.Redacted()))
 	case u.Host == "" && u.Path == "":
 		f.add(key, "%q names no host; write %s://HOST:PORT", shorten(u.Redacted()), u.Scheme)
 	}
@@ -91,6 +91,7 @@ func (s *Scenario) Validate() error {
 	p := b.plan(1)
 	for _, gp := range p.Groups {
 		b.checkNetwork(gp)
+		b.checkKeys(gp)
 		b.checkRows(gp, "groups."+gp.Name+".publish")
 	}
 	if total := s.total(); total > maxDevices {

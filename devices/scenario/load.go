@@ -114,11 +114,14 @@ const maxLines = maxSize
 
 // readFiles reads the files of payloads, each once.
 func (s *Scenario) readFiles(f *faults) {
-	s.lines = map[string][][]byte{}
+	s.lines, s.keys = map[string][][]byte{}, map[string]keyring{}
 	for _, name := range sortedNames(s.Groups) {
 		g := s.Groups[name]
 		if g == nil {
 			continue
+		}
+		if g.PSKFile != "" && s.keys[g.PSKFile] == nil && plainName(name) {
+			s.readKeys(f, "groups."+name+".psk_file", g.PSKFile)
 		}
 		for _, stream := range sortedNames(g.Publish) {
 			if p := g.Publish[stream]; p != nil && plainName(name) && plainName(stream) {

@@ -21,6 +21,7 @@ type GroupPlan struct {
 	Name       string
 	Group      *Group   // as it was loaded
 	Broker     string   // the group's own or the scenario's
+	DTLSBroker string   // for those over DTLS; "" if there are none
 	Network    *Network // nil: none
 	Expiry     uint32   // Session Expiry Interval in seconds; 0 if not durable
 	First      uint32   // number of its first device within the fleet
@@ -33,6 +34,8 @@ type GroupPlan struct {
 	plan     *Plan
 	seed     uint64
 	misfits  uint32 // how many of its devices, the last ones, misbehave
+	guarded  uint32 // how many of its devices, the last ones, speak over DTLS
+	keys     keyring
 	clientID *template
 	username *template // nil: none
 	password *template // nil: none

@@ -18,6 +18,7 @@ type Scenario struct {
 
 	folder string              // of the file: names of payload files are relative to it
 	lines  map[string][][]byte // of payload files, by their names as written
+	keys   map[string]keyring  // of psk_file, by their names as written
 }
 
 // TLS says how devices check the broker, and prove themselves.
@@ -75,6 +76,9 @@ type Group struct {
 	Inflight    int           `toml:"inflight" doc:"own QoS 1 and 2 messages under way at once; 0: 16"`
 	Retry       time.Duration `toml:"retry" doc:"MQTT-SN and CoAP: time until what was not answered is sent again; 0: 10s and 2s"`
 	Block       int           `toml:"block" unit:"bytes" doc:"CoAP: payload of one datagram, 16 to 1024 by powers of two; longer ones go block by block; 0: 1024"`
+	DTLS        float64       `toml:"dtls" doc:"MQTT-SN and CoAP: share of the group that speaks over DTLS, its last devices; all of them where broker is an mqttsns or coaps URL"`
+	DTLSBroker  string        `toml:"dtls_broker" doc:"URL for these, mqttsns or coaps; the host of broker with the port of the protocol when left out"`
+	PSKFile     string        `toml:"psk_file" doc:"DTLS: file of lines IDENTITY:KEY as in dtls.psk_file of the gateway, its path from the scenario's folder; a device has its client identifier for identity. Left out: keys that are made of the client identifiers, which fleet keys prints for the gateway"`
 	Network     string        `toml:"network" doc:"name of a network condition"`
 	Unconnected bool          `toml:"unconnected" doc:"true: MQTT-SN devices that never connect, and publish with QoS -1 (which counts as 0) to topics of predefined ids and of two characters"`
 	Linger      bool          `toml:"linger" doc:"true: cut the connection at the end of the run instead of DISCONNECT, so that Wills are published"`

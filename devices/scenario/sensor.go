@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,7 +26,7 @@ func brokerOf(broker string, g *Group) string {
 		return broker
 	}
 	u, err := url.Parse(broker)
-	if err != nil || u.Scheme == g.Protocol {
+	if err != nil || u.Scheme == g.Protocol || u.Scheme == g.Protocol+"s" {
 		return broker
 	}
 	scheme := g.Protocol
@@ -39,7 +40,8 @@ func brokerOf(broker string, g *Group) string {
 func (g *Group) checkSensor(f *faults) {
 	if g.Broker != "" {
 		scheme, _, _ := strings.Cut(strings.ToLower(g.Broker), "://")
-		if (scheme == "mqttsn" || scheme == "coap" || g.Sensor()) && scheme != g.Protocol && scheme != "mem" {
+		datagrams := slices.Contains([]string{"mqttsn", "mqttsns", "coap", "coaps"}, scheme)
+		if (datagrams || g.Sensor()) && scheme != g.Protocol && scheme != g.Protocol+"s" && scheme != "mem" {
 			f.add("broker", "%s:// does not go with protocol = %q", scheme, g.Protocol)
 		}
 	}
@@ -58,6 +60,7 @@ func (g *Group) checkSensor(f *faults) {
 		f.add("predefined", "%v", err)
 	}
 	g.checkUnconnected(f)
+	g.checkDTLS(f)
 	if !g.Sensor() {
 		no(g.Retry != 0, "retry")
 		return
@@ -94,6 +97,7 @@ func (g *Group) checkUnconnected(f *faults) {
 		}
 	}
 	no(g.Durable, "durable")
+	no(g.DTLS != 0, "dtls")
 	no(g.Will != nil, "will")
 	no(g.Sleep != nil, "sleep")
 	no(len(g.Subscribe) > 0, "subscribe")
