@@ -165,7 +165,7 @@ func drivers() []driver {
 		{prefix: "github.com/go-sql-driver/mysql", folders: []string{"backends/mysql"}},
 		{prefix: "github.com/quic-go/quic-go", folders: []string{"protocols", "devices"}},
 		{prefix: "github.com/pion/dtls/v3", folders: []string{"protocols", "devices", "devices/loop"}, tests: true}, // tests are clients
-		{prefix: "github.com/pion/logging", folders: []string{"protocols"}},                         // to silence pion/dtls
+		{prefix: "github.com/pion/logging", folders: []string{"protocols"}},                                         // to silence pion/dtls
 		{prefix: "github.com/gorilla/websocket", folders: []string{"protocols", "devices", "devices/loop"}, tests: true},
 		{prefix: "github.com/pires/go-proxyproto", folders: []string{"protocols"}},
 		{prefix: "github.com/plgd-dev/go-coap/v3/message", folders: []string{"coap", "devices", "devices/coapmachine", "devices/fleet"}},

@@ -26,7 +26,7 @@ had to arrive, so it finds what a broker lost, doubled, reordered or got wrong.`
   fairlead fleet run house --url mqtt://127.0.0.1:1883 --html report.html
   fairlead fleet show sensors >mine.toml; fairlead fleet run mine.toml`,
 	}
-	c.AddCommand(t.fleetRunCommand(), t.fleetProfilesCommand(), t.fleetShowCommand(), t.fleetPlanCommand(), t.fleetCompareCommand())
+	c.AddCommand(t.fleetRunCommand(), t.fleetProfilesCommand(), t.fleetShowCommand(), t.fleetPlanCommand(), t.fleetKeysCommand(), t.fleetCompareCommand())
 	return c
 }
 
@@ -88,6 +88,34 @@ func (t *terminal) fleetPlanCommand() *cobra.Command {
 	o.flags(c)
 	c.Flags().IntVar(&devices, "devices", 10, "how many devices of each group")
 	c.Flags().IntVar(&actions, "actions", 20, "how many actions of each device")
+	return c
+}
+
+func (t *terminal) fleetKeysCommand() *cobra.Command {
+	o := &scenarioChoice{}
+	c := &cobra.Command{
+		Use:   "keys SCENARIO",
+		Short: "print the shared keys of the devices over DTLS, for the gateway",
+		Long: `Prints a line IDENTITY:KEY for each device of a scenario that speaks over DTLS, as a
+listener's dtls.psk_file wants them. Without psk_file the keys are made of the client
+identifiers: anybody can make them, so they are for tests only.`,
+		Example: `  fairlead fleet keys coap-meters --set groups.meter.dtls=0.5 >keys
+  fairlead serve --set listeners.coaps.dtls.psk_file=keys`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := o.load(args[0])
+			if err != nil {
+				return err
+			}
+			p, err := s.Plan(1)
+			if err != nil {
+				return usageError{err}
+			}
+			_, err = t.out.Write(p.AppendKeys(nil))
+			return err
+		},
+	}
+	o.flags(c)
 	return c
 }
 

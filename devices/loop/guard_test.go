@@ -30,7 +30,8 @@ func (f fares) Received(b []byte) { f.heard <- string(b) }
 func (f fares) Ended(err error)   { f.over <- err }
 
 // guardedLoop runs a loop whose ports speak to a network in memory.
-func guardedLoop(t *testing.T, n *simnet.Network) (*Loop, *Endpoint) {
+func guardedLoop(t *testing.T, n *simnet.Network) (l *Loop, e *Endpoint, stop func()) {
+	t.Helper()
 	l, err := New(Options{Portable: true, Packets: func(name string) (net.PacketConn, net.Addr, error) {
 		c, err := n.ListenPacket("127.0.0.1:0")
 		return c, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(name)), err
@@ -41,12 +42,10 @@ func guardedLoop(t *testing.T, n *simnet.Network) (*Loop, *Endpoint) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	e, err := ParseEndpoint("mem://10.0.0.1:8884", TLS{})
-	if err != nil {
+	if e, err = ParseEndpoint("mem://10.0.0.1:8884", TLS{}); err != nil {
 		t.Fatal(err)
 	}
-	return l, e
+	return l, e, func() { cancel(); <-ended }
 }
 
 // TestGuardSpeaksDTLS: datagrams go to a DTLS server and back, through weather; a wrong key
@@ -63,43 +62,50 @@ func TestGuardSpeaksDTLS(t *testing.T) {
 		{"wrong key", "another key 1234", nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := simnet.New(1)
-			at, err := n.ListenPacket("10.0.0.1:8884")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer at.Close()
-			l, e := guardedLoop(t, n)
-			f, p := newFares(), &Port{}
-			go echoDTLS(at, "0123456789abcdef")
-			l.Post(func() {
-				if err := l.OpenPort(p, e, c.n, 3, &Guard{Identity: "mote", Key: []byte(c.key)}, f); err != nil {
-					t.Error(err)
-				}
-			})
-			select {
-			case <-f.opened:
-				if !c.ok {
-					t.Fatal("it opened")
-				}
-			case err := <-f.over:
-				if c.ok || errors.Is(err, ErrUnanswered) {
+			synctest.Test(t, func(t *testing.T) {
+				n := simnet.New(1)
+				at, err := n.ListenPacket("10.0.0.1:8884")
+				if err != nil {
 					t.Fatal(err)
 				}
-				return
-			}
-			for heard := false; !heard; {
-				l.Post(func() { p.Send([]byte("hello")) })
-				select {
-				case s := <-f.heard:
-					heard = s == "hello"
-				case <-time.After(50 * time.Millisecond):
-				}
-			}
-			closed := make(chan bool)
-			l.Post(func() { p.Close(); close(closed) })
-			<-closed
+				go echoDTLS(at, "0123456789abcdef")
+				l, e, stop := guardedLoop(t, n)
+				f, p := newFares(), &Port{}
+				l.Post(func() {
+					if err := l.OpenPort(p, e, c.n, 3, &Guard{Identity: "mote", Key: []byte(c.key)}, f); err != nil {
+						t.Error(err)
+					}
+				})
+				f.expect(t, l, p, c.ok)
+				shut(l, p)
+				stop()
+				at.Close()
+				synctest.Wait()
+			})
 		})
+	}
+}
+
+// expect sends until an answer comes, or wants the handshake to fail.
+func (f fares) expect(t *testing.T, l *Loop, p *Port, ok bool) {
+	t.Helper()
+	select {
+	case <-f.opened:
+	case err := <-f.over: // as whoever does not know the key understands nothing
+		if ok || !errors.Is(err, ErrUnanswered) {
+			t.Error(err)
+		}
+		return
+	}
+	if !ok {
+		t.Error("it opened")
+	}
+	for heard := ""; heard != "hello"; {
+		l.Post(func() { p.Send([]byte("hello")) })
+		select {
+		case heard = <-f.heard:
+		case <-time.After(time.Second):
+		}
 	}
 }
 
@@ -111,13 +117,15 @@ func TestGuardUnanswered(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer at.Close()
-		l, e := guardedLoop(t, n)
+		l, e, stop := guardedLoop(t, n)
 		f, p := newFares(), &Port{}
 		l.Post(func() { _ = l.OpenPort(p, e, nil, 0, &Guard{Identity: "mote", Key: []byte("key")}, f) })
 		if err := <-f.over; !errors.Is(err, ErrUnanswered) {
 			t.Errorf("it ended with %v", err)
 		}
+		shut(l, p)
+		stop()
+		at.Close()
 	})
 }
 
@@ -133,6 +141,7 @@ func echoDTLS(c net.PacketConn, key string) {
 	if err != nil {
 		return
 	}
+	defer conn.Close()
 	for {
 		k, err := conn.Read(buf)
 		if err != nil {
@@ -142,4 +151,11 @@ func echoDTLS(c net.PacketConn, key string) {
 			return
 		}
 	}
+}
+
+// shut closes a port.
+func shut(l *Loop, p *Port) {
+	closed := make(chan bool)
+	l.Post(func() { p.Close(); close(closed) })
+	<-closed
 }
