@@ -27,6 +27,7 @@ type Source struct {
 	*Keeper
 	cfg     Config
 	checker *Checker
+	shared  *shared
 	db      Database
 }
 
@@ -36,7 +37,8 @@ func New(name string, cfg Config, db Database) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("password_hash: %q %w", cfg.PasswordHash, err)
 	}
-	return &Source{Keeper: NewKeeper(name, cfg.Refresh, cfg.Timeout, nil), cfg: cfg, checker: NewChecker(scheme), db: db}, nil
+	k := NewKeeper(name, cfg.Refresh, cfg.Timeout, nil)
+	return &Source{Keeper: k, cfg: cfg, checker: NewChecker(scheme), shared: newShared(cfg.Refresh, k.now), db: db}, nil
 }
 
 // Run reads access rules again as they grow old, until ctx ends; see [Keeper.Run].
@@ -98,7 +100,12 @@ func (s *Source) grant(ctx context.Context, c *core.Credentials, user map[string
 		return core.Allow, grant, nil
 	}
 	who := core.Credentials{ClientID: c.ClientID, Username: c.Username, HasUsername: true, Peer: c.Peer, Protocol: c.Protocol}
-	a, err := s.Read(ctx, func(ctx context.Context) (Rights, error) { return s.rights(ctx, &who) })
+	login := true
+	a, err := s.Read(ctx, func(ctx context.Context) (Rights, error) {
+		fresh := login
+		login = false
+		return s.rights(ctx, &who, fresh)
+	})
 	if err != nil {
 		return core.Ignore, nil, err
 	}
@@ -106,11 +113,12 @@ func (s *Source) grant(ctx context.Context, c *core.Credentials, user map[string
 	return core.Allow, grant, nil
 }
 
-// rights reads the client's rows.
-func (s *Source) rights(ctx context.Context, who *core.Credentials) (Rights, error) {
+// rights reads the client's rows; those that it has in common with others may be of a moment
+// ago unless they must be fresh.
+func (s *Source) rights(ctx context.Context, who *core.Credentials, fresh bool) (Rights, error) {
 	var rows []map[string]string
 	for _, query := range s.cfg.ACLQueries {
-		some, err := s.db.Access(ctx, query, job(who))
+		some, err := s.shared.ask(ctx, s.db, query, job(who), fresh)
 		if err != nil {
 			return Rights{}, err
 		}
