@@ -31,7 +31,7 @@ func (o *Options) whole(name string) (whole string, there bool) {
 
 // brokerFile says whether a file holds settings of the broker itself.
 func brokerFile(name string) bool {
-	return name == mainFile || name == "emqx_modules.conf" || name == "emqx_retainer.conf"
+	return slices.Contains([]string{mainFile, "emqx_modules.conf", "emqx_retainer.conf", "emqx_sn.conf", "emqx_coap.conf"}, name)
 }
 
 // broker works on emqx.conf and the files of what belongs to the broker.
@@ -173,7 +173,7 @@ func (b *broker) policy(name string, e *entry) {
 	if silent(name, e.value) || ofListeners(name) && b.main {
 		return
 	}
-	if b.special(name, e) {
+	if b.special(name, e) || b.sensor(name, e) {
 		return
 	}
 	p, known := policies()[name]

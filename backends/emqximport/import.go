@@ -134,7 +134,7 @@ func Read(files []File, o Options) *Result {
 // rank is where a section stands.
 func rank(section string) int {
 	first, _, _ := strings.Cut(section, ".")
-	order := []string{"node", "log", "auth", "listeners", "mqtt", "core"}
+	order := []string{"node", "log", "auth", "listeners", "mqtt", "mqttsn", "coap", "core"}
 	if at := slices.Index(order, first); at >= 0 {
 		return at
 	}

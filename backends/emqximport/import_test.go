@@ -142,7 +142,7 @@ func FuzzRead(f *testing.F) {
 	}
 	names := []string{"emqx_backend_redis.conf", "emqx_backend_mysql.conf", "emqx_backend_pgsql.conf", "emqx_backend_mongo.conf", "emqx_backend_cassa.conf", "emqx_bridge_kafka.conf",
 		"emqx_auth_redis.conf", "emqx_auth_mysql.conf", "emqx_auth_pgsql.conf", "emqx_auth_mongo.conf", "emqx_auth_username.conf", "emqx_auth_clientid.conf", "acl.conf", "emqx_auth_jwt.conf", "emqx_auth_ldap.conf", "emqx_auth_http.conf",
-		"emqx.conf", "emqx_modules.conf", "emqx_retainer.conf", "loaded_plugins"}
+		"emqx.conf", "emqx_modules.conf", "emqx_retainer.conf", "emqx_sn.conf", "emqx_coap.conf", "loaded_plugins"}
 	f.Fuzz(func(t *testing.T, which uint8, text []byte) {
 		r := emqximport.Read([]emqximport.File{{Name: names[int(which)%len(names)], Text: text}}, emqximport.Options{})
 		lines := strings.Count(string(text), "\n") + 1

@@ -144,7 +144,8 @@ func TestImportedBoundsLoad(t *testing.T) {
 		"zone.external.flapping_detect_policy", "zone.external.flapping_threshold", "zone.external.flapping_banned_expiry_interval", "broker.sys_interval", "broker.shared_subscription_strategy",
 		"retainer.max_message_num", "retainer.expiry_interval", "module.subscription.1.topic", "module.rewrite.rule.1", "listener.tcp.external", "listener.tcp.external.max_connections", "listener.tcp.external.max_conn_rate",
 		"listener.tcp.external.backlog", "listener.tcp.external.recbuf", "listener.tcp.external.mountpoint", "listener.tcp.external.max_publish_rate", "listener.tcp.external.rate_limit", "listener.tcp.external.access.1",
-		"listener.tcp.external.proxy_protocol", "listener.ssl.external.handshake_timeout", "listener.ssl.external.tls_versions", "listener.ws.external.mqtt_path", "listener.ws.external.check_origins"} {
+		"listener.tcp.external.proxy_protocol", "listener.ssl.external.handshake_timeout", "listener.ssl.external.tls_versions", "listener.ws.external.mqtt_path", "listener.ws.external.check_origins",
+		"mqtt.sn.port", "mqtt.sn.gateway_id", "mqtt.sn.advertise_duration", "mqtt.sn.predefined.topic.7", "coap.bind.udp.1", "coap.keepalive", "coap.dtls.port"} {
 		for _, value := range values {
 			r := broker("listener.tcp.external = 1883\nlistener.ws.external = 8083\nlistener.ws.external.check_origin_enable = true\nlistener.ssl.external = 8883\nzone.external.enable_flapping_detect = on\n" + key + " = " + value + "\n")
 			if text := string(r.TOML()); !seen[text] {
