@@ -1,7 +1,6 @@
 package mysql_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/fairlead-iot/fairlead/backends/identity/identitytest"
