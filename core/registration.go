@@ -1,11 +1,37 @@
 package core
 
+import "strings"
+
 // Registration is a topic and the number under which a client and its adapter speak of
 // it. Those of a session live as long as the session, whatever connection it has: for a
 // durable one they are stored.
 type Registration struct {
 	ID    uint16
 	Topic string
+	// Told says that the client did not ask for it and has not used it: its number may be
+	// given to another topic where there is no room.
+	Told bool
+}
+
+// toldMark stands before the topic of a stored Registration that is Told: no topic name
+// begins so.
+const toldMark = "#"
+
+// stored is the topic as a store holds it.
+func (r *Registration) stored() string {
+	if r.Told {
+		return toldMark + r.Topic
+	}
+	return r.Topic
+}
+
+// restoredRegistrations reads what stored wrote.
+func restoredRegistrations(kept []Registration) (rs []Registration) {
+	for _, r := range kept {
+		topic, told := strings.CutPrefix(r.Topic, toldMark)
+		rs = append(rs, Registration{ID: r.ID, Topic: topic, Told: told})
+	}
+	return rs
 }
 
 // Register notes a registration in l's session; one of the same number is replaced. With
@@ -29,7 +55,7 @@ func (g *Gateway) Register(t *Turn, l Link, token uint32, r Registration) (why R
 	if !s.durable {
 		return Success, false
 	}
-	c := t.op(Op{Kind: OpPutRegistration, Session: s.id, PacketID: r.ID, Filter: r.Topic})
+	c := t.op(Op{Kind: OpPutRegistration, Session: s.id, PacketID: r.ID, Filter: r.stored()})
 	if token == 0 {
 		return Success, false
 	}

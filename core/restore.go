@@ -52,7 +52,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	if m.left == 0 {
 		m.left = l.now // it was connected when the gateway ended: the connection ends now
 	}
-	m.will, m.willAt, m.keptWill, m.registrations = r.Will, r.WillAt, r.KeptWill, r.Registrations
+	m.will, m.willAt, m.keptWill, m.registrations = r.Will, r.WillAt, r.KeptWill, restoredRegistrations(r.Registrations)
 	m.attachments = r.Attachments
 	m.sleep = sleep{seconds: r.Asleep, port: r.Port}
 	if r.Queued > 0 {

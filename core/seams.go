@@ -447,7 +447,7 @@ const (
 	OpDeleteRetained                   // the retained message of Filter (a topic)
 	OpPutDelayed                       // Delayed, in place of one with its Msg.ID
 	OpDeleteDelayed                    // the delayed message MessageID; unknown is no fault
-	OpPutRegistration                  // the number PacketID stands for the topic Filter in Session
+	OpPutRegistration                  // the number PacketID stands for the topic Filter, or what core makes of it, in Session
 	OpPutAttachment                    // Value under the key Filter of Session
 	OpDeleteAttachment                 // the key Filter of Session
 )

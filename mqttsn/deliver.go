@@ -90,7 +90,7 @@ func (m *Machine) send(t *core.Turn, a *protocols.Actions, d *core.Delivery) (do
 		return true
 	}
 	p := packet.Publish{Dup: d.Dup, QoS: d.QoS, Retain: d.Retain, Data: d.Msg.Payload}
-	known := m.address(&p, topic)
+	known := m.address(t.Now(), &p, topic)
 	if p.Size() > m.adapter.cfg.MaxPacketSize || packet.Size(4+len(topic)) > m.adapter.cfg.MaxPacketSize && !known {
 		m.adapter.gw.Drop(t, m.link, *d, core.TooLargeForReceiver) // [SN-6.10-6]
 		return true
@@ -125,10 +125,11 @@ func (m *Machine) wireID(d *core.Delivery) uint16 {
 
 // address fills in the topic of p; false where the client has to learn it first.
 // [SN-6.10-1] [SN-6.7-1]
-func (m *Machine) address(p *packet.Publish, topic string) (known bool) {
+func (m *Machine) address(now int64, p *packet.Publish, topic string) (known bool) {
 	if e := m.topics.byName(topic); e != nil {
 		p.TopicID = e.id
 		if e.known {
+			e.used = now
 			return true
 		}
 	}
@@ -165,15 +166,8 @@ func (m *Machine) reserve(t *core.Turn, topic string) (uint16, core.Reason) {
 	if e := m.topics.byName(topic); e != nil {
 		return e.id, core.Success
 	}
-	id := m.topics.next(m.adapter.predefined)
-	if id == packet.NoTopicID {
-		return id, core.QuotaExceeded
-	}
-	if why, _ := m.adapter.gw.Register(t, m.link, 0, core.Registration{ID: id, Topic: topic}); why != core.Success {
-		return packet.NoTopicID, why
-	}
-	m.topics.add(entry{id: id, name: topic})
-	return id, core.Success
+	id, why, _ := m.enrol(t, entry{told: true, name: topic, used: t.Now()}, 0)
+	return id, why
 }
 
 func (m *Machine) startRegister(t *core.Turn, a *protocols.Actions, id uint16, topic string) {
@@ -228,7 +222,7 @@ func (m *Machine) resend(t *core.Turn, a *protocols.Actions, s *sending) {
 		p, size = &packet.Ack{Type: packet.TypePubrel, MessageID: s.messageID}, packet.Size(2)
 	default:
 		again := &packet.Publish{Dup: true, QoS: s.d.QoS, Retain: s.d.Retain, MessageID: s.messageID, Data: s.d.Msg.Payload} // [SN-6.13-2]
-		m.address(again, s.d.Topic())
+		m.address(t.Now(), again, s.d.Topic())
 		p, size = again, again.Size()
 	}
 	if s.short = !m.fits(size); !s.short {
@@ -316,7 +310,7 @@ func (m *Machine) introduced(t *core.Turn, a *protocols.Actions, p *packet.Topic
 		return
 	}
 	if e := m.topics.byName(r.name); e != nil { // else the client subscribed to it meanwhile, and was refused
-		e.known = true
+		e.known, e.anew = true, false
 	}
 }
 

@@ -37,6 +37,7 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		m.puback(t, a, p.TopicID, p.MessageID, packet.InvalidTopicID)
 		return core.Errorf(core.TopicAliasInvalid, "PUBLISH with unknown topic id %d [SN-6.6-4]", p.TopicID)
 	}
+	m.relies(t, p)
 	if m.repeated(p) {
 		return nil // sent again before it was answered: one answer is enough
 	}
@@ -66,6 +67,17 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	m.forgetUpward(p.MessageID)
 	m.puback(t, a, p.TopicID, p.MessageID, code(refused.Reason))
 	return refused
+}
+
+// relies notes that the client uses a topic id that it was told unasked.
+func (m *Machine) relies(t *core.Turn, p *packet.Publish) {
+	if p.IDType != packet.NormalID {
+		return
+	}
+	if e := m.topics.byID(p.TopicID); e != nil && e.told {
+		e.told = false
+		m.adapter.gw.Register(t, m.link, 0, core.Registration{ID: e.id, Topic: e.name})
+	}
 }
 
 // repeated says that a QoS 1 PUBLISH waits for its acknowledgement already.

@@ -28,21 +28,59 @@ func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, f pac
 	return nil
 }
 
-// number gives the topic's id, a new one if it has none. token is core's.
+// number gives the topic that the client asks for its id, a new one if it has none. token is
+// core's.
 func (m *Machine) number(t *core.Turn, name string, token uint32) (id uint16, why core.Reason, pending bool) {
-	if e := m.topics.byName(name); e != nil {
-		e.known = true
-		return e.id, core.Success, false // [SN-6.5-4]
+	e := m.topics.byName(name)
+	switch {
+	case e == nil:
+		return m.enrol(t, entry{known: true, name: name, used: t.Now()}, token)
+	case e.told:
+		e.known, e.told, e.anew = true, false, false
+		why, pending = m.adapter.gw.Register(t, m.link, token, core.Registration{ID: e.id, Topic: name})
+		return e.id, why, pending
 	}
-	if id = m.topics.next(m.adapter.predefined); id == packet.NoTopicID {
-		return id, core.QuotaExceeded, false
+	e.known = true
+	return e.id, core.Success, false // [SN-6.5-4]
+}
+
+// enrol registers a topic under a new id or, where there is no room for one, under that
+// which the client was told unasked and has not needed for longest. [SN-7.3-3]
+func (m *Machine) enrol(t *core.Turn, e entry, token uint32) (id uint16, why core.Reason, pending bool) {
+	r := core.Registration{ID: m.topics.next(m.adapter.predefined), Topic: e.name, Told: e.told}
+	why = core.QuotaExceeded
+	if e.id = r.ID; r.ID != packet.NoTopicID {
+		why, pending = m.adapter.gw.Register(t, m.link, token, r)
 	}
-	why, pending = m.adapter.gw.Register(t, m.link, token, core.Registration{ID: id, Topic: name})
-	if why != core.Success {
+	switch why {
+	case core.Success:
+		m.topics.add(e)
+	case core.QuotaExceeded:
+		old := m.idleTopic(t.Now())
+		if old == nil {
+			return packet.NoTopicID, why, false
+		}
+		r.ID, e.id, e.anew = old.id, old.id, e.told
+		if why, pending = m.adapter.gw.Register(t, m.link, token, r); why != core.Success {
+			return packet.NoTopicID, why, false
+		}
+		m.topics.rename(old, e)
+	default:
 		return packet.NoTopicID, why, false
 	}
-	m.topics.add(entry{id: id, known: true, name: name})
-	return id, why, pending
+	return e.id, why, pending
+}
+
+// idleTopic finds the topic that may lose its id: no datagram that has it is under way any
+// more, neither here nor on the network.
+func (m *Machine) idleTopic(now int64) *entry {
+	var busy []uint16
+	for _, s := range []*sending{m.reg, m.pub} {
+		if s != nil {
+			busy = append(busy, s.topicID)
+		}
+	}
+	return m.topics.idle(now-m.adapter.cfg.RetryInterval.Milliseconds(), busy...)
 }
 
 // registered answers a REGISTER. [SN-6.5-2]
@@ -65,7 +103,7 @@ func (m *Machine) topicOf(kind packet.IDType, id uint16) (name string, ok bool) 
 		return m.adapter.fixedTopic(kind, id)
 	}
 	if e := m.topics.byID(id); e != nil {
-		return e.name, true
+		return e.name, !e.anew
 	}
 	if m.adapter.cfg.PredefinedNormal {
 		name, ok = m.adapter.predefined[id]

@@ -17,7 +17,10 @@ type topics struct {
 type entry struct {
 	id    uint16
 	known bool // the client knows it
+	told  bool // it did not ask for it, and has not used it
+	anew  bool // another topic had it, and the client does not know yet
 	name  string
+	used  int64 // when a message to the client last had it, Unix milliseconds
 }
 
 // indexAbove is the length from which looking through the list costs more than an index.
@@ -28,7 +31,7 @@ func (s *topics) restore(rs []core.Registration, known bool) {
 	*s = topics{}
 	slices.SortFunc(rs, func(a, b core.Registration) int { return int(a.ID) - int(b.ID) })
 	for _, r := range rs {
-		s.add(entry{id: r.ID, known: known, name: r.Topic})
+		s.add(entry{id: r.ID, known: known, told: r.Told, name: r.Topic})
 	}
 }
 
@@ -71,7 +74,8 @@ func (s *topics) byName(name string) *entry {
 }
 
 // next is the first id above all that were given, and not a predefined one; 0 when there
-// is none left. Ids are never given twice in a session: a client may remember the first.
+// is none left. An id that a client asked for or used is never given twice in a session: it may
+// remember the first.
 func (s *topics) next(predefined map[uint16]string) uint16 {
 	id := uint16(1)
 	if n := len(s.list); n > 0 {
@@ -93,4 +97,26 @@ func (s *topics) forget(id uint16) {
 	}
 	delete(s.index, s.list[n-1].name)
 	s.list = s.list[:n-1]
+}
+
+// idle finds the entry whose id may be given to another topic: the client neither asked for
+// it nor used it, and of those it has been unused for longest, at least since before; nil
+// if there is none. busy are ids of messages under way.
+func (s *topics) idle(before int64, busy ...uint16) (found *entry) {
+	for i := range s.list {
+		e := &s.list[i]
+		if e.told && e.used < before && !slices.Contains(busy, e.id) && (found == nil || e.used < found.used) {
+			found = e
+		}
+	}
+	return found
+}
+
+// rename gives e's id to another topic.
+func (s *topics) rename(e *entry, to entry) {
+	if s.index != nil {
+		s.index[to.name] = s.index[e.name]
+		delete(s.index, e.name)
+	}
+	*e = to
 }

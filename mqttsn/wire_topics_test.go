@@ -29,6 +29,58 @@ func registerScenes() []scene {
 			a < 0b 0001 0001 00
 			a > 0a 0000 0002 "bbb"
 			a < 0b 0000 0002 01`},
+		{name: "SN-7.3-3 the id of a topic that the client was told goes to another one where there is no room", set: func(u *setup) { u.core.Config.MaxRegistrations = 2 }, script: deliverWild + `
+			send b/1 0 x
+			a < 0a 0001 $r "b/1"
+			a > 0b 0001 $r 00
+			a < 0c 00 0001 0000 "x"
+			send b/2 0 y
+			a < 0a 0002 $s "b/2"
+			a > 0b 0002 $s 00
+			a < 0c 00 0002 0000 "y"
+			wait 5s
+			send b/1 0 x
+			a < 0c 00 0001 0000 "x"
+			send b/3 1 z // a datagram of any of them may be on its way still
+			a <
+			wait 6s
+			send b/4 0 w // b/2 has waited for longest
+			a < 0a 0002 $t "b/4"
+			a > 0c 20 0002 0007 "?" // it takes 0002 for b/2
+			a < 0d 0002 0007 02
+			a > 0b 0002 $t 00
+			a < 0c 00 0002 0000 "w"
+			a > 0c 00 0002 0000 "!"
+			a < 0c 00 0002 0000 "!"
+			seen b/4=!
+			wait 20s
+			a > 0a 0000 0008 "own" // 0002 is the client's own now, as it used it
+			a < 0b 0001 0008 00
+			send b/5 0 v
+			a <
+			a > 0a 0000 0009 "more"
+			a < 0b 0000 0009 01`},
+		{name: "SN-7.3-3 SN-7.3-2 and after a start of the gateway; ids that the client asked for stay its own", set: func(u *setup) { u.core.Config.MaxRegistrations = 2 }, script: kept + `
+			a > 12 20 0001 "b/+"
+			a < 13 20 0000 0001 00
+			a > 0a 0000 0002 "own"
+			a < 0b 0001 0002 00
+			send b/1 1 x
+			a < 0a 0002 $r "b/1"
+			a > 0b 0002 $r 00
+			a < 0c 20 0002 $m "x"
+			a > 0d 0002 $m 00
+			restart
+			a > 04 00 01 003c "c1"
+			a < 05 00
+			send b/2 1 y
+			a < 0a 0002 $s "b/2"
+			a > 0b 0002 $s 00
+			a < 0c 20 0002 $n "y"
+			a > 0d 0002 $n 00
+			a > 0c 20 0001 0005 "z"
+			a < 0d 0001 0005 00
+			seen own=z`},
 		{name: "SN-7.3-2 ids outlive the connection and the gateway", script: kept + `
 			a > 0a 0000 0001 "aaa"
 			a < 0b 0001 0001 00
