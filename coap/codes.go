@@ -23,7 +23,7 @@ func code(r core.Reason) codes.Code {
 	case core.MessageRateTooHigh, core.ConnectionRateExceeded:
 		return codes.TooManyRequests
 	case core.QuotaExceeded, core.ServerBusy, core.ServerUnavailable, core.ServerShuttingDown, core.AuthUnavailable, core.StoreUnavailable,
-		core.StoreFull, core.RetainedLimit, core.SubscriptionLimit, core.ConnectionLimit, core.AddressLimit, core.SessionTakenOver, core.UseAnotherServer:
+		core.StoreFull, core.RetainedLimit, core.SubscriptionLimit, core.SubscriberLimit, core.ConnectionLimit, core.AddressLimit, core.SessionTakenOver, core.UseAnotherServer:
 		return codes.ServiceUnavailable
 	}
 	return codes.InternalServerError

@@ -129,7 +129,7 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, o *o
 	o.interest = in
 	m.keep(t, o) // committed before the subscription that the answer waits for
 	m.hold(s.raw, forSubscribe)
-	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, Filters: []core.FilterRequest{f}})
+	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, MaxSubscribers: at.most, Filters: []core.FilterRequest{f}})
 	if !pending {
 		m.waiting = forNothing
 		m.subscribed(t, s, a, reasons[0])
@@ -164,6 +164,10 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 	if r != core.Success {
 		if w.observation != nil {
 			m.unkeep(t, w.observation)
+		}
+		if r == core.SubscriberLimit { // [PubSub-3.2-6]
+			m.reply(t, a, x, m.current(t, q, w.at))
+			return
 		}
 		m.reply(t, a, x, m.refusal(r, ""))
 		return

@@ -297,6 +297,9 @@ func (m *Machine) fetchConf(t *core.Turn, a *protocols.Actions, q *request, x as
 // topicData serves the data of a topic.
 func (m *Machine) topicData(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, c *topicConf) {
 	at := place{surface: topicData, topic: c.Name}
+	if c.MaxSubscribers != nil {
+		at.most = *c.MaxSubscribers
+	}
 	if q.code == codes.GET && q.observe == observeOff {
 		m.deregister(t, s, a, q, x, at)
 		return
@@ -311,6 +314,8 @@ func (m *Machine) topicData(t *core.Turn, s *scratch, a *protocols.Actions, q *r
 		m.reply(t, a, x, failure(codes.NotFound, "nothing was published there yet"))
 	case q.code == codes.DELETE: // [PubSub-3.2-4]
 		m.publish(t, a, q, x, publication{topic: c.Name, retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
+	case q.observe == observeOn && c.MaxSubscribers != nil && at.most == 0: // [PubSub-3.2-6]
+		m.reply(t, a, x, m.current(t, q, at))
 	case q.observe == observeOn: // [PubSub-3.2-2]
 		m.register(t, s, a, q, x, at)
 	default: // [PubSub-3.2-3]

@@ -16,6 +16,7 @@ type place struct {
 	surface surface
 	topic   string // of topicSurface and bridgeSurface: a Topic Name or Filter
 	name    string // of the collection's topics
+	most    uint32 // clients that may observe it, 0 for any number
 }
 
 type surface uint8

@@ -93,6 +93,23 @@ func collectionScenes() []scene {
 			a < ACK 2.05 10 ct=40 '</pubsub/$n>;rt="core.ps.conf"'
 			a > CON FETCH 11 /pubsub ct=606 hex=a10606
 			a < ACK 2.05 11 ct=40`)},
+		{name: "PubSub-3.2-6: no more subscribers than max-subscribers", script: withCBOR(`
+			a > CON POST 1 /pubsub?c=one ct=606 hex=a3TEMPRT0601
+			a < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*
+			a > CON PUT 2 /pubsub/$n/data?c=one ct=0 '21'
+			a < ACK 2.01 2
+			a > CON GET 3 /pubsub/$n/data?c=one obs=0 tok=d1
+			a < ACK 2.05 3 tok=d1 etag=* obs=* ct=0 '21'
+			b > CON GET 4 /pubsub/$n/data?c=two obs=0 tok=d2
+			b < ACK 2.05 4 tok=d2 etag=* ct=0 '21'
+			a > CON GET 5 /pubsub/$n/data?c=one obs=1 tok=d1
+			a < ACK 2.05 5 tok=d1 etag=* ct=0 '21'
+			b > CON GET 6 /pubsub/$n/data?c=two obs=0 tok=d2
+			b < ACK 2.05 6 tok=d2 etag=* obs=* ct=0 '21'
+			a > CON IPATCH 7 /pubsub/$n?c=one ct=606 hex=a10600
+			a < ACK 2.04 7 ct=606 hex=*
+			c > CON GET 8 /pubsub/$n/data?c=three obs=0 tok=d3
+			c < ACK 2.05 8 tok=d3 etag=* ct=0 '21'`)},
 		{name: "PubSub-2.1-2: a topic expires", script: withCBOR(`
 			a > CON POST 1 /pubsub ct=606 hex=a3TEMPRT05c11a386d43bc // 60 seconds from now
 			a < ACK 2.01 1 loc=pubsub loc=$n ct=606 hex=*

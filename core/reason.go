@@ -62,7 +62,8 @@ const (
 	InputOverflow      // datagrams that came while their machine waited
 	QuotaExceeded
 	MessageRateTooHigh
-	SubscriptionLimit
+	SubscriptionLimit // of one client
+	SubscriberLimit   // of one topic
 	RetainedLimit
 	DelayedLimit
 	StoreUnavailable
@@ -141,6 +142,7 @@ var reasonNames = [reasonCount]string{
 	QuotaExceeded:               "quota_exceeded",
 	MessageRateTooHigh:          "message_rate_too_high",
 	SubscriptionLimit:           "subscription_limit",
+	SubscriberLimit:             "subscriber_limit",
 	RetainedLimit:               "retained_limit",
 	DelayedLimit:                "delayed_limit",
 	StoreUnavailable:            "store_unavailable",

@@ -160,9 +160,13 @@ type SubscribeOptions struct {
 
 // SubscribeRequest is one SUBSCRIBE: filters with their options.
 type SubscribeRequest struct {
-	Token   uint32
-	SubID   uint32 // Subscription Identifier, 0 for none
-	Filters []FilterRequest
+	Token uint32
+	SubID uint32 // Subscription Identifier, 0 for none
+	// MaxSubscribers refuses a new subscription with SubscriberLimit where so many have its
+	// very filter on this node already, whatever they speak; a shared one's members count
+	// as one. 0: any number.
+	MaxSubscribers uint32
+	Filters        []FilterRequest
 }
 
 // FilterRequest is one Topic Filter, prefixes included, with its options.

@@ -81,6 +81,7 @@ type accepted struct {
 	proxy   bool
 	version uint64
 	index   int    // in the SUBSCRIBE
+	most    uint32 // subscribers that the filter may have, 0 for any number
 	fresh   bool   // it did not exist before
 	refused Reason // why the table did not take it, or Success
 }
@@ -120,7 +121,7 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		}
 		qos = 0
 	}
-	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, durable: durable, proxy: w.proxy}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, most: w.r.MaxSubscribers, durable: durable, proxy: w.proxy}
 	if !w.permitted(index) {
 		if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 			return 0, NotAuthorized
@@ -197,6 +198,10 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 		a.refused = SubscriptionLimit
 		return
 	}
+	if a.most > 0 && taken(tx, filter, a.most) {
+		a.refused = SubscriberLimit
+		return
+	}
 	if a.parsed.Exclusive && !ss.takeExclusive(s, filter) {
 		a.refused = ExclusiveTaken
 		return
@@ -221,6 +226,21 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	if peers != nil && announce && (first || rec.group != 0) && !a.parsed.Local {
 		peers.Announce(filter, a.parsed.Share, true)
 	}
+}
+
+// taken tells whether a filter has so many subscribers. Inside Update.
+func taken(tx *route.Tx, filter string, most uint32) bool {
+	e, ok := tx.Find(filter)
+	if !ok {
+		return false
+	}
+	var it route.Iter
+	tx.Values(e, &it)
+	n := uint32(0)
+	for piece, ok := it.Next(); ok && n < most; piece, ok = it.Next() {
+		n += uint32(len(piece))
+	}
+	return n >= most
 }
 
 func (a *accepted) flags() (f subFlags) {

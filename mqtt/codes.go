@@ -82,6 +82,7 @@ var answerTable = [core.ReasonCount]answers{
 	core.QuotaExceeded:          {connack: quota, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: quota},
 	core.MessageRateTooHigh:     {connack: quota, publish: quota, subscribe: quota, unsubscribe: specific, disconnect: packet.ReasonMessageRateTooHigh},
 	core.SubscriptionLimit:      {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
+	core.SubscriberLimit:        {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.RetainedLimit:          {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.DelayedLimit:           {connack: quota, publish: quota, subscribe: quota, disconnect: quota},
 	core.StoreUnavailable:       {connack: down, publish: specific, subscribe: specific, unsubscribe: specific, disconnect: specific},
