@@ -226,6 +226,27 @@ func repeatScenes() []scene {
 			a < 15 0003
 			a > 14 80 0003 "aaa"
 			a < 15 0003`},
+		{name: "SN-6.13-3 a queue of a lost client is there when it comes back", script: kept + `
+			a > 12 20 0001 "aaa"
+			a < 13 20 0001 0001 00
+			send aaa 1 x
+			a < 0c 20 0001 $m "x"
+			wait 30s
+			a < 0c a0 0001 $m "x" ; 0c a0 0001 $m "x" ; 0c a0 0001 $m "x"
+			wait 10s
+			a < 18
+			a unknown
+			a > 04 00 01 003c "c1"
+			a < 05 00 ; 0a 0001 $r "aaa"
+			a > 0b 0001 $r 00
+			a < 0c a0 0001 $n "x"
+			a > 0d 0001 $n 00`},
+	}
+}
+
+// renewScenes are of clients that are there, though they did not answer.
+func renewScenes() []scene {
+	return []scene{
 		{name: "SN-6.13-6 a client that pings gets what it did not answer at once", script: repeatOne + `
 			send aaa 1 x
 			a < 0c 20 0001 $m "x"
@@ -301,20 +322,5 @@ func repeatScenes() []scene {
 			a known
 			wait 2s
 			a unknown`},
-		{name: "SN-6.13-3 a queue of a lost client is there when it comes back", script: kept + `
-			a > 12 20 0001 "aaa"
-			a < 13 20 0001 0001 00
-			send aaa 1 x
-			a < 0c 20 0001 $m "x"
-			wait 30s
-			a < 0c a0 0001 $m "x" ; 0c a0 0001 $m "x" ; 0c a0 0001 $m "x"
-			wait 10s
-			a < 18
-			a unknown
-			a > 04 00 01 003c "c1"
-			a < 05 00 ; 0a 0001 $r "aaa"
-			a > 0b 0001 $r 00
-			a < 0c a0 0001 $n "x"
-			a > 0d 0001 $n 00`},
 	}
 }

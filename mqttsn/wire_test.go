@@ -66,7 +66,7 @@ func chapters() []chapter {
 		{"Deliver", deliverScenes()},
 		{"Presence", presenceScenes()},
 		{"Sleep", slices.Concat(sleepScenes(), returnScenes())},
-		{"Repeat", repeatScenes()},
+		{"Repeat", slices.Concat(repeatScenes(), renewScenes())},
 		{"Forwarder", forwarderScenes()},
 		{"Address", addressScenes()},
 	}
