@@ -11,10 +11,10 @@ import (
 	"sync/atomic"
 )
 
-// Checker compares passwords, and does for a user whom nobody knows the work that it does
+// checker compares passwords, and does for a user whom nobody knows the work that it does
 // for those who are known: who tries names is not told by the time of an answer which of
 // them there are. Safe for concurrent use.
-type Checker struct {
+type checker struct {
 	scheme Scheme
 	verify func(s *Scheme, stored, salt string, password []byte) (bool, error)
 	seed   maphash.Seed
@@ -32,29 +32,29 @@ const maxKinds = 8
 // byScheme is the kind of hashes that do not say themselves what they cost.
 const byScheme = "as password_hash says"
 
-// NewChecker makes one for a scheme.
-func NewChecker(scheme Scheme) *Checker {
-	c := &Checker{scheme: scheme, verify: (*Scheme).Verify, seed: maphash.MakeSeed()}
+// newChecker makes one for a scheme.
+func newChecker(scheme Scheme) *checker {
+	c := &checker{scheme: scheme, verify: (*Scheme).Verify, seed: maphash.MakeSeed()}
 	c.seen.Store(&[]standIn{scheme.standIn()})
 	return c
 }
 
-// Known compares a password with what stands in the database. What stands there and is no
+// known compares a password with what stands in the database. What stands there and is no
 // hash costs the work all the same.
-func (c *Checker) Known(name, stored, salt string, password []byte) (bool, error) {
+func (c *checker) known(name, stored, salt string, password []byte) (bool, error) {
 	right, err := c.verify(&c.scheme, stored, salt, password)
 	switch {
 	case err != nil:
-		c.Unknown(name, password)
+		c.unknown(name, password)
 	case len(password) <= maxPassword: // else nobody has looked at it
 		c.learn(stored)
 	}
 	return right, err
 }
 
-// Unknown does the work for a user who is not there. One name always costs the same, as
+// unknown does the work for a user who is not there. One name always costs the same, as
 // long as no further kind of hash is seen.
-func (c *Checker) Unknown(name string, password []byte) {
+func (c *checker) unknown(name string, password []byte) {
 	seen := *c.seen.Load()
 	s := &seen[maphash.String(c.seed, name)%uint64(len(seen))]
 	c.verify(&c.scheme, s.stored, s.salt, password)
@@ -62,7 +62,7 @@ func (c *Checker) Unknown(name string, password []byte) {
 
 // learn has users who are not there cost what this one does. The first that is seen takes
 // the place of what the scheme alone has made be expected.
-func (c *Checker) learn(stored string) {
+func (c *checker) learn(stored string) {
 	kind := kindOf(stored)
 	for {
 		old := c.seen.Load()

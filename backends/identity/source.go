@@ -26,7 +26,7 @@ type Database interface {
 type Source struct {
 	*Keeper
 	cfg     Config
-	checker *Checker
+	checker *checker
 	shared  *shared
 	db      Database
 }
@@ -38,7 +38,7 @@ func New(name string, cfg Config, db Database) (*Source, error) {
 		return nil, fmt.Errorf("password_hash: %q %w", cfg.PasswordHash, err)
 	}
 	k := NewKeeper(name, cfg.Refresh, cfg.Timeout, nil)
-	return &Source{Keeper: k, cfg: cfg, checker: NewChecker(scheme), shared: newShared(cfg.Refresh, k.now), db: db}, nil
+	return &Source{Keeper: k, cfg: cfg, checker: newChecker(scheme), shared: newShared(cfg.Refresh, k.now), db: db}, nil
 }
 
 // Run reads access rules again as they grow old, until ctx ends; see [Keeper.Run].
@@ -58,15 +58,15 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 	}
 	user, known := theUser(rows, c.Username)
 	if !known {
-		s.checker.Unknown(c.Username, c.Password)
+		s.checker.unknown(c.Username, c.Password)
 		return core.Ignore, nil, nil
 	}
 	stored, has := user["password"]
 	if !has {
-		s.checker.Unknown(c.Username, c.Password)
+		s.checker.unknown(c.Username, c.Password)
 		return core.Ignore, nil, errors.New("auth_query gives no column password")
 	}
-	right, err := s.checker.Known(c.Username, stored, user["salt"], c.Password)
+	right, err := s.checker.known(c.Username, stored, user["salt"], c.Password)
 	if err != nil {
 		return core.Ignore, nil, err
 	}
