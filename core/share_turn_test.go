@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -76,6 +77,33 @@ func TestReplaysTakeTurns(t *testing.T) {
 		}
 		if c.n != 1 {
 			t.Errorf("%d retained messages came, want 1", c.n)
+		}
+	})
+}
+
+// TestShareOfTime: where work takes longer than its units say, the clock ends a share;
+// little work is not timed at all.
+func TestShareOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		g.T.Allot()
+		time.Sleep(time.Hour)
+		g.T.Spend(1)
+		if g.T.Spent() {
+			t.Error("a unit of work is all that a client may have")
+		}
+		g.T.Spend(100)
+		if g.T.Spent() {
+			t.Error("spent when the clock is looked at first")
+		}
+		time.Sleep(time.Millisecond)
+		g.T.Spend(100)
+		if !g.T.Spent() || !g.T.Spent() {
+			t.Error("a millisecond's work leaves something of the share")
+		}
+		g.T.Allot()
+		if g.T.Spent() {
+			t.Error("a new share is spent")
 		}
 	})
 }

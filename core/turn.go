@@ -16,30 +16,32 @@ type Turn struct {
 	// together once all of them had their turn. nil for none.
 	Outbox Outbox
 
-	g       *Gateway
-	reader  *route.Reader
-	now     int64
-	spent   int // of the share of the connection that is served now
-	touched []Conn
-	targets []target
-	fan     *fan      // that the latest publish began, or nil
-	fans    []*fan    // to go on with
-	twins   bool      // some of them are of clients that have one filter twice
-	commit  *commit   // what this turn wants the store to keep, nil for nothing
-	commits []*commit // those before it, closed; they go to the store at the next Flush
-	granted []uint8
-	answers []Reason
-	events  []Event
-	own     *commit // of the publisher at work, if its answer waits for sinks
-	scratch []byte
-	found   []*Message // retained messages between scan and delivery
-	late    []lateCompletion
-	boxes   boxPool
-	rings   ringPool
-	ranked  *Message // the message whose rank is known
-	rank    uint8
-	allow   decisionCache
-	explain explainRing
+	g        *Gateway
+	reader   *route.Reader
+	now      int64
+	spent    int       // of the share of the connection that is served now
+	look     int       // at how much of it the clock is looked at next
+	shareEnd time.Time // by the clock
+	touched  []Conn
+	targets  []target
+	fan      *fan      // that the latest publish began, or nil
+	fans     []*fan    // to go on with
+	twins    bool      // some of them are of clients that have one filter twice
+	commit   *commit   // what this turn wants the store to keep, nil for nothing
+	commits  []*commit // those before it, closed; they go to the store at the next Flush
+	granted  []uint8
+	answers  []Reason
+	events   []Event
+	own      *commit // of the publisher at work, if its answer waits for sinks
+	scratch  []byte
+	found    []*Message // retained messages between scan and delivery
+	late     []lateCompletion
+	boxes    boxPool
+	rings    ringPool
+	ranked   *Message // the message whose rank is known
+	rank     uint8
+	allow    decisionCache
+	explain  explainRing
 	counters
 }
 
@@ -57,7 +59,7 @@ const scratchSize = 64 << 10
 // NewTurn makes the context of one event loop or pump worker. Turns are few: each
 // registers a reader of the route table. Close gives it back.
 func (g *Gateway) NewTurn() *Turn {
-	t := &Turn{g: g, reader: g.routes.NewReader(), now: time.Now().UnixMilli()}
+	t := &Turn{g: g, reader: g.routes.NewReader(), now: time.Now().UnixMilli(), look: firstLook}
 	t.rings.levels = g.ranks.levels()
 	t.explain.init(g.cfg.ExplainRecords, &g.nextRecord)
 	g.mu.Lock()
@@ -102,10 +104,18 @@ func (t *Turn) Begin(now time.Time) {
 // Now is the turn's clock in Unix milliseconds.
 func (t *Turn) Now() int64 { return t.now }
 
-// turnShare is how much work one connection may cause before others are served:
-// about half a millisecond. A unit is about what a delivery costs; see workPublish
-// and its like for the rest.
-const turnShare = 4096
+// turnShare is how much work one connection may cause before others are served. A unit
+// is about what a delivery costs; see workPublish and its like for the rest. What one
+// costs depends on what it meets, so that the clock has a say as well: from firstLook
+// units on, which are taken for unitTime each, it is looked at every nextLook units, and
+// after shareTime all is spent.
+const (
+	turnShare = 4096
+	firstLook = 64
+	nextLook  = 64
+	shareTime = 100 * time.Microsecond
+	unitTime  = 120 * time.Nanosecond
+)
 
 // What else costs, in units.
 const (
@@ -116,7 +126,7 @@ const (
 
 // Allot begins the share of one connection: an adapter calls it before it works
 // off what the connection sent.
-func (t *Turn) Allot() { t.spent = 0 }
+func (t *Turn) Allot() { t.spent, t.look = 0, firstLook }
 
 // Spend counts n units of work.
 func (t *Turn) Spend(n int) { t.spent += n }
@@ -125,7 +135,21 @@ func (t *Turn) Spend(n int) { t.spent += n }
 // packets where they are and asks for them again, see Actions.Again at the edge: a
 // share is bounded in work because a read of 64 KiB may hold thousands of messages
 // that each go to thousands.
-func (t *Turn) Spent() bool { return t.spent >= turnShare }
+func (t *Turn) Spent() bool { return t.spent >= t.look && t.spentTime() }
+
+// spentTime looks at the clock. A share that is used up stays so.
+func (t *Turn) spentTime() bool {
+	now := time.Now()
+	if t.look == firstLook {
+		t.shareEnd = now.Add(shareTime - time.Duration(t.spent)*unitTime)
+	}
+	if t.spent >= turnShare || now.After(t.shareEnd) {
+		t.look, t.shareEnd = 0, time.Time{}
+		return true
+	}
+	t.look = t.spent + nextLook
+	return false
+}
 
 // Count adds n to a counter.
 func (t *Turn) Count(c Counter, n uint64) { t.counters.add(c, n) }
