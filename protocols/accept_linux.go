@@ -10,7 +10,7 @@ import (
 )
 
 // acceptBatch is how many connections are taken before others have a turn.
-const acceptBatch = 16
+const acceptBatch = 4
 
 // acceptor is one listening socket as one loop sees it. All loops watch the same
 // socket, exclusively: the kernel wakes one of them for a connection.

@@ -30,6 +30,7 @@ type conn struct {
 	throttled bool // it sends too fast, so nothing is read from it; in loop.throttle
 	why       verdict
 	again     bool // in loop.again: what is held comes first, nothing more is read
+	greedy    bool // had its share when it was served last: comes last
 	dirty     bool // in loop.dirty
 	goodbye   bool // something was said last: wait until the client has it
 	counted   bool // its address is counted
@@ -153,7 +154,7 @@ func (l *loop) readable(c *conn, events uint32) {
 		return
 	}
 	room := l.roomFor(c)
-	if room == 0 {
+	if room == 0 || l.putOff(c) {
 		return
 	}
 	n, err := l.read(c, room)
@@ -257,8 +258,8 @@ func (l *loop) apply(c *conn) {
 		c.paused = true
 	}
 	if a.Again && !c.again && !a.Close {
-		c.again = true
-		l.again = append(l.again, c)
+		c.greedy = true
+		l.queueAgain(c)
 	}
 	if a.Close {
 		l.end(c, a.Reason, said)
@@ -282,25 +283,6 @@ func (l *loop) mark(c *conn) {
 		c.dirty = true
 		l.dirty = append(l.dirty, c)
 	}
-}
-
-// feedAgain goes on with the first n connections of those that have had their share:
-// the ones of an earlier turn.
-func (l *loop) feedAgain(n int) {
-	for i := range n {
-		c := l.again[i]
-		c.again = false
-		if c.phase != phaseOpen || c.paused || c.stalled || c.in == nil {
-			continue // whoever ends that state goes on
-		}
-		if c.accepted {
-			l.wheel.touch(c.slot)
-		}
-		l.feed(c, c.in.b, 0)
-	}
-	rest := copy(l.again, l.again[n:])
-	clear(l.again[rest:])
-	l.again = l.again[:rest]
 }
 
 // complete gives the machine a late result, then goes on with its input.

@@ -15,7 +15,6 @@ import (
 
 const (
 	eventsSize  = 128 // events taken from the kernel at once; what they touched is written then
-	expireBatch = 32  // timers that fired, before others have a turn
 	flushBudget = 256 // connections woken before input is looked at again
 	lingerTicks = uint32(lingerTime / tickLength)
 )
@@ -49,13 +48,16 @@ type loop struct {
 	now    time.Time
 	dirty  []*conn // have replies of their machine to be written
 	again  []*conn // have had their share; what they sent goes on in the next turn
-	due    []due   // timers that fired
-	dozers []dozer // see doze_linux.go
-	eof    []*conn // said that nothing more comes; closed once the turn's output is written
-	over   []*conn // ended by machine or edge, to be closed once their output is written
-	more   bool    // work is left for the next turn: do not wait
-	quit   bool
-	swept  int // slots below it were asked to end while draining
+	greedy int     // of again, those of an earlier turn
+	// Events that wait for the end of the turn; see last_linux.go.
+	postponed int
+	due       []due   // timers that fired
+	dozers    []dozer // see doze_linux.go
+	eof       []*conn // said that nothing more comes; closed once the turn's output is written
+	over      []*conn // ended by machine or edge, to be closed once their output is written
+	more      bool    // work is left for the next turn: do not wait
+	quit      bool
+	swept     int // slots below it were asked to end while draining
 
 	reads, readBytes uint64 // since the last count
 	accepts          []*acceptor
@@ -163,6 +165,9 @@ func (l *loop) run() {
 		l.intake(now, n)
 		l.intakeGuests()
 		l.settle()
+		if l.serveLast() {
+			l.settle()
+		}
 		l.balance()
 	}
 	l.abandon()
@@ -174,16 +179,16 @@ func (l *loop) intake(now time.Time, n int) {
 	// A lender's now may be older than the last that the loop had itself.
 	l.tick = max(l.tick, uint32(now.Sub(l.born)/tickLength)+1)
 	l.wheel.clock = l.tick
-	again := len(l.again)
+	l.greedy, l.postponed = len(l.again), 0
 	for i := range n {
-		l.event(&l.events[i])
+		if ev := &l.events[i]; !l.postpone(ev) {
+			l.event(ev)
+		}
 	}
 	l.runPosted()
-	l.feedAgain(again)
 	// Timers after input: what waited in the kernel while the loop was busy is
 	// activity.
 	l.note(l.wheel.advance(l.tick))
-	l.expire()
 	l.rouse()
 	l.resumeSlow()
 	l.resumeAccepting()
@@ -204,7 +209,9 @@ func (l *loop) event(ev *unix.EpollEvent) {
 			l.guests[i].ready = true
 		}
 	default:
-		l.accept(l.accepts[tagAccept-ev.Fd])
+		if i := int(tagAccept - ev.Fd); i < len(l.accepts) { // else it has stopped listening meanwhile
+			l.accept(l.accepts[i])
+		}
 	}
 }
 
@@ -291,28 +298,32 @@ func (l *loop) note(slots []uint32) {
 // expire handles some of the timers that fired: thousands that came together go
 // together, and others are served in between. Whoever said something meanwhile, or
 // had its timer set anew, is not due any more.
-func (l *loop) expire() {
-	n := min(len(l.due), expireBatch)
-	for _, d := range l.due[:n] {
-		c := l.slots[d.slot]
-		if c == nil || c.gen != d.gen || !l.wheel.idleSince(d.slot, d.tick) {
-			continue
-		}
-		switch {
-		case c.phase == phaseLinger:
-			l.release(c)
-		case c.paused || c.throttled:
-			// The client waits for us: its silence is not its fault.
-		case !c.accepted:
-			l.refuse(c, core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())
-		default:
-			l.act.Reset()
-			c.machine.Tick(l.turn, &l.act)
-			l.apply(c)
+func (l *loop) expire(b *budget) {
+	n := 0
+	for ; n < len(l.due) && b.left(); n++ {
+		d := l.due[n]
+		if c := l.slots[d.slot]; c != nil && c.gen == d.gen && l.wheel.idleSince(d.slot, d.tick) {
+			l.fire(c)
 		}
 	}
 	if l.due = l.due[n:]; len(l.due) == 0 {
 		l.due = nil
+	}
+}
+
+// fire does what a connection's timer is for.
+func (l *loop) fire(c *conn) {
+	switch {
+	case c.phase == phaseLinger:
+		l.release(c)
+	case c.paused || c.throttled:
+		// The client waits for us: its silence is not its fault.
+	case !c.accepted:
+		l.refuse(c, core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())
+	default:
+		l.act.Reset()
+		c.machine.Tick(l.turn, &l.act)
+		l.apply(c)
 	}
 }
 
