@@ -98,6 +98,7 @@ func (s *service) announceWhenReady(cancel context.CancelFunc) func() error {
 	go func() {
 		select {
 		case <-s.gateway.Ready():
+			useSpareProcessors()
 			err := s.announce(path)
 			if err != nil {
 				cancel()
