@@ -18,6 +18,8 @@ import (
 
 var (
 	full          = flag.Bool("full", false, "attack with the sizes of the promises: minutes, and 20,000 descriptors")
+	apart         = flag.Bool("apart", false, "give the gateway processors of its own (Linux, as root): what the innocent notice is then the gateway's doing")
+	lasting       = flag.Duration("lasting", 10*time.Second, "with -full, how long attacks go on that would never end")
 	faults        = flag.Bool("faults", false, "let the attacks fail that are known to succeed")
 	prebuilt      = flag.String("command", "", "attack this fairlead command; empty builds it")
 	updateFigures = flag.Bool("update-figures", false, "write what was measured into docs/limits.md")
@@ -37,6 +39,12 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	os.Setenv(folderKey, folder)
+	if *apart && os.Getenv(innocentsKey) == "" {
+		if err := keepApart(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	code := m.Run()
 	if code == 0 && *updateFigures {
 		if err := writeFigures(folder); err != nil {
@@ -109,6 +117,11 @@ func (j *journal) String() string {
 // are section.key=value. It must then stop by itself, without an error.
 func startGateway(t *testing.T, settings []string) *gateway {
 	t.Helper()
+	return startGatewayAt(t, ofGateway, settings)
+}
+
+func startGatewayAt(t *testing.T, where place, settings []string) *gateway {
+	t.Helper()
 	folder, err := os.MkdirTemp(os.Getenv(folderKey), "")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +131,7 @@ func startGateway(t *testing.T, settings []string) *gateway {
 	for _, s := range settings {
 		args = append(args, "--set", s)
 	}
-	g := &gateway{cmd: prefer(niceGateway, command(t), args...), log: &journal{}, exited: make(chan struct{})}
+	g := &gateway{cmd: placed(where, command(t), args...), log: &journal{}, exited: make(chan struct{})}
 	g.cmd.Dir = folder
 	g.cmd.Env = slices.DeleteFunc(os.Environ(), func(pair string) bool {
 		return strings.HasPrefix(pair, "FAIRLEAD_") // the gateway would take them for settings

@@ -12,20 +12,43 @@ import (
 	"time"
 )
 
-// document holds the table, between the two marks.
-const (
-	document  = "../../../docs/limits.md"
-	markBegin = "<!-- figures: written by go test ./cmd/fairlead/hostile -update-figures -->\n"
-	markEnd   = "<!-- end of figures -->"
-)
+// document holds the tables, each between its marks.
+const document = "../../../docs/limits.md"
+
+// sheet is one of the tables.
+type sheet struct {
+	begin, end string // its marks
+	head       string
+	row        func(*figure) string
+}
+
+// together is the table of what shared the processors.
+func together() *sheet {
+	return &sheet{
+		begin: "<!-- figures: written by go test ./cmd/fairlead/hostile -update-figures -->\n",
+		end:   "<!-- end of figures -->",
+		head:  "| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | another attacked, ms | attacked, ms |\n|---|---|---|---|---|---|---|\n",
+		row:   (*figure).together,
+	}
+}
+
+// separate is the table of -apart.
+func separate() *sheet {
+	return &sheet{
+		begin: "<!-- figures: written by go test ./cmd/fairlead/hostile -full -apart -update-figures -->\n",
+		end:   "<!-- end of figures apart -->",
+		head:  "| attack | messages before, ms | another attacked, ms | attacked, ms | p99 more | connects before, ms | another attacked, ms | attacked, ms | p99 more |\n|---|---|---|---|---|---|---|---|---|\n",
+		row:   (*figure).separate,
+	}
+}
 
 // figure is what one attack measured: a row of the table.
 type figure struct {
 	Name, Does, Holds string
 	Grown             int64 // bytes
-	Before            latency
-	Elsewhere         latency // while another gateway was attacked in the same way
-	During            latency
+	Before            service
+	Elsewhere         service // while another gateway was attacked in the same way
+	During            service
 	Many              bool
 	Fault             string
 }
@@ -49,7 +72,8 @@ func (l *latency) UnmarshalJSON(b []byte) error {
 // test is done.
 func note(t *testing.T, f figure) {
 	t.Helper()
-	t.Logf("innocents p50/p99, ms: before %v, another attacked %v, attacked %v", f.Before, f.Elsewhere, f.During)
+	t.Logf("messages p50/p99, ms: before %v, another attacked %v, attacked %v", f.Before.Messages, f.Elsewhere.Messages, f.During.Messages)
+	t.Logf("connects p50/p99, ms: before %v, another attacked %v, attacked %v", f.Before.Connects, f.Elsewhere.Connects, f.During.Connects)
 	text, err := json.Marshal(f)
 	if err != nil {
 		t.Fatal(err)
@@ -82,26 +106,29 @@ func writeFigures(folder string) error {
 	if err != nil {
 		return err
 	}
-	head, rest, ok := bytes.Cut(old, []byte(markBegin))
-	kept, tail, ok2 := bytes.Cut(rest, []byte(markEnd))
-	if !ok || !ok2 {
-		return fmt.Errorf("%s: the marks %q and %q are missing", document, markBegin, markEnd)
+	s := together()
+	if *apart {
+		s = separate()
 	}
-	return os.WriteFile(document, fmt.Appendf(nil, "%s%s%s%s%s", head, markBegin, table(string(kept), rows), markEnd, tail), 0o644)
+	head, rest, ok := bytes.Cut(old, []byte(s.begin))
+	kept, tail, ok2 := bytes.Cut(rest, []byte(s.end))
+	if !ok || !ok2 {
+		return fmt.Errorf("%s: the marks %q and %q are missing", document, s.begin, s.end)
+	}
+	return os.WriteFile(document, fmt.Appendf(nil, "%s%s%s%s%s", head, s.begin, s.table(string(kept), rows), s.end, tail), 0o644)
 }
-
-const tableHead = "| attack | what it does | what holds | memory, MiB | p50/p99 before, ms | another attacked, ms | attacked, ms |\n|---|---|---|---|---|---|---|\n"
 
 // table writes the rows as Markdown; of the old table those stay that were not
 // measured anew.
-func table(old string, rows []figure) string {
+func (s *sheet) table(old string, rows []figure) string {
 	fresh := map[string]string{}
 	var names []string
-	for _, f := range rows {
-		fresh[rowName(f.row())] = f.row()
-		names = append(names, rowName(f.row()))
+	for i := range rows {
+		row := s.row(&rows[i])
+		fresh[rowName(row)] = row
+		names = append(names, rowName(row))
 	}
-	for line := range strings.Lines(strings.TrimPrefix(old, tableHead)) {
+	for line := range strings.Lines(strings.TrimPrefix(old, s.head)) {
 		name := rowName(line)
 		if _, known := fresh[name]; !known {
 			fresh[name] = line
@@ -110,7 +137,7 @@ func table(old string, rows []figure) string {
 	}
 	slices.Sort(names)
 	var b strings.Builder
-	b.WriteString(tableHead)
+	b.WriteString(s.head)
 	for _, name := range names {
 		b.WriteString(fresh[name])
 	}
@@ -123,7 +150,8 @@ func rowName(row string) string {
 	return name
 }
 
-func (f figure) row() string {
+// together is the row of what shared the processors.
+func (f *figure) together() string {
 	grown := fmt.Sprintf("%.1f", float64(f.Grown)/(1<<20))
 	switch {
 	case f.Fault != "":
@@ -131,7 +159,22 @@ func (f figure) row() string {
 	case f.Grown > target && !f.Many:
 		grown = "**" + grown + "**"
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Does, f.Holds, grown, f.Before, f.Elsewhere, f.During)
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", f.Name, f.Does, f.Holds, grown, f.Before.Messages, f.Elsewhere.Messages, f.During.Messages)
+}
+
+// separate is the row of what had processors of its own.
+func (f *figure) separate() string {
+	b, e, d := &f.Before, &f.Elsewhere, &f.During
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.Name, b.Messages, e.Messages, d.Messages, more(b.Messages, d.Messages),
+		b.Connects, e.Connects, d.Connects, more(b.Connects, d.Connects))
+}
+
+// more tells by how much the 99th percentile grew.
+func more(before, during latency) string {
+	if before.P99 == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%+d %%", 100*(during.P99-before.P99)/before.P99)
 }
 
 // String gives milliseconds.

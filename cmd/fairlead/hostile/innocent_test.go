@@ -25,12 +25,14 @@ type pair struct {
 	quiet    chan struct{} // closed when nothing more is published
 	wg       sync.WaitGroup
 
-	mu     sync.Mutex
-	sent   uint64
-	acked  uint64
-	got    uint64
-	took   []time.Duration // publish to arrival, since the last mark
-	faults []error
+	mu      sync.Mutex
+	sent    uint64
+	acked   uint64
+	got     uint64
+	took    []time.Duration // publish to arrival, since the last mark
+	came    []time.Duration // dial to CONNACK, since the last mark
+	refused int             // connects, since the last mark
+	faults  []error
 }
 
 // startPair begins to publish until finish.
@@ -47,6 +49,7 @@ func startPair(t *testing.T, address string) *pair {
 	n.wg.Go(n.receive)
 	n.wg.Go(n.acknowledged)
 	n.wg.Go(n.publish)
+	n.wg.Go(func() { n.arrivals(address) })
 	return n
 }
 
@@ -131,12 +134,16 @@ func (n *pair) arrived(p *packet.Publish) {
 	n.took = append(n.took, time.Since(at))
 }
 
-// mark gives the latency since the mark before.
-func (n *pair) mark() latency {
+// mark tells how they were served since the mark before.
+func (n *pair) mark() service {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	took := n.took
-	n.took = nil
+	s := service{Messages: latencyOf(n.took), Connects: latencyOf(n.came), Refused: n.refused}
+	n.took, n.came, n.refused = nil, nil, 0
+	return s
+}
+
+func latencyOf(took []time.Duration) latency {
 	if len(took) == 0 {
 		return latency{}
 	}

@@ -5,32 +5,19 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 )
 
-// Attackers, gateway and innocents share one machine, but in the world that is attacked
-// they do not. So the innocent are a process of their own, whose clock no attacker's
-// goroutines hold up; and with -full they and the gateway come before the attackers
-// where processors are short, as far as this user may ask for that. An attacker has what
-// is left: all of it, as long as the gateway is not busy with him.
-const (
-	niceInnocents = -15
-	niceGateway   = -10
-)
-
-// prefer makes a command one that comes before others by its niceness.
-func prefer(niceness int, name string, args ...string) *exec.Cmd {
-	nice, err := exec.LookPath("nice")
-	if !*full || err != nil {
-		return exec.Command(name, args...)
-	}
-	return exec.Command(nice, append([]string{"-n", strconv.Itoa(niceness), name}, args...)...)
-}
-
-// latency is how long the innocents' messages took.
+// latency is how long the innocents' messages took, or their connects.
 type latency struct{ P50, P99 time.Duration }
+
+// service is how the innocents were served.
+type service struct {
+	Messages latency // publish to arrival
+	Connects latency // dial to CONNACK
+	Refused  int     // connects
+}
 
 // innocentsKey tells a process that it is the innocents', and of which gateway.
 const innocentsKey = "HOSTILE_TEST_INNOCENTS"
@@ -39,14 +26,14 @@ const innocentsKey = "HOSTILE_TEST_INNOCENTS"
 // account.
 type order struct {
 	Await  int  // messages to wait for
-	Mark   bool // give the latency, and begin anew
+	Mark   bool // tell how they were served, and begin anew
 	Finish bool // stop, and say how it went
 }
 
 // account is an answer.
 type account struct {
-	Latency latency // since the mark before
-	Failed  bool    // why stands in the process's output
+	service      // since the mark before
+	Failed  bool // why stands in the process's output
 }
 
 // innocents are the process of a pair, from outside.
@@ -64,7 +51,7 @@ func startInnocents(t *testing.T, address string) *innocents {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &innocents{log: &journal{}, cmd: prefer(niceInnocents, self, "-test.run=^TestInnocentsProcess$", "-test.timeout=1h")}
+	n := &innocents{log: &journal{}, cmd: placed(ofInnocents, self, "-test.run=^TestInnocentsProcess$", "-test.timeout=1h")}
 	n.cmd.Env = append(os.Environ(), innocentsKey+"="+address)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	to, err := n.cmd.StdinPipe()
@@ -102,10 +89,10 @@ func (n *innocents) ask(t *testing.T, o order) (a account) {
 	return a
 }
 
-// mark gives the latency since the mark before.
-func (n *innocents) mark(t *testing.T) latency {
+// mark tells how they were served since the mark before.
+func (n *innocents) mark(t *testing.T) service {
 	t.Helper()
-	return n.ask(t, order{Mark: true}).Latency
+	return n.ask(t, order{Mark: true}).service
 }
 
 // await waits until count more messages have arrived.
@@ -146,7 +133,7 @@ func TestInnocentsProcess(t *testing.T) {
 		}
 		a := account{Failed: t.Failed()}
 		if o.Mark {
-			a.Latency = n.mark()
+			a.service = n.mark()
 		}
 		if err := back.Encode(a); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ func TestQueues(t *testing.T) {
 		{name: "never reads, User Properties", does: "the same with 8 KiB of User Properties in each message of one byte", holds: "queue_bytes_full: they count", wage: func(t *testing.T, at *arena) { neverReads(t, at, decorated()) }, reasons: []string{"queue_bytes_full"}, ceiling: unread},
 		{name: "never reads replies", does: "sends PINGREQ without end and never reads", holds: "reading from it stops at 64 KiB of replies", wage: unreadPings},
 		{name: "ping flood", does: "sends PINGREQ without end and reads the answers", holds: "every one answered", wage: readPings},
-		{name: "retained flood", does: "sets ever new retained messages", holds: "0x97, retained_limit", settings: []string{"core.max_retained=1000"}, wage: retainedFlood, reasons: []string{"retained_limit"}},
+		{name: "retained flood", does: "sets ever new retained messages", holds: "0x97, retained_limit", settings: []string{"core.max_retained=1000"}, wage: retainedFlood, after: retainedFew, reasons: []string{"retained_limit"}},
 		{name: "retained bytes", does: "sets retained messages of 60 KiB", holds: "a bound in bytes", settings: []string{"core.max_retained_bytes=8MiB"}, wage: retainedBytes},
 		{name: "retained replays", does: "subscribes again and again to what is retained and acknowledges nothing", holds: "one replay for each subscription", wage: retainedReplays},
 		{name: "replays of nothing", does: "subscribes to a thousand filters of which none matches what is retained in plenty", holds: "a slice of the search a turn", wage: emptyReplays},
@@ -92,7 +92,11 @@ func retainedFlood(t *testing.T, at *arena) {
 		t.Fatal(err)
 	}
 	answered(t, p, packet.ReasonQuotaExceeded, retained("hostile/retained/one-more", 1, []byte("x")))
-	if n := at.metrics(t)["fairlead_retained"]; n > 1000 {
+}
+
+// retainedFew: the gateway's own figures below $SYS stand outside of the bound.
+func retainedFew(t *testing.T, at *arena) {
+	if n := at.metrics(t)["fairlead_retained"]; n > 1100 {
 		t.Errorf("%v retained messages", n)
 	}
 }

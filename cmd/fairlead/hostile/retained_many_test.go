@@ -16,7 +16,7 @@ import (
 // control: the same replay by another gateway on the same machine.
 func TestRetainedToEverything(t *testing.T) {
 	count := size(20_000, 1_000_000)
-	g, beside := startGateway(t, nil), startGateway(t, nil)
+	g, beside := startGateway(t, nil), startGatewayAt(t, ofDecoy, nil)
 	for _, one := range []*gateway{g, beside} {
 		began, before := time.Now(), resident(one.ready.PID)
 		retainMany(t, one, count)
@@ -33,8 +33,8 @@ func TestRetainedToEverything(t *testing.T) {
 		grown, during := m.done(), n.mark(t)
 		replayAll(t, beside, qos, count)
 		control := n.mark(t)
-		t.Logf("# at QoS %d: %d messages in %v, %.1f MiB more; innocents p50/p99 in ms: before %v, during %v, control %v",
-			qos, count, took.Round(time.Millisecond), float64(grown)/(1<<20), before, during, control)
+		t.Logf("# at QoS %d: %d messages in %v, %.1f MiB more; innocents p50/p99 in ms: before %v, during %v, control %v; connects: %v, %v, %v",
+			qos, count, took.Round(time.Millisecond), float64(grown)/(1<<20), before.Messages, during.Messages, control.Messages, before.Connects, during.Connects, control.Connects)
 		if grown > ceiling {
 			t.Errorf("a replay at QoS %d costs %d MiB", qos, grown>>20)
 		}

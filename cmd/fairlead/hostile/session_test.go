@@ -20,7 +20,7 @@ func TestSessions(t *testing.T) {
 		{name: "client ids with control characters", does: "connects with line feeds and escape sequences in its id, and is refused", holds: "no line of the log is its own", wage: controlIDs},
 		{name: "Will flood", does: "connects with a Will of 50 KiB and breaks off, again and again", holds: "each published once", wage: willFlood},
 		{name: "deep Will", does: "connects with a Will topic of 30,000 levels", holds: "0x90, topic_name_invalid", wage: deepWill, reasons: []string{"topic_name_invalid"}},
-		{name: "session flood", does: "leaves sessions that never expire, under ever new ids", holds: "0x89, server_busy", settings: []string{"core.max_sessions=500"}, wage: sessionFlood, reasons: []string{"server_busy"}, many: true},
+		{name: "session flood", does: "leaves sessions that never expire, under ever new ids", holds: "0x89, server_busy", settings: []string{"core.max_sessions=500"}, wage: sessionFlood, reasons: []string{"server_busy"}, many: true, full: true, once: true},
 		{name: "large CONNECT", does: "sends a CONNECT of 70 KiB", holds: "0x95, packet_too_large", wage: largeConnect, reasons: []string{"packet_too_large"}},
 		{name: "properties in CONNECT", does: "sends 100 User Properties in CONNECT and in the Will", holds: "0x97, quota_exceeded", wage: connectProperties, reasons: []string{"quota_exceeded"}},
 	})
