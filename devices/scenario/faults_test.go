@@ -38,7 +38,7 @@ func TestFaultsOfScenarios(t *testing.T) {
 		{"empty", "", "s.toml: groups: there are no devices; begin a group with a row [groups.NAME]"},
 		{"key", "titel = \"x\"\n" + group, "s.toml:1:1: titel: unknown key; did you mean \"title\"?"},
 		{"key below", group + "protokoll = \"mqtt5\"", "s.toml:2:1: groups.g.protokoll: unknown key; did you mean \"groups.g.protocol\"?"},
-		{"broker", "broker = \"http://x\"\n" + group, "s.toml:1:10: broker: \"http://x\" does not begin with mqtt://, mqtts://, ws://, wss://, unix://, mqttsn:// or coap://"},
+		{"broker", "broker = \"http://x\"\n" + group, "s.toml:1:10: broker: \"http://x\" does not begin with mqtt://, mqtts://, ws://, wss://, unix://, mqttsn://, mqttsns://, coap:// or coaps://"},
 		{"host", "broker = \"mqtt://\"\n" + group, "s.toml:1:10: broker: \"mqtt:\" names no host; write mqtt://HOST:PORT"},
 		{"no time", "duration = \"0s\"\n" + group, "s.toml:1:12: duration: nothing can happen in no time; write a duration such as \"60s\""},
 		{"long", "settle = \"400d\"\n" + group, "s.toml:1:10: settle: 9600h0m0s is longer than a year"},
