@@ -17,7 +17,7 @@ var update = goflag.Bool("update", false, "write the table of docs/backends-cass
 
 // TestServiceDocumented does what the guide's table shows, looks with cqlsh, and compares.
 func TestServiceDocumented(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	u, err := url.Parse(testservice.URL(t, "cassandra"))
 	if err != nil {
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func put(part, key, value string) sessions.Write {
 // A gateway dies when a Write is decided and none, or some, of it made; whoever claims then
 // makes it. What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	c := tables(t)
 	namespace := tabletest.Namespace()
 	ctx := t.Context()
@@ -171,7 +171,7 @@ func TestServiceTableHalf(t *testing.T) {
 // The answer to a Write is lost, and it is decided only after the next call has looked:
 // then nothing is written over it.
 func TestServiceTableLate(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	c := tables(t)
 	ctx := t.Context()
 	a := openTable(t, c, tabletest.Namespace())
@@ -203,7 +203,7 @@ func TestServiceTableLate(t *testing.T) {
 }
 
 func TestServiceTableFaults(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	c := tables(t)
 	for name, f := range map[string]struct {
 		change func(*Config)

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the table of docs/backends-mongod
 // TestServiceDocumented does what the guide's table shows, looks by the driver alone, and
 // compares.
 func TestServiceDocumented(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	address := testservice.URL(t, "mongodb")
 	ctx := context.Background()
 	client, err := mongo.Connect(options.Client().ApplyURI(address))

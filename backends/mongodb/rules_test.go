@@ -173,7 +173,7 @@ func (*site) Outage(t *testing.T) func() {
 
 // A counter that gives numbers which are taken loses no message: others are taken.
 func TestServiceNumbersTaken(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	s := &site{url: testservice.URL(t, "mongodb")}
 	d := s.Open(t)
 	defer d.Close()

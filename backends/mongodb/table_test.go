@@ -84,7 +84,7 @@ func put(part, key, value string) sessions.Write {
 // A gateway dies when a Write is decided and none of it made; whoever claims then makes it.
 // What the dead one sent comes even later, and changes nothing.
 func TestServiceTableHalf(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	database, namespace := fresh(t), tabletest.Namespace()
 	ctx := t.Context()
 	a := openTable(t, database, namespace)
@@ -137,7 +137,7 @@ func TestServiceTableHalf(t *testing.T) {
 }
 
 func TestServiceTableFaults(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	c := DefaultConfig()
 	c.Server, c.Timeout = []string{"127.0.0.1:1"}, time.Second
 	d, err := c.OpenTable("n")

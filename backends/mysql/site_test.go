@@ -36,7 +36,7 @@ func onEach[T interface {
 func newSite(t testing.TB, service string) *site {
 	t.Helper()
 	s := &site{server: testservice.URL(t, service), service: service}
-	testservice.Limit(t, 2*time.Minute)
+	testservice.Limit(t, 5*time.Minute) // of a whole suite, whose cases have less
 	if _, err := exec.LookPath("mysql"); err != nil {
 		testservice.Lack(t, service, err.Error())
 	}

@@ -21,7 +21,7 @@ import (
 func server(t testing.TB) string {
 	t.Helper()
 	u := testservice.URL(t, "postgres")
-	testservice.Limit(t, 2*time.Minute)
+	testservice.Limit(t, 5*time.Minute) // of a whole suite, whose cases have less
 	if _, err := exec.LookPath("psql"); err != nil {
 		testservice.Lack(t, "postgres", err.Error())
 	}

@@ -20,7 +20,7 @@ func startKind(t testing.TB, service string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	s := &server{t: t, port: u.Port(), service: service, config: func(c *Config) {
 		c.Server = append([]string{u.Host}, u.Query()["addr"]...)
 		c.Timeout = time.Second

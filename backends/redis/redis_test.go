@@ -31,7 +31,7 @@ func startServer(t testing.TB) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	s := &server{t: t, port: u.Port(), service: "redis", config: func(c *Config) { c.Server = []string{u.Host} }}
 	s.flush()
 	return s

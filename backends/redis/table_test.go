@@ -81,7 +81,7 @@ func wipe(t testing.TB, c Config, namespace string) {
 
 // A Write that cannot be done changes nothing, whichever of its parts is in the way.
 func TestServiceTableRefused(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	c := tableConfig(t, "redis")
 	d := openTable(t, c, tabletest.Namespace()).(*Table)
 	defer wipe(t, c, d.namespace)
@@ -132,7 +132,7 @@ func TestServiceTableRefused(t *testing.T) {
 }
 
 func TestServiceTableFaults(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	ctx := t.Context()
 	good := tableConfig(t, "redis")
 	d := openTable(t, good, tabletest.Namespace()).(*Table)
@@ -169,7 +169,7 @@ func TestServiceTableFaults(t *testing.T) {
 }
 
 func TestServiceTableCaveats(t *testing.T) {
-	testservice.Limit(t, time.Minute)
+	testservice.Limit(t, 2*time.Minute)
 	ctx := t.Context()
 	d := openTable(t, tableConfig(t, "redis"), tabletest.Namespace()).(*Table)
 	defer d.Close()
