@@ -100,7 +100,8 @@ func (s *sqlServer) store() (use, looks) {
 		}
 }
 
-func mongoStore(t *testing.T) (use, looks) {
+// mongoPool is a pool with a database of a test's own.
+func mongoPool(t testing.TB) mongodb.Config {
 	pool := mongodb.DefaultConfig()
 	pool.URL, pool.Type, pool.Database = given(t, "mongodb").String(), "unknown", fmt.Sprintf("t%x", rand.Uint64())
 	d, err := mongodb.Open(pool)
@@ -109,6 +110,16 @@ func mongoStore(t *testing.T) (use, looks) {
 	}
 	run(t, d, `{"dropDatabase": 1}`)
 	t.Cleanup(func() { run(t, d, `{"dropDatabase": 1}`); d.Close() })
+	return pool
+}
+
+func mongoStore(t *testing.T) (use, looks) {
+	pool := mongoPool(t)
+	d, err := mongodb.Open(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
 	return func(c *Config, list []rules.Rule) {
 		pool := pool
 		c.Backends.MongoDB.Pools, c.Backends.MongoDB.Rules = map[string]*mongodb.Config{"main": &pool}, list
@@ -123,7 +134,8 @@ type cassandraKeyspace struct {
 	do   func(statement string) // as the superuser
 }
 
-func cassandraSite(t *testing.T) cassandraKeyspace {
+// cassandraPool is a pool with a keyspace of a test's own.
+func cassandraPool(t testing.TB) cassandra.Config {
 	u := given(t, "cassandra")
 	pool := cassandra.DefaultConfig()
 	pool.Nodes, pool.Keyspace, pool.Username, pool.PoolSize = []string{u.Host}, "system", u.User.Username(), 2
@@ -136,6 +148,11 @@ func cassandraSite(t *testing.T) cassandraKeyspace {
 	pool.Keyspace = fmt.Sprintf("t%x", rand.Uint64())
 	run(t, system, "CREATE KEYSPACE "+pool.Keyspace+" WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
 	t.Cleanup(func() { run(t, system, "DROP KEYSPACE "+pool.Keyspace); system.Close() })
+	return pool
+}
+
+func cassandraSite(t *testing.T) cassandraKeyspace {
+	pool := cassandraPool(t)
 	d, err := cassandra.Open(pool)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +165,7 @@ func cassandraSite(t *testing.T) cassandraKeyspace {
 }
 
 // run has a database do a statement, again while it is away.
-func run(t *testing.T, d rules.Database, statement string) {
+func run(t testing.TB, d rules.Database, statement string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

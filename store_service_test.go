@@ -32,6 +32,19 @@ func storePools() map[string]func(t testing.TB) sessions.Pool {
 			c.Server = []string{given(t, "redis").Host}
 			return &c
 		},
+		"mysql": func(t testing.TB) sessions.Pool {
+			c := mysql.DefaultConfig()
+			c.URL = given(t, "mysql").String()
+			return &c
+		},
+		"mongodb": func(t testing.TB) sessions.Pool {
+			c := mongoPool(t)
+			return &c
+		},
+		"cassandra": func(t testing.TB) sessions.Pool {
+			c := cassandraPool(t)
+			return &c
+		},
 	}
 }
 
