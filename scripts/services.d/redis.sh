@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # Redis alone, in a cluster, below Sentinel; and Valkey. Every write is handed to the system before it is answered, so
 # that it survives the death of the process: by appendfsync no, as with everysec writes wait for up to two seconds behind
-# an fsync that is slow, after they have been answered.
+# an fsync that is slow, after they have been answered; if strict, by always.
 
 valkey_version=9.1.2.post2
+
+appendfsync() { strict && echo always || echo no; }
 
 redis() { # PROCESS PORT OPTION… starts a redis-server
 	local process=$1 port=$2
@@ -11,7 +13,7 @@ redis() { # PROCESS PORT OPTION… starts a redis-server
 	as redis
 	mkdir -p "$dir/$process" && own redis "$dir/$process"
 	spawn "$process" ${as[@]+"${as[@]}"} redis-server --port "$port" --bind 127.0.0.1 --dir "$dir/$process" \
-		--save '' --appendonly yes --appendfsync no "$@"
+		--save '' --appendonly yes --appendfsync "$(appendfsync)" "$@"
 }
 
 pong() { [ "$(probe redis-cli -p "$1" ping)" = PONG ]; }
@@ -47,7 +49,7 @@ prepare_valkey() { cp "$cache/valkey-$valkey_version" "$dir/valkey-server.new" &
 run_valkey() {
 	as nobody
 	spawn server ${as[@]+"${as[@]}"} "$dir/valkey-server" --port $((base + 1)) --bind 127.0.0.1 --dir "$dir" --save '' --appendonly yes \
-		--appendfsync no
+		--appendfsync "$(appendfsync)"
 }
 
 well_valkey() { pong $((base + 1)); }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# MariaDB, MySQL and PostgreSQL. What is committed survives the death of the process, not that of the machine: that
-# costs no wait for the disk. User, password and database are all "fairlead".
+# MariaDB, MySQL and PostgreSQL. What is committed survives the death of the process, not that of the machine,
+# unless strict: that costs no wait for the disk. User, password and database are all "fairlead".
 
 # statements writes what is run at each start. MariaDB reads one statement a line.
 statements() {
@@ -9,7 +9,10 @@ statements() {
 		"grant all on *.* to fairlead@'%' with grant option;" >"$dir/init.sql" && chmod 644 "$dir/init.sql"
 }
 
-lean() { echo --skip-name-resolve --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=2 --performance-schema=OFF; }
+lean() {
+	echo --skip-name-resolve --innodb-buffer-pool-size=64M --performance-schema=OFF
+	strict || echo --innodb-flush-log-at-trx-commit=2
+}
 
 pinged() { probe mariadb-admin --no-defaults --protocol=tcp -h127.0.0.1 "-P$1" -ufairlead -pfairlead ping | grep -q alive; }
 
@@ -114,11 +117,13 @@ prepare_postgres() {
 }
 
 run_postgres() {
+	local lax=(-c fsync=off -c full_page_writes=off)
+	strict && lax=()
 	as postgres
 	# A killed one may stay a zombie for a while, for which the next would not start.
 	alive server || rm -f "$dir/data/postmaster.pid" "$dir/.s.PGSQL.$((base + 40))"*
 	spawn server ${as[@]+"${as[@]}"} "$(postgres_folder)/postgres" -D "$dir/data" -c listen_addresses=127.0.0.1 -c port=$((base + 40)) \
-		-c unix_socket_directories="$dir" -c fsync=off -c full_page_writes=off -c wal_level=logical -c max_connections=200
+		-c unix_socket_directories="$dir" ${lax[@]+"${lax[@]}"} -c wal_level=logical -c max_connections=200
 }
 
 well_postgres() { probe "$(postgres_folder)/pg_isready" -q -h 127.0.0.1 -p $((base + 40)); }
