@@ -2,6 +2,7 @@ package fairlead
 
 import (
 	"crypto/rand"
+	"flag"
 	"testing"
 	"time"
 
@@ -16,29 +17,29 @@ import (
 // storePools gives a pool for each database that can keep sessions, of the server that
 // stands for it in tests.
 func storePools() map[string]func(t testing.TB) sessions.Pool {
+	ofMySQL := func(service string) func(t testing.TB) sessions.Pool {
+		return func(t testing.TB) sessions.Pool {
+			c := mysql.DefaultConfig()
+			c.URL = given(t, service).String()
+			return &c
+		}
+	}
 	return map[string]func(t testing.TB) sessions.Pool{
 		"postgres": func(t testing.TB) sessions.Pool {
 			c := postgres.DefaultConfig()
 			c.URL = given(t, "postgres").String()
 			return &c
 		},
-		"mariadb": func(t testing.TB) sessions.Pool {
-			c := mysql.DefaultConfig()
-			c.URL = given(t, "mariadb").String()
-			return &c
-		},
+		"mariadb": ofMySQL("mariadb"),
+		"mysql":   ofMySQL("mysql"),
 		"redis": func(t testing.TB) sessions.Pool {
 			c := redis.DefaultConfig()
 			c.Server = []string{given(t, "redis").Host}
 			return &c
 		},
-		"mysql": func(t testing.TB) sessions.Pool {
-			c := mysql.DefaultConfig()
-			c.URL = given(t, "mysql").String()
-			return &c
-		},
 		"mongodb": func(t testing.TB) sessions.Pool {
 			c := mongoPool(t)
+			c.Timeout = 30 * time.Second
 			return &c
 		},
 		"cassandra": func(t testing.TB) sessions.Pool {
@@ -51,10 +52,17 @@ func storePools() map[string]func(t testing.TB) sessions.Pool {
 // openTable opens the table of a namespace, with its schema.
 func openTable(t testing.TB, pool sessions.Pool, namespace string) sessions.Database {
 	t.Helper()
-	db, err := pool.OpenTable(namespace)
-	if err == nil {
-		_, err = db.Init(t.Context(), true)
+	db := attach(t, pool, namespace)
+	if _, err := db.Init(t.Context(), true); err != nil {
+		t.Fatal(err)
 	}
+	return db
+}
+
+// attach opens the table of a namespace.
+func attach(t testing.TB, pool sessions.Pool, namespace string) sessions.Database {
+	t.Helper()
+	db, err := pool.OpenTable(namespace)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,19 +80,43 @@ func openSessions(t testing.TB, db sessions.Database) *sessions.Store {
 
 // Each database keeps sessions as core wants it.
 func TestServiceStore(t *testing.T) {
+	fewerChecks(t)
 	for name, pool := range storePools() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := pool(t)
-			namespaces := map[string]string{} // by directory: the suite opens one again
+			type home struct {
+				pool      sessions.Pool
+				namespace string
+			}
+			one := pool(t)
+			homes := map[string]home{} // by directory: the suite opens one again
 			began := time.Now()
 			coretest.RunStore(t, func(t *testing.T, dir string) core.Store {
-				if namespaces[dir] == "" {
-					namespaces[dir] = "test-" + rand.Text()
+				h, again := homes[dir]
+				if !again {
+					h = home{one, "test-" + rand.Text()}
+					if name == "mongodb" { // the emulator looks through all that a collection has, and forgets no marks
+						h.pool = pool(t)
+					}
+					openTable(t, h.pool, h.namespace).Close()
+					homes[dir] = h
 				}
-				return openSessions(t, openTable(t, p, namespaces[dir]))
+				return openSessions(t, attach(t, h.pool, h.namespace))
 			})
-			t.Logf("%d stores in %s", len(namespaces), time.Since(began).Round(time.Millisecond))
+			t.Logf("%d stores in %s", len(homes), time.Since(began).Round(time.Millisecond))
 		})
 	}
+}
+
+// fewerChecks has the suite play fewer random lives with databases, which open slowly,
+// unless the command line says how many.
+func fewerChecks(t *testing.T) {
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return
+	}
+	if err := checks.Value.Set("20"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { checks.Value.Set(checks.DefValue) })
 }

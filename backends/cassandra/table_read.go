@@ -106,17 +106,22 @@ func (t *Table) Scan(ctx context.Context, f func(part, key, value []byte) error)
 	defer cancel()
 	sc := scanning{t: t, ctx: ctx, cancel: cancel, s: s, f: f}
 	parts := make(chan []byte, scanAtOnce)
-	var wg sync.WaitGroup
-	for range scanAtOnce {
-		wg.Go(func() {
+	var listing, reading sync.WaitGroup
+	for n := range scanAtOnce {
+		listing.Go(func() {
+			for b := n; b < buckets; b += scanAtOnce {
+				sc.end(sc.list(b, parts))
+			}
+		})
+		reading.Go(func() {
 			for part := range parts {
 				sc.end(sc.part(part))
 			}
 		})
 	}
-	sc.end(sc.list(parts))
+	listing.Wait()
 	close(parts)
-	wg.Wait()
+	reading.Wait()
 	return sc.err
 }
 
@@ -145,22 +150,20 @@ func (sc *scanning) end(err error) {
 	sc.cancel()
 }
 
-// list names all parts.
-func (sc *scanning) list(parts chan<- []byte) error {
-	for b := range buckets {
-		found := sc.s.Query("SELECT part FROM fairlead_part WHERE namespace = ? AND bucket = ?", sc.t.namespace, b).IterContext(sc.ctx)
-		for part := []byte(nil); found.Scan(&part); part = nil {
-			select {
-			case parts <- append([]byte{}, part...): // nil would be null
-			case <-sc.ctx.Done():
-				return errors.Join(sc.ctx.Err(), found.Close())
-			}
-		}
-		if err := found.Close(); err != nil {
-			return sc.t.fault("scan", err)
+// list names the parts of a bucket.
+func (sc *scanning) list(bucket int, parts chan<- []byte) error {
+	if sc.ctx.Err() != nil {
+		return sc.ctx.Err()
+	}
+	found := sc.s.Query("SELECT part FROM fairlead_part WHERE namespace = ? AND bucket = ?", sc.t.namespace, bucket).IterContext(sc.ctx)
+	for part := []byte(nil); found.Scan(&part); part = nil {
+		select {
+		case parts <- append([]byte{}, part...): // nil would be null
+		case <-sc.ctx.Done():
+			return errors.Join(sc.ctx.Err(), found.Close())
 		}
 	}
-	return nil
+	return sc.t.fault("scan", found.Close())
 }
 
 // part reads one, page by page.

@@ -20,15 +20,15 @@ import (
 //
 //	fairlead_claim  _id (namespace), token, who, claimed, epoch, seq, note, chunks, of
 //	fairlead_note   notes of Writes that are longer than 4 MiB, in chunks
-//	fairlead_state  _id (namespace, part and key), v (value), c (chunks), s, gone
+//	fairlead_state  _id (namespace, part and key), d: s (number), v (value), c (chunks), gone
 //
 // It asks for no transactions, which single servers do not have. A Write is first noted in
 // the document of the claim, by an update that compares the token: that is when it is done,
 // or refused. Then its changes are made; if that does not come to its end, the next call of
-// the Table makes them again, or whoever claims next. Each document has in s the number of
-// the Write that it is of, and only a later one changes it. What is deleted stays as a
+// the Table makes them again, or whoever claims next. Each document has in d.s the number
+// of the Write that it is of, and only a later one changes it. What is deleted stays as a
 // document that is marked gone, for 6 hours, by when whatever comes late has come: so that
-// changes nothing, whoever sent it.
+// changes nothing, whoever sent it. Documents are looked for by nothing but their names.
 //
 // What it promises: a Write that returned nil is in the journals of a majority of the
 // replica set and survives every failover that MongoDB itself survives; on a single server
@@ -88,7 +88,7 @@ func (t *Table) Close() error { return t.d.Close() }
 
 // ended is the index by which MongoDB removes the marks.
 func (t *Table) ended() index {
-	return index{states, bson.D{{Key: "gone", Value: 1}}, false, true}
+	return index{states, bson.D{{Key: "d.gone", Value: 1}}, false, true}
 }
 
 // Init says whether the index is missing that removes what was deleted, and makes it.
@@ -97,13 +97,13 @@ func (t *Table) Init(ctx context.Context, create bool) (report []string, err err
 	if err != nil || has {
 		return nil, t.fault("looking at the indexes", err)
 	}
-	report = []string{states + " has no index on gone"}
+	report = []string{states + " has no index on d.gone"}
 	if !create {
 		return report, nil
 	}
 	o := options.Index().SetExpireAfterSeconds(int32(kept / time.Second))
 	_, err = t.state().Indexes().CreateOne(ctx, mongo.IndexModel{Keys: t.ended().keys, Options: o})
-	return report, t.fault("make the index on gone", err)
+	return report, t.fault("make the index on d.gone", err)
 }
 
 // Caveats implements sessions.Database.
@@ -157,7 +157,7 @@ func (t *Table) Claim(ctx context.Context, who string) error {
 	t.token = ""
 	if has, err := t.d.has(ctx, t.ended()); err != nil || !has {
 		if err == nil {
-			err = errors.New("it has no index on gone; make what is missing with: fairlead ctl backend init")
+			err = errors.New("it has no index on d.gone; make what is missing with: fairlead ctl backend init")
 		}
 		return t.fault(states, err)
 	}

@@ -44,12 +44,12 @@ func (t *Table) Scan(ctx context.Context, f func(part, key, value []byte) error)
 	if err := t.settled(ctx); err != nil {
 		return t.fault("scan", err)
 	}
-	return t.find(ctx, within(t.namespace+" k"), f)
+	all := append(within(t.namespace+" k"), bson.E{Key: "d.gone", Value: bson.D{{Key: "$exists", Value: false}}})
+	return t.find(ctx, all, f)
 }
 
 // find gives the pairs that match, and are not gone.
 func (t *Table) find(ctx context.Context, where bson.D, f func(part, key, value []byte) error) error {
-	where = append(where, bson.E{Key: "gone", Value: bson.D{{Key: "$exists", Value: false}}})
 	found, err := t.state().Find(ctx, where, options.Find().SetBatchSize(readBatch))
 	if err != nil {
 		return t.fault("read", err)
@@ -60,6 +60,9 @@ func (t *Table) find(ctx context.Context, where bson.D, f func(part, key, value 
 		if err := found.Decode(&d); err != nil {
 			return t.fault("read", err)
 		}
+		if d.State.Gone != nil {
+			continue
+		}
 		part, key, ok := t.parseID(d.ID)
 		if !ok {
 			return t.fault("read", fmt.Errorf("%s: the document %.60q is none of a key", states, d.ID))
@@ -67,7 +70,7 @@ func (t *Table) find(ctx context.Context, where bson.D, f func(part, key, value 
 		if err := t.rest(ctx, &d, part, key); err != nil {
 			return t.fault("read", err)
 		}
-		if err := f(part, key, d.Value); err != nil {
+		if err := f(part, key, d.State.Value); err != nil {
 			return err
 		}
 	}
@@ -77,12 +80,12 @@ func (t *Table) find(ctx context.Context, where bson.D, f func(part, key, value 
 // rest reads a value that is in chunks.
 func (t *Table) rest(ctx context.Context, d *stored, part, key []byte) error {
 	id := t.chunkID(part, key)
-	for n := range d.Chunks {
+	for n := range d.State.Chunks {
 		var chunk stored
 		if err := t.state().FindOne(ctx, bson.D{{Key: "_id", Value: numbered(id, n)}}).Decode(&chunk); err != nil {
-			return fmt.Errorf("%w: %d of %d: %w", errChunks, n, d.Chunks, err)
+			return fmt.Errorf("%w: %d of %d: %w", errChunks, n, d.State.Chunks, err)
 		}
-		d.Value = append(d.Value, chunk.Value...)
+		d.State.Value = append(d.State.Value, chunk.State.Value...)
 	}
 	return nil
 }

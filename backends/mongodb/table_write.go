@@ -20,9 +20,22 @@ const chunkBytes = 4 << 20
 
 // stored is the document of a pair, or a chunk of its value.
 type stored struct {
-	ID     string `bson:"_id"`
-	Value  []byte `bson:"v"`
-	Chunks int    `bson:"c,omitempty"` // 0: Value is whole
+	ID    string  `bson:"_id"`
+	State version `bson:"d"`
+}
+
+// version is what a Write has made of a document. Of two of them MongoDB's $max keeps the
+// one with the higher number, as it compares documents field by field.
+type version struct {
+	Seq    int64      `bson:"s"`
+	Value  []byte     `bson:"v,omitempty"` // none is empty
+	Chunks int        `bson:"c,omitempty"` // 0: Value is whole
+	Gone   *time.Time `bson:"gone,omitempty"`
+}
+
+// notePart is a document of fairlead_note.
+type notePart struct {
+	Value []byte `bson:"v"`
 }
 
 // The names of documents are texts with a letter for each byte, so that those of a part
@@ -85,7 +98,7 @@ func (t *Table) Write(ctx context.Context, ws []sessions.Write) error {
 	if t.token == "" {
 		return sessions.ErrUnclaimed
 	}
-	return t.fault("write", t.write(ctx, sessions.Net(ws)))
+	return t.fault("write", t.write(ctx, sessions.NetByKey(ws)))
 }
 
 func (t *Table) write(ctx context.Context, changes []sessions.Change) error {
@@ -106,7 +119,7 @@ func (t *Table) write(ctx context.Context, changes []sessions.Change) error {
 
 // note decides that the Write is done.
 func (t *Table) note(ctx context.Context, text []byte) error {
-	seq := max(t.seq+1, time.Now().UnixMicro())
+	seq := max(t.seq+2, time.Now().UnixMicro()) // what is deleted has the number before, so that sets of the same Write count
 	of, chunks := fmt.Sprintf("%s %d %d", t.namespace, t.epoch, seq), 0
 	if len(text) > chunkBytes {
 		t.noted = true
@@ -144,7 +157,7 @@ func (t *Table) note(ctx context.Context, text []byte) error {
 func (t *Table) repeat(ctx context.Context, c *claim) error {
 	text := c.Note
 	for n := range c.Chunks {
-		var chunk stored
+		var chunk notePart
 		if err := t.d.db.Collection(notes).FindOne(ctx, bson.D{{Key: "_id", Value: numbered(c.Of+" ", n)}}).Decode(&chunk); err != nil {
 			return fmt.Errorf("chunk %d of %d of write %d: %w", n, c.Chunks, c.Seq, err)
 		}
@@ -160,21 +173,22 @@ func (t *Table) repeat(ctx context.Context, c *claim) error {
 	return t.apply(ctx, c.Seq, changes)
 }
 
-// apply makes changes: first what goes, then what comes.
+// apply makes changes, in any order: of two the later counts.
 func (t *Table) apply(ctx context.Context, seq int64, changes []sessions.Change) error {
 	began := time.Now().Round(0)
-	a := applying{t: t, seq: seq, now: began}
+	a := applying{t: t, seq: seq, gone: version{Seq: seq - 1, Gone: &began}}
 	for i := range changes {
 		a.change(&changes[i])
 	}
-	for _, models := range [][]mongo.WriteModel{a.goes, a.comes} {
+	a.removeRanges()
+	for _, models := range [][]mongo.WriteModel{a.models, a.many} {
 		if time.Now().Round(0).Sub(began) > stale { // also when the machine was suspended
 			return errors.New("it took more than an hour")
 		}
 		if len(models) == 0 {
 			continue
 		}
-		if _, err := t.state().BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil && !onlyNewer(err) {
+		if _, err := t.state().BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil {
 			return err
 		}
 	}
@@ -182,31 +196,15 @@ func (t *Table) apply(ctx context.Context, seq int64, changes []sessions.Change)
 	return nil
 }
 
-// onlyNewer says that nothing failed but what would have been put over something newer,
-// which then is found missing, made and refused.
-func onlyNewer(err error) bool {
-	var all mongo.BulkWriteException
-	if !errors.As(err, &all) || all.WriteConcernError != nil {
-		return false
-	}
-	for _, one := range all.WriteErrors {
-		if one.Code != duplicateKey {
-			return false
-		}
-	}
-	return true
-}
-
-// duplicateKey is MongoDB's code for a document whose name is taken.
-const duplicateKey = 11000
-
 // applying gathers what one Write does.
 type applying struct {
-	t           *Table
-	seq         int64
-	now         time.Time
-	goes, comes []mongo.WriteModel
-	chunked     bool // there are values in chunks
+	t       *Table
+	seq     int64
+	gone    version            // of what is deleted
+	models  []mongo.WriteModel // about one document each
+	many    []mongo.WriteModel // about ranges
+	ranges  bson.A             // of names that are deleted
+	chunked bool               // there are values in chunks
 }
 
 func (a *applying) change(c *sessions.Change) {
@@ -218,7 +216,7 @@ func (a *applying) change(c *sessions.Change) {
 		}
 	}
 	for _, key := range c.Deletes {
-		a.remove(bson.D{{Key: "_id", Value: t.keyID(c.Part, key)}})
+		a.put(t.keyID(c.Part, key), a.gone, false)
 		a.unchunk(c.Part, key)
 	}
 	for _, p := range c.Sets {
@@ -229,13 +227,22 @@ func (a *applying) change(c *sessions.Change) {
 	}
 }
 
-// remove marks documents that are older. Of what is deleted twice the first mark counts.
-func (a *applying) remove(where bson.D) {
-	where = append(where, bson.E{Key: "s", Value: bson.D{{Key: "$lt", Value: a.seq}}})
-	a.goes = append(a.goes, mongo.NewUpdateManyModel().SetFilter(where).SetUpdate(bson.D{
-		{Key: "$set", Value: bson.D{{Key: "s", Value: a.seq}, {Key: "gone", Value: a.now}}},
-		{Key: "$unset", Value: bson.D{{Key: "v", Value: ""}, {Key: "c", Value: ""}}},
-	}))
+// mostRanges is how many ranges one update looks for.
+const mostRanges = 64
+
+// remove marks all documents of a range.
+func (a *applying) remove(names bson.D) {
+	if a.ranges = append(a.ranges, names); len(a.ranges) == mostRanges {
+		a.removeRanges()
+	}
+}
+
+func (a *applying) removeRanges() {
+	if len(a.ranges) == 0 {
+		return
+	}
+	a.many = append(a.many, mongo.NewUpdateManyModel().SetFilter(bson.D{{Key: "$or", Value: a.ranges}}).SetUpdate(newer(a.gone)))
+	a.ranges = nil
 }
 
 func (a *applying) unchunk(part, key []byte) {
@@ -246,23 +253,26 @@ func (a *applying) unchunk(part, key []byte) {
 
 // set puts a pair there.
 func (a *applying) set(part []byte, p sessions.Pair) {
-	d := stored{ID: a.t.keyID(part, p.Key), Value: p.Value}
+	v := version{Seq: a.seq, Value: p.Value}
 	if len(p.Value) > chunkBytes {
 		a.chunked = true
-		d.Chunks, d.Value = (len(p.Value)+chunkBytes-1)/chunkBytes, []byte{}
+		v.Chunks, v.Value = (len(p.Value)+chunkBytes-1)/chunkBytes, nil
 		id := a.t.chunkID(part, p.Key)
-		for n := range d.Chunks {
-			a.put(stored{ID: numbered(id, n), Value: p.Value[n*chunkBytes : min(len(p.Value), (n+1)*chunkBytes)]})
+		for n := range v.Chunks {
+			a.put(numbered(id, n), version{Seq: a.seq, Value: p.Value[n*chunkBytes : min(len(p.Value), (n+1)*chunkBytes)]}, true)
 		}
 	}
-	a.put(d)
+	a.put(a.t.keyID(part, p.Key), v, true)
 }
 
-func (a *applying) put(d stored) {
-	set := bson.D{{Key: "v", Value: d.Value}, {Key: "c", Value: d.Chunks}, {Key: "s", Value: a.seq}}
-	a.comes = append(a.comes, mongo.NewUpdateOneModel().SetUpsert(true).
-		SetFilter(bson.D{{Key: "_id", Value: d.ID}, {Key: "s", Value: bson.D{{Key: "$lte", Value: a.seq}}}}).
-		SetUpdate(bson.D{{Key: "$set", Value: set}, {Key: "$unset", Value: bson.D{{Key: "gone", Value: ""}}}}))
+// put makes v of a document, which is there or, with create, need not be.
+func (a *applying) put(id string, v version, create bool) {
+	a.models = append(a.models, mongo.NewUpdateOneModel().SetUpsert(create).SetFilter(bson.D{{Key: "_id", Value: id}}).SetUpdate(newer(v)))
+}
+
+// newer is the update that leaves a document as it is if it is newer than v.
+func newer(v version) bson.D {
+	return bson.D{{Key: "$max", Value: bson.D{{Key: "d", Value: v}}}}
 }
 
 var errChunks = errors.New("a chunk of a value is missing")

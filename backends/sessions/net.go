@@ -16,41 +16,70 @@ type Pair struct{ Key, Value []byte }
 // Net gives what ws comes to: a [Change] for each part, in which the order of keys, like
 // that of the parts, does not matter any more. It refers to the bytes of ws; a Part or a
 // Value that was nil is empty.
-func Net(ws []Write) []Change {
-	type place struct {
-		part int
-		key  string
-	}
-	var all []Change
-	parts := make(map[string]int, 1)
-	seen := make(map[place]struct{}, len(ws))
+func Net(ws []Write) []Change { return net(ws, false) }
+
+// NetByKey is Net for databases in which keys that are known go with less effort than all
+// of a part: a DeletePart that names the last key becomes Deletes.
+func NetByKey(ws []Write) []Change { return net(ws, true) }
+
+func net(ws []Write, byKey bool) []Change {
+	n := netting{parts: make(map[string]int, 1), seen: make(map[keyOf]struct{}, len(ws))}
 	for _, w := range slices.Backward(ws) { // of two writes to one place the later counts
-		i, known := parts[string(w.Part)]
-		if !known {
-			i = len(all)
-			parts[string(w.Part)] = i
-			all = append(all, Change{Part: filled(w.Part)})
-		}
-		c := &all[i]
-		if c.Clear {
-			continue
-		}
-		if w.Kind == DeletePart {
+		i := n.part(w.Part)
+		switch c := &n.all[i]; {
+		case c.Clear:
+		case w.Kind == DeletePart && (!byKey || w.Key == nil):
 			c.Clear, c.Deletes = true, nil
-			continue
-		}
-		at := place{i, string(w.Key)}
-		if _, later := seen[at]; later {
-			continue
-		}
-		seen[at] = struct{}{}
-		if w.Kind == Delete {
-			c.Deletes = append(c.Deletes, w.Key)
-		} else {
+		case w.Kind == DeletePart:
+			n.swept[i] = true
+			n.delete(i, w.Key)
+		case w.Kind == Delete || n.swept[i]:
+			n.delete(i, w.Key)
+		case n.first(i, w.Key):
 			c.Sets = append(c.Sets, Pair{w.Key, filled(w.Value)})
 		}
 	}
-	return all
+	return n.all
+}
+
+// netting is one net.
+type netting struct {
+	all   []Change
+	swept []bool         // by part: what is written before is gone afterwards
+	parts map[string]int // where they stand
+	seen  map[keyOf]struct{}
+}
+
+// keyOf is a key of a part.
+type keyOf struct {
+	part int
+	key  string
+}
+
+func (n *netting) part(part []byte) int {
+	i, known := n.parts[string(part)]
+	if !known {
+		i = len(n.all)
+		n.parts[string(part)] = i
+		n.all, n.swept = append(n.all, Change{Part: filled(part)}), append(n.swept, false)
+	}
+	return i
+}
+
+// first says whether nothing was said of the key yet.
+func (n *netting) first(part int, key []byte) bool {
+	at := keyOf{part, string(key)}
+	if _, later := n.seen[at]; later {
+		return false
+	}
+	n.seen[at] = struct{}{}
+	return true
+}
+
+func (n *netting) delete(part int, key []byte) {
+	if n.first(part, key) {
+		n.all[part].Deletes = append(n.all[part].Deletes, key)
+	}
 }
 
 // filled: nil is no value to many drivers.

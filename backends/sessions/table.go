@@ -58,6 +58,6 @@ const (
 type Write struct {
 	Kind  WriteKind
 	Part  []byte
-	Key   []byte // not with DeletePart
+	Key   []byte // not with DeletePart, unless Part holds nothing else than Key, and what the writes before this one name
 	Value []byte // with Set; may be empty, and is then read back as empty
 }

@@ -66,7 +66,7 @@ func (w *writer) Delete(key []byte) {
 // DeleteEntry implements image.Writer: the last entry goes with its part.
 func (w *writer) DeleteEntry(s *image.Session, seq uint64, key []byte) {
 	if s.EmptyBlock(seq) {
-		w.deletePart(appendQueuePart(w.part[:0], s.SID(), seq))
+		w.deleteLast(key)
 		return
 	}
 	w.Delete(key)
@@ -75,7 +75,7 @@ func (w *writer) DeleteEntry(s *image.Session, seq uint64, key []byte) {
 // DeleteBody implements image.Writer.
 func (w *writer) DeleteBody(id uint64, key []byte) {
 	if w.im.EmptyBlock(id) {
-		w.deletePart(appendBodyPart(w.part[:0], id))
+		w.deleteLast(key)
 		return
 	}
 	w.Delete(key)
@@ -85,6 +85,13 @@ func (w *writer) DeleteBody(id uint64, key []byte) {
 func (w *writer) DeleteSession(s *image.Session, _ bool) {
 	w.deletePart(image.AppendSession(w.part[:0], s.SID()))
 	s.Blocks(func(first uint64) { w.deletePart(appendQueuePart(w.part[:0], s.SID(), first)) })
+}
+
+// deleteLast deletes the part of a key which is the last there.
+func (w *writer) deleteLast(key []byte) {
+	part, rest := place(w.part[:0], key)
+	w.part = part
+	w.writes = append(w.writes, Write{Kind: DeletePart, Part: w.hold(part), Key: w.hold(rest)})
 }
 
 func (w *writer) deletePart(part []byte) {

@@ -22,6 +22,7 @@ func tryRandom(t *testing.T, s Site) {
 		for i := range ws {
 			ws[i] = chance(r)
 		}
+		nameLast(ws, memory.parts)
 		b.write(ws...)
 		oracle.write(ws...)
 		if round%6 == 0 {
@@ -56,4 +57,16 @@ func chance(r *rand.Rand) sessions.Write {
 		w.Value = []byte(noise(r.IntN(300)))
 	}
 	return w
+}
+
+// nameLast gives a DeletePart of a part that has one key before ws the name of that, as
+// who knows it may. What ws itself puts there needs no name.
+func nameLast(ws []sessions.Write, parts map[string]map[string][]byte) {
+	for i := range ws {
+		if w := &ws[i]; w.Kind == sessions.DeletePart && len(parts[string(w.Part)]) == 1 {
+			for key := range parts[string(w.Part)] {
+				w.Key = []byte(key)
+			}
+		}
+	}
 }
