@@ -192,12 +192,13 @@ run_cassandra() {
 		jdk.internal.reflect jdk.internal.util.jar sun.nio.ch; do
 		open+=(--add-opens "java.base/$name=ALL-UNNAMED")
 	done
-	# The last three take away waits for other nodes, of which there are none.
+	# The last three take away waits for other nodes, of which there are none; a password costs little to prove.
 	spawn server java "-javaagent:$agent" -Xms512M -Xmx512M -Xss512k -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=256M \
 		"${open[@]}" --add-opens jdk.management/com.sun.management.internal=ALL-UNNAMED -Djdk.attach.allowAttachSelf=true \
 		"-Djava.io.tmpdir=$dir/tmp" -Djava.net.preferIPv4Stack=true -Dcassandra.jmx.local.port=$((base + 62)) \
 		"-Dcassandra.config=file://$dir/conf/cassandra.yaml" "-Dcassandra.storagedir=$dir" "-Dlogback.configurationFile=$dir/conf/logback.xml" \
-		-Dcassandra-foreground=yes -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.skip_wait_for_gossip_to_settle=0 \
+		-Dcassandra-foreground=yes -Dcassandra.auth_bcrypt_gensalt_log2_rounds=4 \
+		-Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.skip_wait_for_gossip_to_settle=0 \
 		-Dcassandra.ring_delay_ms=1 -cp "$dir/conf:$lib/*" org.apache.cassandra.service.CassandraDaemon
 }
 
