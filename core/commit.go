@@ -197,9 +197,7 @@ func (c *commit) finish(t *Turn) {
 		t.Count(StoreFailures, 1)
 		t.g.complain.commits.log(t.g.log, slog.LevelError, t.now, "store: commit failed", "err", c.err, "operations", len(c.batch.Ops))
 	}
-	if reason != Success {
-		c.notStored()
-	}
+	c.puts()
 	for _, r := range c.cells {
 		t.g.changeCommitted(t, r, reason)
 	}
@@ -235,23 +233,24 @@ func (a ackRef) settle(t *Turn, reason Reason) {
 	c.acks = append(c.acks, a)
 }
 
-// notStored remembers which epochs the store did not get, so that what is put next
-// expects those that it has.
-func (c *commit) notStored() {
+// puts remembers which epochs the store got. A put that failed has those fail that were
+// under way behind it: what is put after the last of them expects what the store has.
+func (c *commit) puts() {
 	for i := range c.batch.Ops {
 		op := &c.batch.Ops[i]
-		if op.Kind != OpPutSession || errors.Is(c.err, ErrConflict) {
+		if op.of == nil {
 			continue
 		}
-		s := c.g.clients.get(op.Session)
-		if s == nil {
-			continue
+		op.of.mu.Lock()
+		m := op.of.more
+		m.putting--
+		if c.err == nil {
+			m.confirmed = op.Record.Epoch
 		}
-		s.mu.Lock()
-		if s.more != nil && s.more.inStore == op.Record.Epoch {
-			s.more.inStore = op.Expect
+		if m.putting == 0 {
+			m.inStore = m.confirmed
 		}
-		s.mu.Unlock()
+		op.of.mu.Unlock()
 	}
 }
 

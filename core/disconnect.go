@@ -70,7 +70,8 @@ func (g *Gateway) park(t *Turn, s *Session, r Reason) Op {
 func (g *Gateway) putOp(s *Session) Op {
 	expect := s.more.inStore
 	s.more.inStore = s.epoch
-	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s)}
+	s.more.putting++
+	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s), of: s}
 }
 
 // leave undoes a Connect that was attached but cannot be granted.

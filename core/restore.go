@@ -39,7 +39,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	g, t := l.g, l.t
 	s := &Session{id: r.ClientID, user: r.Username, epoch: r.Epoch, seq: r.QueueEnd, expiry: r.Expiry, durable: true, mount: g.mounts.number(r.Mount)}
 	m := s.rarely()
-	m.inStore, m.created, m.left, m.peer = r.Epoch, r.Created, r.Disconnected, r.Peer
+	m.inStore, m.confirmed, m.created, m.left, m.peer = r.Epoch, r.Epoch, r.Created, r.Disconnected, r.Peer
 	if r.Superuser {
 		m.grant = &Grant{Superuser: true}
 	}

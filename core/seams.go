@@ -471,6 +471,8 @@ type Op struct {
 	Delayed      *DelayedRecord
 	MessageID    uint64
 	Value        []byte
+
+	of *Session // of OpPutSession: who is told
 }
 
 // Batch is a list of operations that are applied together or not at all.

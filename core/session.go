@@ -79,7 +79,9 @@ type rare struct {
 	registrations []Registration
 
 	// Of durable sessions, see backlog.go:
-	inStore    uint64   // the epoch that the store has
+	inStore    uint64   // the epoch that the store has when the puts under way are done
+	confirmed  uint64   // the epoch that it has said to have
+	putting    int      // puts under way
 	stored     uint64   // the first sequence number that only the store holds, while spilled
 	scattered  []uint64 // with priorities: messages that may have been sent, in order
 	exempt     uint64   // messages below it may be under way: not dropped for newer ones

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -446,4 +447,74 @@ func TestConnectAgainAfterStoreFailed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// stalling is a store that, while it stalls, neither does nor answers what it is given.
+type stalling struct {
+	core.Store
+	mu      sync.Mutex
+	stalls  bool
+	waiting []func(error)
+}
+
+func (s *stalling) Commit(b *core.Batch, done func(error)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stalls {
+		return s.Store.Commit(b, done)
+	}
+	s.waiting = append(s.waiting, done)
+	return nil
+}
+
+// fail ends the stall: the first fails with err, and those behind it as err has it.
+func (s *stalling) fail(err, behind error) (failed int) {
+	s.mu.Lock()
+	all := s.waiting
+	s.stalls, s.waiting = false, nil
+	s.mu.Unlock()
+	for i, done := range all {
+		if i > 0 {
+			err = behind
+		}
+		done(err)
+	}
+	return len(all)
+}
+
+// Several puts of a session are under way when the store fails: none of them shuts the
+// session out for ever.
+func TestConnectAgainAfterStoreFailedLate(t *testing.T) {
+	for _, behind := range []error{context.DeadlineExceeded, core.ErrConflict} {
+		t.Run(behind.Error(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				store := &stalling{}
+				g := coretest.Start(t, nil, func(o *core.Options) { store.Store, o.Store = o.Store, store })
+				g.Connect("s", durable).Disconnect(core.NormalDisconnect)
+				synctest.Wait()
+				store.mu.Lock()
+				store.stalls = true
+				store.mu.Unlock()
+				var connects sync.WaitGroup
+				for range 3 {
+					connects.Go(func() {
+						if r := g.Connect("s", durable).Result.Reason; r == core.Success {
+							t.Error("a connect is granted that the store did not keep")
+						}
+					})
+					synctest.Wait()
+				}
+				if n := store.fail(context.DeadlineExceeded, behind); n < 3 {
+					t.Errorf("%d puts were under way", n)
+				}
+				connects.Wait()
+				synctest.Wait()
+				for range 2 {
+					if r := g.Connect("s", durable).Result; r.Reason != core.Success || !r.SessionPresent {
+						t.Errorf("afterwards: %s, present %v", r.Reason, r.SessionPresent)
+					}
+				}
+			})
+		})
+	}
 }

@@ -19,9 +19,15 @@ const patience = 30 * time.Second
 // the same dir again where a test is about what lasts. No two are open at once on
 // one dir.
 func RunStore(t *testing.T, open func(t *testing.T, dir string) core.Store) {
+	RunStoreFor(t, 2000, open)
+}
+
+// RunStoreFor is RunStore of a slow server, on which a message has fewer receivers at
+// once: receivers, at least 10.
+func RunStoreFor(t *testing.T, receivers int, open func(t *testing.T, dir string) core.Store) {
 	for _, c := range storeCases() {
 		t.Run(c.name, func(t *testing.T) {
-			b := &bench{T: t, open: open, dir: t.TempDir(), model: newModel()}
+			b := &bench{T: t, open: open, dir: t.TempDir(), model: newModel(), receivers: receivers}
 			b.start()
 			defer b.stop()
 			c.run(b)
@@ -79,6 +85,8 @@ type bench struct {
 	dir   string
 	store core.Store
 	model *model
+
+	receivers int // of a message for many
 }
 
 // start opens the store, compares it with the model and leaves it open.

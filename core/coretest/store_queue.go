@@ -158,7 +158,7 @@ func caseLarge(b *bench) {
 }
 
 func caseFanOut(b *bench) {
-	const sessions = 2000
+	sessions := b.receivers
 	ops := make([]core.Op, 0, sessions)
 	for i := range sessions {
 		ops = append(ops, putSession(fmt.Sprintf("c%d", i), 0, 1))
