@@ -35,6 +35,7 @@ const wholeKey = 1000
 type Table struct {
 	db        *DB
 	namespace string
+	quoted    string // the namespace as SQL
 	server    string // for errors
 	token     string // "" before Claim
 	chunked   bool   // there may be values in chunks
@@ -61,7 +62,7 @@ func (c *Config) OpenTable(namespace string) (sessions.Database, error) {
 		return nil, err
 	}
 	db.pool.SetConnMaxIdleTime(idleTable)
-	return &Table{db: db, namespace: namespace, server: settings.Addr}, nil
+	return &Table{db: db, namespace: namespace, quoted: fmt.Sprintf("x'%x'", namespace), server: settings.Addr}, nil
 }
 
 // Close implements sessions.Table.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-iot/fairlead/backends/sessions"
@@ -51,7 +52,7 @@ func (t *Table) Write(ctx context.Context, ws []sessions.Write) error {
 		return sessions.ErrUnclaimed
 	}
 	p := plan{t: t}
-	p.changes(sessions.Net(ws))
+	p.changes(sessions.NetByKey(ws))
 	if err := p.run(ctx); err != nil {
 		if errors.Is(err, sessions.ErrClaimed) {
 			return t.claimed(ctx)
@@ -111,16 +112,21 @@ type rowKey struct{ part, name []byte }
 
 // changes makes statements of them: few, whatever the number of rows.
 func (p *plan) changes(changes []sessions.Change) {
+	var cleared [][]byte
 	var deleted []rowKey
 	for i := range changes {
 		c := &changes[i]
 		if c.Clear {
-			p.clear(c.Part)
+			cleared = append(cleared, c.Part)
 		}
 		for _, key := range c.Deletes {
 			short, _ := sessions.ShortKey(key, wholeKey)
 			deleted = append(deleted, rowKey{c.Part, short})
 		}
+	}
+	p.clear("fairlead_state", cleared)
+	if p.t.chunked {
+		p.clear("fairlead_chunk", cleared)
 	}
 	p.delete("fairlead_state", deleted)
 	p.unchunk(changes, deleted)
@@ -142,10 +148,13 @@ func (p *plan) changes(changes []sessions.Change) {
 
 func (p *plan) add(text string, args ...any) { p.all = append(p.all, statement{text, args}) }
 
-func (p *plan) clear(part []byte) {
-	p.add("delete from fairlead_state where namespace = ? and part = ?", p.t.namespace, part)
-	if p.t.chunked {
-		p.add("delete from fairlead_chunk where namespace = ? and part = ?", p.t.namespace, part)
+// clear takes out parts.
+func (p *plan) clear(table string, parts [][]byte) {
+	text := rows{head: "delete from " + table + " where namespace = ? and part in (", row: "?", tail: ")"}
+	at := 0
+	for _, size := range sizes(len(parts), true) {
+		p.add(text.text(size), append([]any{p.t.namespace}, gather(at, size, len(parts), func(args []any, i int) []any { return append(args, parts[i]) })...)...)
+		at += size
 	}
 }
 
@@ -200,14 +209,22 @@ func newSetRow(part []byte, pair sessions.Pair) (r setRow) {
 
 func (r *setRow) size() int { return len(r.part) + len(r.name) + len(r.long) + len(r.value) }
 
-// set writes rows of the main table.
+// set writes rows of the main table. Most have no more than a name and a value: the rest
+// stands in the statement, as each value costs both sides its time.
 func (p *plan) set(run []setRow) {
-	text := rows{head: "replace into fairlead_state (namespace, part, name, long_key, chunks, value) values ", row: "(?, ?, ?, ?, ?, ?)"}
+	simple := slices.IndexFunc(run, func(r setRow) bool { return r.long != nil || r.chunks > 0 }) < 0
+	text := rows{head: "replace into fairlead_state (namespace, part, name, long_key, chunks, value) values ", row: "(" + p.t.quoted + ", ?, ?, ?, ?, ?)"}
+	if simple {
+		text.row = "(" + p.t.quoted + ", ?, ?, null, 0, ?)"
+	}
 	at := 0
 	for _, size := range sizes(len(run), true) {
 		p.add(text.text(size), gather(at, size, len(run), func(args []any, i int) []any {
 			r := &run[i]
-			return append(args, p.t.namespace, r.part, r.name, r.long, r.chunks, r.value)
+			if simple {
+				return append(args, r.part, r.name, r.value)
+			}
+			return append(args, r.part, r.name, r.long, r.chunks, r.value)
 		})...)
 		at += size
 	}
