@@ -213,7 +213,7 @@ func (r *setRow) size() int { return len(r.part) + len(r.name) + len(r.long) + l
 // stands in the statement, as each value costs both sides its time.
 func (p *plan) set(run []setRow) {
 	simple := slices.IndexFunc(run, func(r setRow) bool { return r.long != nil || r.chunks > 0 }) < 0
-	text := rows{head: "replace into fairlead_state (namespace, part, name, long_key, chunks, value) values ", row: "(" + p.t.quoted + ", ?, ?, ?, ?, ?)"}
+	text := rows{head: "insert into fairlead_state (namespace, part, name, long_key, chunks, value) values ", row: "(" + p.t.quoted + ", ?, ?, ?, ?, ?)", tail: " on duplicate key update long_key = values(long_key), chunks = values(chunks), value = values(value)"}
 	if simple {
 		text.row = "(" + p.t.quoted + ", ?, ?, null, 0, ?)"
 	}
