@@ -86,7 +86,7 @@ func TestServiceStore(t *testing.T) {
 			t.Parallel()
 			receivers := 2000
 			if name == "mongodb" { // what ends a session looks through all documents of the emulator, for each session
-				receivers = 400
+				receivers = 100
 			}
 			type home struct {
 				pool      sessions.Pool
