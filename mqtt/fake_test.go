@@ -28,7 +28,7 @@ type recorder struct {
 
 	publishPause bool
 	publishErr   *core.Error
-	publishWork  int // units
+	publishWork  []int // units of one after the other
 	published    []core.Publish
 
 	granted     []uint8
@@ -95,7 +95,9 @@ func (r *recorder) nextAuth() *core.ConnectResult {
 func (r *recorder) Resume(*core.Turn, core.Link) { r.note("resume") }
 
 func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *core.Error) {
-	t.Spend(r.publishWork)
+	if n := len(r.published); n < len(r.publishWork) {
+		t.Spend(r.publishWork[n])
+	}
 	r.note("publish %s %d", p.Topic, p.QoS)
 	c := *p
 	c.Payload = bytes.Clone(p.Payload)
