@@ -162,9 +162,7 @@ type SubscribeOptions struct {
 type SubscribeRequest struct {
 	Token uint32
 	SubID uint32 // Subscription Identifier, 0 for none
-	// MaxSubscribers refuses a new subscription with SubscriberLimit where so many have its
-	// very filter on this node already, whatever they speak; a shared one's members count
-	// as one. 0: any number.
+	// MaxSubscribers may have the very filter on this node, else SubscriberLimit; 0: any number.
 	MaxSubscribers uint32
 	Filters        []FilterRequest
 }
@@ -451,7 +449,7 @@ const (
 	OpDeleteRetained                   // the retained message of Filter (a topic)
 	OpPutDelayed                       // Delayed, in place of one with its Msg.ID
 	OpDeleteDelayed                    // the delayed message MessageID; unknown is no fault
-	OpPutRegistration                  // the number PacketID stands for the topic Filter, or what core makes of it, in Session
+	OpPutRegistration                  // the number PacketID stands for the topic Filter, as core marks it, in Session
 	OpPutAttachment                    // Value under the key Filter of Session
 	OpDeleteAttachment                 // the key Filter of Session
 )
