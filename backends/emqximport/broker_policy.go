@@ -2,8 +2,8 @@ package emqximport
 
 import (
 	"fmt"
-
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,18 +154,18 @@ func bounded(read func(string) (any, string)) func(string) (any, string) {
 
 // bytesOf reads 64KB and the like, which count by 1024 there.
 func bytesOf(s string) (n int, ok bool) {
-	factor := 1
+	factor := int64(1)
 	upper := strings.ToUpper(strings.TrimSpace(s))
-	for unit, f := range map[string]int{"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30} {
+	for unit, f := range map[string]int64{"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30} {
 		if number, has := strings.CutSuffix(upper, unit); has {
 			upper, factor = strings.TrimSpace(number), f
 		}
 	}
-	n, err := strconv.Atoi(upper)
-	if err != nil || n < 0 || n > 1<<40/factor {
+	many, err := strconv.ParseInt(upper, 10, 64)
+	if err != nil || many < 0 || many > min(1<<40, math.MaxInt)/factor {
 		return 0, false
 	}
-	return n * factor, true
+	return int(many * factor), true
 }
 
 // inBytes is n as people write it.

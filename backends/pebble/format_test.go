@@ -80,7 +80,7 @@ func describeStore(t *testing.T, s *pebble.Store) string {
 			r.KeptWill = nil
 		}
 		// Fields that came later are told only where they are set.
-		later := strings.NewReplacer(" KeptWill:<nil>", "", " Asleep:0 Port:0", "", " Registrations:[]", "")
+		later := strings.NewReplacer(" KeptWill:<nil>", "", " Asleep:0 Port:0", "", " Registrations:[]", "", " Told:false", "")
 		fmt.Fprintf(&out, "session %s\n", later.Replace(fmt.Sprintf("%+v", r)))
 		got, err := s.Fetch(t.Context(), id, 0, 100, 1<<20, nil)
 		if err != nil {
