@@ -20,6 +20,7 @@ import (
 type Database struct {
 	cfg    Config
 	client redis.UniversalClient
+	swept  swept
 }
 
 // Open makes a pool. It connects when it is used: a database that is away does not keep

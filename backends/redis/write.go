@@ -27,6 +27,7 @@ func (d *Database) Do(ctx context.Context, jobs []rules.Job) (done int, err erro
 	if err == nil || isNil(err) {
 		return len(jobs), nil
 	}
+	d.swept.forget() // who knows
 	at := 0
 	for i, end := range b.ends {
 		for ; at < end && at < len(cmds); at++ {
@@ -138,10 +139,11 @@ func (b *batch) store(j *rules.Job) error {
 		b.p.PExpire(b.ctx, keyMsg(m.MsgID), keep)
 	}
 	b.p.ZAdd(b.ctx, keyMsg(m.Topic), redis.Z{Score: 1, Member: m.MsgID})
-	if b.enter(ofMessages, m.Topic) && j.Rule.Expiry > 0 {
-		// What is named there has expired.
+	if b.enter(ofMessages, m.Topic) && j.Rule.Expiry > 0 && b.db.swept.due(m.Topic, j.Rule.Expiry, j.Time) {
+		// What is named there has expired. The names outlast what is stored until they are
+		// swept again.
 		b.p.ZRemRangeByLex(b.ctx, keyMsg(m.Topic), "-", "("+rules.MessageIDAt(j.Time-j.Rule.Expiry.Milliseconds()))
-		b.p.PExpire(b.ctx, keyMsg(m.Topic), j.Rule.Expiry)
+		b.p.PExpire(b.ctx, keyMsg(m.Topic), j.Rule.Expiry+j.Rule.Expiry/sweeps)
 	}
 	return nil
 }
