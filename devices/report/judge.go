@@ -53,6 +53,19 @@ func judgeConnected(expect scenario.Expect, devices, connected int) []Check {
 	}}
 }
 
+// atMost is the Check that n of all are no more than the share of them that is allowed.
+func atMost(name, what string, allowed float64, n, all uint64) Check {
+	wanted := "none"
+	if allowed > 0 {
+		wanted = "at most " + ofHundred(allowed)
+	}
+	return Check{
+		Name: name, What: what, Wanted: wanted,
+		Got: fmt.Sprintf("%s of %s (%s)", count(n), count(all), share(n, all)),
+		OK:  float64(n) <= finite(allowed)*float64(all)*(1+1e-9),
+	}
+}
+
 // judgeUnanswered counts the connects that nobody answered apart from refusals: a device
 // tries again, and on a network that loses datagrams that is nobody's fault. Where there
 // are none, and none are expected, there is no Check.
@@ -61,15 +74,7 @@ func judgeUnanswered(expect scenario.Expect, v *oracle.Verdict) []Check {
 	if n == 0 && expect.Unanswered <= 0 {
 		return nil
 	}
-	wanted := "none"
-	if expect.Unanswered > 0 {
-		wanted = "at most " + ofHundred(expect.Unanswered)
-	}
-	return []Check{{
-		Name: "unanswered", What: "connects given up unanswered", Wanted: wanted,
-		Got: fmt.Sprintf("%s of %s (%s)", count(n), count(all), share(n, all)),
-		OK:  float64(n) <= finite(expect.Unanswered)*float64(all)*(1+1e-9),
-	}}
+	return []Check{atMost("unanswered", "connects given up unanswered", expect.Unanswered, n, all)}
 }
 
 func wantedShare(f float64) string {
@@ -134,15 +139,7 @@ func judgeLossQoS0(expect scenario.Expect, v *oracle.Verdict) []Check {
 	if due == 0 {
 		return nil
 	}
-	wanted := "none"
-	if expect.LossQoS0 > 0 {
-		wanted = "at most " + ofHundred(expect.LossQoS0)
-	}
-	return []Check{{
-		Name: "loss_qos0", What: "deliveries missing at QoS 0", Wanted: wanted,
-		Got: fmt.Sprintf("%s of %s (%s)", count(lost), count(due), share(lost, due)),
-		OK:  float64(lost) <= finite(expect.LossQoS0)*float64(due)*(1+1e-9),
-	}}
+	return []Check{atMost("loss_qos0", "deliveries missing at QoS 0", expect.LossQoS0, lost, due)}
 }
 
 func judgeRefusals(expect scenario.Expect, v *oracle.Verdict) Check {
