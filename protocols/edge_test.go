@@ -279,9 +279,9 @@ func TestSlowReader(t *testing.T) {
 
 func TestSilenceFiresTimer(t *testing.T) {
 	eachEdge(t, func(t *testing.T, h *harness) {
+		begin := time.Now()
 		c := h.dial()
 		c.say("timer 300ms\nhello\n")
-		begin := time.Now()
 		if got := c.hearsEnd(); got != "welcome\ntoo quiet\n" {
 			t.Fatalf("heard %q", got)
 		}
@@ -297,7 +297,7 @@ func TestSilenceFiresTimer(t *testing.T) {
 func TestConnectTimeout(t *testing.T) {
 	for _, wait := range []string{"block", "park", "pump"} {
 		t.Run(wait, func(t *testing.T) {
-			h := start(t, wait, &ListenerConfig{Transport: TCP, Address: "127.0.0.1:0", ConnectTimeout: 200 * time.Millisecond})
+			h := start(t, wait, &ListenerConfig{Transport: TCP, Address: "127.0.0.1:0", ConnectTimeout: time.Second})
 			silent, chatty := h.dial(), h.dial()
 			chatty.say("not yet accepted\n")
 			silent.hearsEnd()
@@ -337,7 +337,7 @@ func TestDrain(t *testing.T) {
 			c.hears("welcome\n")
 			clients = append(clients, c)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		drained := make(chan error, 1)
 		last := -1

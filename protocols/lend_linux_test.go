@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -57,7 +56,7 @@ func TestLentLoopServesOn(t *testing.T) {
 			c.Close()
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	go h.server.Drain(ctx, nil)
 	for i, c := range clients {

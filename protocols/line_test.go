@@ -56,6 +56,7 @@ type lineMachine struct {
 	reason  core.Reason
 	ends    int
 	inside  atomic.Int32 // calls under way that must come one at a time
+	paused  atomic.Bool  // it has asked for a pause
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -108,6 +109,7 @@ func (m *lineMachine) line(t *core.Turn, line string, a *Actions) {
 		a.SetTimer, a.Timer = true, d
 	case "pause":
 		a.Pause = true
+		m.paused.Store(true)
 	case "work":
 		m.adapter.work <- struct{}{}
 		<-m.adapter.worked
@@ -270,13 +272,17 @@ func (h *harness) run(s *Server) {
 	t.Cleanup(h.stop)
 }
 
+// patience bounds each wait for what must come. It costs nothing where all is well, and
+// is met only when something is wrong: other tests, and other programs, may be as busy.
+const patience = time.Minute
+
 // await receives from c or fails the test.
 func await[T any](t testing.TB, c <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s did not come", what)
 		panic("unreachable")
 	}
@@ -308,7 +314,7 @@ func (h *harness) dialAddr(a net.Addr) *client {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	cfg := h.server.listeners["l"].cfg
 	if cfg.ProxyProtocol == "on" {
 		c.Write([]byte("PROXY TCP4 192.0.2.7 192.0.2.8 1234 1883\r\n"))

@@ -26,7 +26,7 @@ type quicClient struct {
 // dialQUIC connects; secure is as for TLS.
 func dialQUIC(t testing.TB, address string, secure *tls.Config, cfg *quic.Config) (*quicClient, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if secure.NextProtos == nil {
 		secure = secure.Clone()
@@ -106,7 +106,7 @@ func TestQUICClientMoves(t *testing.T) {
 	var socket movingSocket
 	first := socket.move(t)
 	over := &quic.Transport{Conn: &socket}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	h.tls.NextProtos = []string{"line"}
 	conn, err := over.Dial(ctx, h.server.Addresses()["l"], h.tls, nil)
@@ -122,7 +122,7 @@ func TestQUICClientMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetDeadline(time.Now().Add(20 * time.Second))
+	s.SetDeadline(time.Now().Add(patience))
 	c := &client{&quicClient{s, conn}, t}
 	c.say("hello\nbefore\n")
 	c.hears("welcome\nbefore\n")
@@ -176,7 +176,7 @@ func TestQUICHandshakesAreBounded(t *testing.T) {
 	second, err := h.connect(h.server.Addresses()["l"])
 	if err == nil {
 		defer second.Close()
-		second.SetDeadline(time.Now().Add(20 * time.Second))
+		second.SetDeadline(time.Now().Add(patience))
 		second.Write([]byte("hello\n"))
 		if n, err := second.Read(make([]byte, 8)); err == nil {
 			t.Fatalf("%d bytes of an answer", n)
@@ -188,7 +188,7 @@ func TestQUICHandshakesAreBounded(t *testing.T) {
 }
 
 func TestQUICWithoutStreamTimesOut(t *testing.T) {
-	h := start(t, "", &ListenerConfig{Transport: QUIC, Address: "127.0.0.1:0", HandshakeTimeout: 300 * time.Millisecond})
+	h := start(t, "", &ListenerConfig{Transport: QUIC, Address: "127.0.0.1:0", HandshakeTimeout: 2 * time.Second})
 	h.dial() // a stream begins with its first byte
 	if r := await(t, h.gateway.refusals, "refusal"); r.Reason != core.ConnectTimeout {
 		t.Fatalf("refused %+v", r)

@@ -79,7 +79,7 @@ func (g *given) dial() *client {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if g.server.listeners["l"].secure() {
 		c = tls.Client(c, g.tls)
 	}
@@ -218,7 +218,7 @@ func drains(t *testing.T, g *given) {
 	c.Close()
 	wg.Wait()
 	if n, err := g.open(); err == nil {
-		n.SetDeadline(time.Now().Add(10 * time.Second))
+		n.SetDeadline(time.Now().Add(patience))
 		if _, err := n.Read(make([]byte, 1)); err == nil {
 			t.Error("accepted while draining")
 		}
@@ -335,7 +335,7 @@ func TestPolledConnectionsHaveNoGoroutine(t *testing.T) {
 		c.hears("welcome\n")
 		all = append(all, c)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for runtime.NumGoroutine() > before+count/2 && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}

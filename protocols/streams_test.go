@@ -97,13 +97,13 @@ func startDivided(t *testing.T) (*harness, *client, *lineMachine) {
 func another(t *testing.T, c *client) *client {
 	t.Helper()
 	conn := c.Conn.(*quicClient).conn
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	s, err := conn.OpenStreamSync(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetDeadline(time.Now().Add(20 * time.Second))
+	s.SetDeadline(time.Now().Add(patience))
 	return &client{&quicClient{s, conn}, t}
 }
 
@@ -135,16 +135,14 @@ func TestStreamsPause(t *testing.T) {
 	two.hears("b\n")
 	one.say("pause\nbehind\n")
 	one.say("more\n")
-	// Its end shows that the pause was taken: what follows it is not answered.
-	for m.inside.Load() != 0 || !quiet(one) {
-	}
+	awaitCount(t, func() bool { return m.paused.Load() })
 	two.say("two\n")
 	c.say("first\n")
 	for _, x := range []*client{one, two, c} {
 		if !quiet(x) {
 			t.Fatal("answered in spite of the pause")
 		}
-		x.SetReadDeadline(time.Now().Add(20 * time.Second))
+		x.SetReadDeadline(time.Now().Add(patience))
 	}
 	m.conn.Complete(core.Completion{Token: 7})
 	c.hears("completed 7\nfirst\n")
@@ -253,7 +251,7 @@ func TestStreamsAreForgotten(t *testing.T) {
 		if n == 0 {
 			return
 		}
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > patience {
 			t.Fatalf("%d streams are left", n)
 		}
 	}

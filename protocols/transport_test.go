@@ -24,7 +24,7 @@ func (h *harness) dialRaw() *client {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	h.t.Cleanup(func() { c.Close() })
 	return &client{c, h.t}
 }
@@ -106,7 +106,7 @@ func TestForeignClientCertificateIsNotAuthorized(t *testing.T) {
 }
 
 func TestSilentHandshakeTimesOutAndHoldsNobodyUp(t *testing.T) {
-	h := start(t, "", &ListenerConfig{Transport: TLS, Address: "127.0.0.1:0", HandshakeWorkers: 1, HandshakeTimeout: 500 * time.Millisecond})
+	h := start(t, "", &ListenerConfig{Transport: TLS, Address: "127.0.0.1:0", HandshakeWorkers: 1, HandshakeTimeout: 2 * time.Second})
 	for range 5 {
 		h.dialRaw() // says nothing
 	}
@@ -156,7 +156,7 @@ func move(t *testing.T, from, to string) {
 
 // wsDial tries an upgrade and gives what came of it.
 func (h *harness) wsDial(path string, subprotocols []string, header http.Header) (*websocket.Conn, *http.Response, error) {
-	d := websocket.Dialer{Subprotocols: subprotocols, HandshakeTimeout: 10 * time.Second}
+	d := websocket.Dialer{Subprotocols: subprotocols, HandshakeTimeout: patience}
 	return d.Dial("ws://"+h.server.Addresses()["l"].String()+path, header)
 }
 
@@ -247,7 +247,7 @@ func TestWebSocketPingIsAnswered(t *testing.T) {
 	defer ws.Close()
 	pong := make(chan string, 1)
 	ws.SetPongHandler(func(s string) error { pong <- s; return nil })
-	ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(time.Second))
+	ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(patience))
 	go ws.ReadMessage()
 	if got := await(t, pong, "pong"); got != "are you there" {
 		t.Fatalf("pong %q", got)

@@ -249,7 +249,7 @@ func dialDatagrams(t testing.TB, to net.Addr) *dgramClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
 	return &dgramClient{c, t}
 }

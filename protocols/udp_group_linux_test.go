@@ -38,7 +38,7 @@ func groupClient(t *testing.T, v6 bool) *net.UDPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
@@ -87,7 +87,7 @@ func TestAnnouncementsLeaveByTheirInterface(t *testing.T) {
 	defer ear.Close()
 	startEcho(t, true, &ListenerConfig{UDP: UDPConfig{Announce: []netip.AddrPort{netAddrPort(ear.LocalAddr())}, Interfaces: []string{"lo"}}})
 	b := make([]byte, 100)
-	ear.SetDeadline(time.Now().Add(10 * time.Second))
+	ear.SetDeadline(time.Now().Add(patience))
 	if n, _, err := ear.ReadFromUDP(b); err != nil || string(b[:n]) != "here is l" {
 		t.Fatalf("%q, %v", b[:n], err)
 	}

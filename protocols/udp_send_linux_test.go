@@ -66,7 +66,7 @@ func TestDividedMessagesArriveWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.SetReadDeadline(time.Now().Add(patience))
 		var from *localAddr
 		if s.wild {
 			from = &localAddr{control: pktinfo(netip.MustParseAddr("127.0.0.1"), 0)}
