@@ -157,10 +157,10 @@ func (a attack) judge(t *testing.T, at *arena, counted map[string]float64, grown
 	}
 	for _, r := range a.reasons {
 		name := `fairlead_reason_total{reason="` + r + `"}`
-		if at.metrics(t)[name] <= counted[name] {
+		if !soon(func() bool { return at.metrics(t)[name] > counted[name] }) {
 			t.Errorf("the counter of %s did not grow; what grew: %v", r, grew(counted, at.metrics(t)))
 		}
-		if len(at.explain(t, r)) == 0 {
+		if !soon(func() bool { return len(at.explain(t, r)) > 0 }) {
 			t.Errorf("no explain record of %s", r)
 		}
 	}

@@ -15,16 +15,17 @@ import (
 
 // TestHandshakes are the attacks of strangers: before CONNECT was accepted.
 func TestHandshakes(t *testing.T) {
-	soon := []string{"listeners.mqtt.connect_timeout=1s"}
-	if *full {
-		soon[0] = "listeners.mqtt.connect_timeout=10s" // so that all are there at once
+	soon, later := []string{"listeners.mqtt.connect_timeout=1s"}, []string{"listeners.mqtt.connect_timeout=4s"}
+	if *full { // so that all are there at once
+		soon[0] = "listeners.mqtt.connect_timeout=10s"
+		later = soon
 	}
 	proxy := []string{"listeners.proxy.protocol=mqtt", "listeners.proxy.transport=tcp", "listeners.proxy.address=127.0.0.1:0",
 		"listeners.proxy.proxy_protocol=on", "listeners.proxy.proxy_trusted=127.0.0.0/8", "listeners.proxy.connect_timeout=1s"}
 	run(t, []attack{
 		{name: "silent sockets", does: "opens 2,000 sockets (in full 15,000) and says nothing", holds: "ended after connect_timeout", settings: soon, wage: silent, reasons: []string{"connect_timeout"}, many: true},
 		{name: "slowloris", does: "sends CONNECT byte by byte on 200 sockets", holds: "ended after connect_timeout, whatever comes", settings: soon, wage: slowloris, reasons: []string{"connect_timeout"}, many: true},
-		{name: "half CONNECTs", does: "sends 60 KiB of a CONNECT on each of 1,000 sockets and waits", holds: "the bytes of all strangers together are bounded", settings: soon, wage: halfConnects, reasons: []string{"packet_too_large"}, ceiling: target, many: true},
+		{name: "half CONNECTs", does: "sends 60 KiB of a CONNECT on each of 1,000 sockets and waits", holds: "the bytes of all strangers together are bounded", settings: later, wage: halfConnects, reasons: []string{"packet_too_large"}, ceiling: target, many: true},
 		{name: "connection flood", does: "opens 500 connections from one address where 100 are allowed", holds: "address_limit, and other addresses come in", settings: []string{"listeners.mqtt.max_connections_per_address=100"}, wage: connectionFlood, reasons: []string{"address_limit"}, many: true, once: true},
 		{name: "connect and leave", does: "connects and breaks off without end", holds: "nothing is left", wage: connectLeave},
 		{name: "PROXY header dribbled", does: "sends a PROXY header byte by byte on 100 sockets", holds: "ended after connect_timeout", settings: proxy, wage: proxyDribble, reasons: []string{"connect_timeout"}, many: true},
