@@ -7,8 +7,9 @@ import (
 )
 
 // patience bounds each wait for an event. It is met only when something is
-// wrong: a healthy machine answers in milliseconds.
-const patience = 20 * time.Second
+// wrong: a healthy machine answers in milliseconds, a slow one that does much else in
+// seconds.
+const patience = time.Minute
 
 // message is an Application Message, as sent or as it arrived.
 type message struct {

@@ -271,7 +271,7 @@ func TestForeignAiocoap(t *testing.T) {
 // was killed, with what was published before the observer was heard of again.
 func TestForeignAiocoapKilled(t *testing.T) {
 	folder := shortDir(t)
-	address := fmt.Sprint("127.0.0.1:", freePort(t))
+	address := fmt.Sprint("127.0.0.1:", freePorts(t, 1)[0])
 	run := func() coapGateway {
 		g := runGateway(t, folder, "", "--ephemeral", "--set", "node.data_dir="+filepath.Join(folder, "data"), "--set", "listeners.coap.address="+address)
 		return coapGateway{gateway: g, plain: address}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"github.com/fairlead-iot/fairlead/devices"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
@@ -22,7 +21,7 @@ func (r *killRun) checkRetained(ctx context.Context, t *testing.T) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	at := r.gateway.endpoint(t, "tcp")
 	c, err := devices.Dial(ctx, at.deviceURL(), devices.Options{Version: packet.V5, Buffer: len(want)})

@@ -24,8 +24,10 @@ func startReference(t *testing.T) *gateway {
 	endpoints := map[transport]endpoint{"unix": {transport: "unix", address: filepath.Join(folder, "mqtt.sock")}}
 	var conf strings.Builder
 	fmt.Fprintf(&conf, "user root\nallow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true\nlistener 0 %s\n", endpoints["unix"].address)
-	for _, tr := range []transport{"tcp", "tls", "ws", "wss"} {
-		at := endpoint{transport: tr, address: fmt.Sprint("127.0.0.1:", freePort(t))}
+	all := []transport{"tcp", "tls", "ws", "wss"}
+	ports := freePorts(t, len(all))
+	for i, tr := range all {
+		at := endpoint{transport: tr, address: fmt.Sprint("127.0.0.1:", ports[i])}
 		_, port := at.hostPort(t)
 		fmt.Fprintf(&conf, "listener %d 127.0.0.1\n", port)
 		if tr == "ws" || tr == "wss" {
@@ -49,19 +51,27 @@ func startReference(t *testing.T) *gateway {
 	return g
 }
 
-// freePort finds a port outside the range from which the system gives its own,
-// so that nobody else is given it in the meantime.
-func freePort(t *testing.T) int {
+// freePorts finds n ports, each of TCP and UDP, outside the range from which the system
+// gives its own, so that nobody else is given one in the meantime.
+func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
-	for range 100 {
-		port := 20_000 + rand.IntN(10_000)
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
-			l.Close()
-			return port
+	for range 100 * n {
+		if len(ports) == n {
+			return ports
+		}
+		address := fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000))
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			continue
+		}
+		defer l.Close() // held, so that none is found twice
+		if u, err := net.ListenPacket("udp", address); err == nil {
+			u.Close()
+			ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 		}
 	}
-	t.Fatal("no free port")
-	return 0
+	t.Fatal("no free ports")
+	return nil
 }
 
 func (g *gateway) awaitListener(t *testing.T, at endpoint) {

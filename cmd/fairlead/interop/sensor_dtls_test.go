@@ -90,11 +90,13 @@ func startSecured(t *testing.T) *secured {
 		t.Fatal(err)
 	}
 	args := []string{"--ephemeral", "--set", "auth.acl_file=" + rules, "--set", "node.data_dir=" + filepath.Join(folder, "data")}
-	for _, name := range []string{"key-id", "key-noid", "cert-id", "cert-noid"} {
+	names := []string{"key-id", "key-noid", "cert-id", "cert-noid"}
+	ports := freePorts(t, len(names))
+	for i, name := range names {
 		set := func(key, value string) { args = append(args, "--set", "listeners."+name+"."+key+"="+value) }
 		set("protocol", "mqttsn")
 		set("transport", "dtls")
-		set("address", fmt.Sprint("127.0.0.1:", freePort(t)))
+		set("address", fmt.Sprint("127.0.0.1:", ports[i]))
 		if strings.HasPrefix(name, "key") {
 			set("dtls.psk_file", keys)
 		} else {
@@ -127,7 +129,7 @@ func (s *secured) start(t *testing.T) {
 // options are those of the client called name on the listener of that name.
 func (s *secured) options(t *testing.T, name string) devices.Options {
 	t.Helper()
-	o := devices.Options{ClientID: name, Resume: true, Retry: 200 * time.Millisecond, Buffer: 64, Timeout: patience}
+	o := devices.Options{ClientID: name, Resume: true, Retry: time.Second, Buffer: 64, Timeout: patience}
 	if strings.HasPrefix(name, "key") {
 		o.PSK = &devices.PSK{Identity: name, Key: []byte(pskKey)}
 		return o

@@ -38,7 +38,7 @@ func TestSleepersSurviveKill(t *testing.T) {
 			s.start(t)
 			all := make([]*sensor, *sleepers)
 			s.each(t, func(i int) error {
-				all[i] = &sensor{id: fmt.Sprintf("sensor-%05d", i), known: map[uint16]bool{}}
+				all[i] = &sensor{id: fmt.Sprintf("sensor-%05d", i), known: map[uint16]bool{}, last: map[packet.Type]uint16{}}
 				return all[i].fallAsleep(s.address)
 			})
 			s.publish(t)
@@ -138,6 +138,7 @@ type sensor struct {
 	known     map[uint16]bool
 	registers int
 	got       []string
+	last      map[packet.Type]uint16 // the Message ID that came last: it may come again
 }
 
 func (m *sensor) close() { m.sock.Close() }
@@ -208,6 +209,14 @@ func (m *sensor) comeBack(at *net.UDPAddr, moves, refused bool) error {
 	return nil
 }
 
+// fresh tells whether a packet is another one than the last of its type. The gateway sends
+// one again whose acknowledgement it has not read for a while.
+func (m *sensor) fresh(kind packet.Type, id uint16) bool {
+	before, again := m.last[kind]
+	m.last[kind] = id
+	return !again || before != id
+}
+
 // ask sends p and acknowledges what comes until the answer does.
 func (m *sensor) ask(at *net.UDPAddr, p packet.Packet, answer packet.Type) (packet.Packet, error) {
 	b := make([]byte, 2048)
@@ -230,14 +239,18 @@ func (m *sensor) ask(at *net.UDPAddr, p packet.Packet, answer packet.Type) (pack
 			}
 			switch got := got.(type) {
 			case *packet.Register:
-				m.registers++
+				if m.fresh(f.Type, got.MessageID) {
+					m.registers++
+				}
 				m.known[got.TopicID] = true
 				send(&packet.Topicack{Type: packet.TypeRegack, TopicID: got.TopicID, MessageID: got.MessageID})
 			case *packet.Publish:
 				if !m.known[got.TopicID] {
 					return nil, fmt.Errorf("a PUBLISH with topic id %d, which nobody told", got.TopicID)
 				}
-				m.got = append(m.got, string(got.Data))
+				if m.fresh(f.Type, got.MessageID) || !got.Dup {
+					m.got = append(m.got, string(got.Data))
+				}
 				send(&packet.Topicack{Type: packet.TypePuback, TopicID: got.TopicID, MessageID: got.MessageID})
 			}
 			if f.Type == answer {

@@ -35,9 +35,9 @@ async def main(base):
             observations.append(r)
             return f"{first.code} {first.payload.decode()}"
         if verb == "next":
-            return (await asyncio.wait_for(notes.get(), 20)).payload.decode()
+            return (await asyncio.wait_for(notes.get(), 60)).payload.decode()
         if verb == "typed":  # the next one, with its message's type
-            note = await asyncio.wait_for(notes.get(), 20)
+            note = await asyncio.wait_for(notes.get(), 60)
             return f"{note.mtype.name} {note.payload.decode()}"
         return "what?"
 
