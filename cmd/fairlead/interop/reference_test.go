@@ -59,7 +59,7 @@ func freePorts(t *testing.T, n int) (ports []int) {
 		if len(ports) == n {
 			return ports
 		}
-		address := fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000))
+		address := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(10_000))
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			continue
