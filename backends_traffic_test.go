@@ -220,7 +220,7 @@ func (l *traffic) await(what string, problem func() string) {
 	l.t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for late := time.After(max(30*time.Second, 3**outage)); ; {
+	for late := time.After(max(90*time.Second, 3**outage)); ; {
 		text := problem()
 		if text == "" {
 			return

@@ -171,7 +171,7 @@ func TestServiceLDAPRights(t *testing.T) {
 	d := openDirectory(t)
 	d.add("ann", "x", "mqttPublishTopic: up/%c/#", "mqttPublishTopic: Up", "mqttSubscriptionTopic: down/%u", "mqttPubSubTopic: both/${clientid}")
 	d.add("bob", "x")
-	s := d.source(func(c *Config) { c.Refresh = time.Second })
+	s := d.source(func(c *Config) { c.Refresh = 3 * time.Second })
 	v, grant, err := s.Authenticate(t.Context(), login("ann", "x"))
 	if v != core.Allow || err != nil {
 		t.Fatal(v, err)
@@ -201,7 +201,7 @@ func TestServiceLDAPRights(t *testing.T) {
 	d.tool("ldapmodify", "dn: uid=ann,"+d.base+"\nchangetype: modify\nreplace: isEnabled\nisEnabled: FALSE\n")
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	for late := time.After(20 * time.Second); ; {
+	for late := time.After(time.Minute); ; {
 		if v, err := s.Authorize(id, core.ActionPublish, "Up"); v == core.Deny && err == nil {
 			return
 		}
@@ -230,7 +230,7 @@ func TestServiceLDAPOutage(t *testing.T) {
 		t.Helper()
 		look := time.NewTicker(20 * time.Millisecond)
 		defer look.Stop()
-		for late := time.After(40 * time.Second); !allowed(); {
+		for late := time.After(time.Minute); !allowed(); {
 			select {
 			case <-look.C:
 			case <-late:
@@ -306,6 +306,9 @@ func TestHostileDirectories(t *testing.T) {
 		for _, method := range []string{Bind, SearchBind, Compare} {
 			cfg := DefaultConfig()
 			cfg.Server, cfg.BaseDN, cfg.UserDN, cfg.Method, cfg.Timeout = []string{"ldap://" + ln.Addr().String()}, "dc=x", "uid=${username},dc=x", method, 200*time.Millisecond
+			if name == "never ends" { // but what may come of it does, and must be read
+				cfg.Timeout = 20 * time.Second
+			}
 			s, err := Open(cfg)
 			if err != nil {
 				t.Fatal(err)
@@ -318,7 +321,7 @@ func TestHostileDirectories(t *testing.T) {
 			if name == "never ends" && (err == nil || !strings.Contains(err.Error(), "longer than")) {
 				t.Errorf("%s, %s: %v", name, method, err)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("%s, %s: took %s", name, method, took)
 			}
 			s.Close()

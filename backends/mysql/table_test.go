@@ -58,7 +58,7 @@ func TestServiceTableOfTheDead(t *testing.T) {
 		namespace := tabletest.Namespace()
 		d := openTable(t, all.url, namespace)
 		defer d.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := d.Claim(ctx, "first"); err != nil {
 			t.Fatal(err)

@@ -55,7 +55,7 @@ func TestServiceTableOfTheDead(t *testing.T) {
 	namespace := tabletest.Namespace()
 	d := openTable(t, s.url, namespace)
 	defer d.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := d.Claim(ctx, "first"); err != nil {
 		t.Fatal(err)

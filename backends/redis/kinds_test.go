@@ -23,7 +23,7 @@ func startKind(t testing.TB, service string) *server {
 	testservice.Limit(t, 2*time.Minute)
 	s := &server{t: t, port: u.Port(), service: service, config: func(c *Config) {
 		c.Server = append([]string{u.Host}, u.Query()["addr"]...)
-		c.Timeout = time.Second
+		c.Timeout = 3 * time.Second
 	}}
 	all := s.config
 	switch service {
@@ -64,7 +64,7 @@ func TestServiceRulesSentinel(t *testing.T) {
 func storing(t *testing.T, d *Database, stored *int, n int) (failed int) {
 	t.Helper()
 	want := *stored + n
-	for late := time.Now().Add(40 * time.Second); *stored < want; {
+	for late := time.Now().Add(time.Minute); *stored < want; {
 		jobs := make([]rules.Job, 20)
 		for i := range jobs {
 			jobs[i] = published(rules.OnMessagePublish, *stored+i, fmt.Sprintf("k/%d", (*stored+i)%7), "x")
