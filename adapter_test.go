@@ -64,7 +64,7 @@ func dialLines(t *testing.T, g *fairlead.Gateway, listener string) *lineClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	return &lineClient{t: t, c: c, r: bufio.NewReader(c)}
 }
 

@@ -45,7 +45,7 @@ func (s *sqlServer) await(want, script string) {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	got := ""
-	for late := time.After(20 * time.Second); ; {
+	for late := time.After(time.Minute); ; {
 		if got = s.query(script); got == want {
 			return
 		}

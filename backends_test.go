@@ -37,7 +37,7 @@ func (r *redisServer) await(want string, args ...string) {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	got := ""
-	for late := time.After(20 * time.Second); ; {
+	for late := time.After(time.Minute); ; {
 		if got = r.cli(args...); got == want {
 			return
 		}
@@ -95,7 +95,7 @@ func (s *site) wants(messages <-chan *devices.Message, want ...string) {
 			if got != w {
 				s.t.Fatalf("got %s, want %s", got, w)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			s.t.Fatalf("nothing came, want %s", w)
 		}
 	}
@@ -154,7 +154,7 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 		select {
 		case m := <-reader.Messages():
 			got[string(m.Payload)] = true
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("only %v came", got)
 		}
 	}
@@ -186,7 +186,7 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 // extra publishes to extra until hub has it: the command comes when it comes.
 func (s *site) extra(from, hub *devices.Client) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()

@@ -138,7 +138,7 @@ func (s *proxySite) next(messages <-chan *devices.Message, id, text string) *dev
 			s.t.Fatalf("got %+v", m)
 		}
 		return m
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("nothing came")
 		return nil
 	}
@@ -239,7 +239,7 @@ func (s *proxySite) byHandler() string {
 		}
 		d.acknowledge(m.GetPacketId())
 		return fmt.Sprintf("message, QoS %d", m.GetQos())
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("nothing came")
 		return ""
 	}
@@ -296,7 +296,7 @@ func proxyReconciled(s *proxySite) {
 			if string(m.Payload) != "while away" {
 				got = append(got, fmt.Sprintf("%s=%s", m.Topic, m.Payload))
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			s.t.Fatalf("only %v came", got)
 		}
 	}

@@ -46,7 +46,7 @@ func serveMemory(t *testing.T) (running, *simnet.Network, <-chan error) {
 func TestServeCarriesDevices(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	g, n, ended := serveMemory(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// From loopback, whom the rules of access let do everything when there are none.
 	dial := func(id string) *devices.Client {
@@ -166,7 +166,7 @@ func idleDevice(t *testing.T, n *simnet.Network, i int) *simnet.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	id := fmt.Sprintf("device-%09d", i)
 	topic := fmt.Sprintf("plant/%09d/in", i)
 	talk := func(say string, want []byte) {
