@@ -75,7 +75,7 @@ func TestServiceOutage(t *testing.T) {
 			}
 			t.Log("| database | outage | messages a second | acknowledged meanwhile sync, spool, none, free | slowest free | sync refused | MiB before, most, after | lines logged |")
 			r.outage("no answer", testservice.Pause, testservice.Resume)
-			r.outage("killed", of.end, testservice.Start)
+			r.outage("killed", testservice.Kill, testservice.Start)
 			r.load.end()
 			r.settle(0, rules.AckSync, rules.AckSpool, rules.AckNone)
 			r.process.stop()
@@ -203,7 +203,7 @@ func TestServiceGatewayKilled(t *testing.T) {
 			r.load.run()
 			r.load.more(rules.AckSync, 20)
 			r.killed()
-			r.of.end(t, name)
+			testservice.Kill(t, name)
 			r.killed()
 			testservice.Start(t, name)
 			r.load.more(rules.AckSync, 20)

@@ -8,11 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
 	"github.com/fairlead-iot/fairlead/backends/cassandra"
 	"github.com/fairlead-iot/fairlead/backends/mongodb"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/backends/rules"
-	"github.com/fairlead-iot/fairlead/internal/testservice"
 )
 
 // store is a database of the tests, whatever its kind.
@@ -20,9 +23,6 @@ type store struct {
 	name string // of the service
 	// open empties it, or gives one of the test's own.
 	open func(t *testing.T) (use, looks)
-	// end ends the service without warning: testservice.Kill, unless it would lose what
-	// it has acknowledged.
-	end func(t testing.TB, service string)
 }
 
 // use has a gateway use a database with rules.
@@ -33,15 +33,15 @@ type looks func(topic string) []string
 
 func stores() []store {
 	return []store{
-		{"redis", redisStore, testservice.Kill},
-		{"postgres", func(t *testing.T) (use, looks) { return postgresServer(t).store() }, testservice.Kill},
-		{"mysql", func(t *testing.T) (use, looks) { return mysqlServer(t, "mysql").store() }, testservice.Kill},
-		{"mariadb", func(t *testing.T) (use, looks) { return mysqlServer(t, "mariadb").store() }, testservice.Kill},
-		{"mongodb", mongoStore, testservice.Stop}, // the emulator loses its last 10 ms
+		{"redis", redisStore},
+		{"postgres", func(t *testing.T) (use, looks) { return postgresServer(t).store() }},
+		{"mysql", func(t *testing.T) (use, looks) { return mysqlServer(t, "mysql").store() }},
+		{"mariadb", func(t *testing.T) (use, looks) { return mysqlServer(t, "mariadb").store() }},
+		{"mongodb", mongoStore},
 		{"cassandra", func(t *testing.T) (use, looks) {
 			s := cassandraSite(t)
 			return s.use, s.looks
-		}, testservice.Kill},
+		}},
 	}
 }
 
@@ -119,11 +119,38 @@ func mongoStore(t *testing.T) (use, looks) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
+	defer d.Close()
+	if _, err := d.Init(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	client, err := mongo.Connect(options.Client().ApplyURI(pool.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Disconnect(context.Background()) })
 	return func(c *Config, list []rules.Rule) {
-		pool := pool
-		c.Backends.MongoDB.Pools, c.Backends.MongoDB.Rules = map[string]*mongodb.Config{"main": &pool}, list
-	}, reader(t, d)
+			pool := pool
+			c.Backends.MongoDB.Pools, c.Backends.MongoDB.Rules = map[string]*mongodb.Config{"main": &pool}, list
+		}, func(topic string) []string {
+			return mongoPayloads(t, client.Database(pool.Database).Collection("mqtt_msg"), topic)
+		}
+}
+
+func mongoPayloads(t *testing.T, c *mongo.Collection, topic string) (payloads []string) {
+	var docs []struct {
+		Payload string `bson:"payload"`
+	}
+	found, err := c.Find(t.Context(), bson.D{{Key: "topic", Value: topic}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	if err == nil {
+		err = found.All(t.Context(), &docs)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range docs {
+		payloads = append(payloads, d.Payload)
+	}
+	return payloads
 }
 
 // cassandraKeyspace is a keyspace of a test's own.

@@ -215,7 +215,7 @@ func (l *traffic) more(kind string, n int) {
 }
 
 // await looks until there is no problem. What waited through a long outage may take its
-// time: one of the databases is an emulator, and slow.
+// time.
 func (l *traffic) await(what string, problem func() string) {
 	l.t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)

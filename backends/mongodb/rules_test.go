@@ -27,9 +27,12 @@ type site struct {
 	look *Database
 }
 
-func (s *site) open(t *testing.T) *Database {
+func (s *site) open(t *testing.T) *Database { return pool(t, s.url, testDatabase) }
+
+// pool is one of a database of a server.
+func pool(t testing.TB, url, database string) *Database {
 	c := DefaultConfig()
-	c.URL, c.Type, c.Database, c.Timeout = s.url, "unknown", testDatabase, 10*time.Second
+	c.URL, c.Type, c.Database, c.Timeout = url, "unknown", database, 10*time.Second
 	d, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
@@ -164,10 +167,8 @@ func (s *site) Custom(*testing.T) ([]string, func(*testing.T, string) map[rules.
 
 func (*site) Broken() string { return `{"insert": "custom", "documents": "none"}` }
 
-// Outage cannot be: the servers of the tests keep all in memory.
-// Outage stops the emulator, which loses its last 10 ms when it is killed.
 func (*site) Outage(t *testing.T) func() {
-	testservice.Stop(t, "mongodb")
+	testservice.Kill(t, "mongodb")
 	return func() { testservice.Start(t, "mongodb") }
 }
 

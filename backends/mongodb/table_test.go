@@ -57,8 +57,6 @@ func TestServiceTable(t *testing.T) {
 			}
 			return d
 		},
-		Pairs:   4000, // the emulator takes its time
-		Forgets: true, // the emulator does, in its last 10 ms
 	}
 	try.Kill, try.Start, try.Pause, try.Resume = testservice.Acts("mongodb")
 	tabletest.Run(t, try)

@@ -6,44 +6,138 @@
 mongojava_version=1.47.0
 
 packages_mongodb() { java_packages; }
-have_mongodb() { command -v java >/dev/null && [ -e "$cache/mongo-java-server-$mongojava_version/Service.class" ]; }
+have_mongodb() { command -v java >/dev/null && [ -e "$(mongojava)/Journaled.class" ]; }
 version_mongodb() { echo "mongo-java-server $mongojava_version, an emulator"; }
 
-get_mongodb() {
-	local home=$cache/mongo-java-server-$mongojava_version
-	need javac && get_jars "$home" "mongo-java-server-$mongojava_version.jar" 37fc487ab0ef924dee0acdc62e2de1ef1daffa7eb2fdf9b56e5d2f3bdc2b909b \
-		"de.bwaldvogel:mongo-java-server:$mongojava_version" "de.bwaldvogel:mongo-java-server-h2-backend:$mongojava_version" \
-		org.slf4j:slf4j-simple:1.7.36 || return 1
-	# The version it claims by itself is too old for today's drivers. It commits every 10 ms: what it answered in the
-	# last of them is lost when it is killed.
-	cat >"$home/Service.java" <<-'END'
-		import de.bwaldvogel.mongo.*;
-		import de.bwaldvogel.mongo.backend.h2.H2Backend;
-		import java.util.List;
-		import org.h2.mvstore.MVStore;
+mongojava() { echo "$cache/mongo-java-server-$mongojava_version-journaled"; }
 
-		public class Service {
-		    public static void main(String[] args) {
-		        MongoVersion version = new MongoVersion() {
+get_mongodb() {
+	local home
+	home=$(mongojava)
+	need javac && get_jars "$home" "mongo-java-server-$mongojava_version.jar" 37fc487ab0ef924dee0acdc62e2de1ef1daffa7eb2fdf9b56e5d2f3bdc2b909b \
+		"de.bwaldvogel:mongo-java-server:$mongojava_version" org.slf4j:slf4j-nop:2.0.17 || return 1
+	# It keeps all in memory. So that nothing it has answered is lost when it is killed, each command that changes
+	# something is written to a file first, and done again at the next start: by then documents to which it gave an _id
+	# of its own have another. The version it claims by itself is too old for today's drivers.
+	cat >"$home/Journaled.java" <<-'END'
+		import de.bwaldvogel.mongo.*;
+		import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
+		import de.bwaldvogel.mongo.bson.Document;
+		import de.bwaldvogel.mongo.wire.bson.*;
+		import io.netty.buffer.*;
+		import io.netty.channel.Channel;
+		import io.netty.channel.embedded.EmbeddedChannel;
+		import java.io.*;
+		import java.nio.*;
+		import java.nio.channels.FileChannel;
+		import java.nio.file.*;
+		import java.util.*;
+		import java.util.function.Consumer;
+
+		public class Journaled extends MemoryBackend {
+		    // The commands that change something, and their lists: a command may be longer than a document.
+		    private static final Map<String, String> LISTS = Map.of("insert", "documents", "update", "updates", "delete", "deletes");
+		    private static final Set<String> OTHERS = Set.of("findandmodify", "create", "createindexes", "drop", "dropdatabase",
+		        "dropindexes", "deleteindexes", "renamecollection");
+
+		    private final FileChannel journal;
+
+		    private Journaled(Path file) throws IOException {
+		        journal = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+		    }
+
+		    // An entry is its length, and documents: database, name of the list and query; then what is in the list.
+		    private static ByteBuf entry(String database, Document query, String list) {
+		        ByteBuf entry = Unpooled.buffer().writeInt(0);
+		        Document rest = query.clone();
+		        Object items = list == null ? null : rest.remove(list);
+		        BsonEncoder.encodeDocument(new Document("database", database).append("list", list).append("query", rest), entry);
+		        if (items != null)
+		            for (Object item : (Collection<?>) items) BsonEncoder.encodeDocument((Document) item, entry);
+		        return entry.setInt(0, entry.readableBytes());
+		    }
+
+		    // Entry is one that is whole: what it says, and what has its list still to be read.
+		    private record Entry(long at, String database, String list, Document query, ByteBuf items) {
+		        String command() { return query.keySet().iterator().next(); }
+		    }
+
+		    // each gives all entries. Of a last one that is not whole nobody was told: it goes.
+		    private void each(Consumer<Entry> use) throws IOException {
+		        ByteBuffer length = ByteBuffer.allocate(4);
+		        long at = 0;
+		        while (read(length.clear(), at)) {
+		            ByteBuffer whole = ByteBuffer.allocate(length.getInt(0));
+		            if (!read(whole, at)) break;
+		            ByteBuf items = Unpooled.wrappedBuffer(whole.position(4));
+		            Document first = BsonDecoder.decodeBson(items);
+		            use.accept(new Entry(at, (String) first.get("database"), (String) first.get("list"), (Document) first.get("query"), items));
+		            at += whole.capacity();
+		        }
+		        journal.truncate(at).position(at);
+		    }
+
+		    // repeat does what the journal has, but for what databases had before they were dropped.
+		    private void repeat() throws IOException {
+		        Map<String, Long> dropped = new HashMap<>();
+		        each(e -> { if (e.command().equalsIgnoreCase("dropDatabase")) dropped.put(e.database, e.at); });
+		        Channel nobody = new EmbeddedChannel();
+		        each(e -> {
+		            if (e.at < dropped.getOrDefault(e.database, 0L)) return;
+		            List<Document> items = new ArrayList<>();
+		            while (e.items.isReadable()) items.add(BsonDecoder.decodeBson(e.items));
+		            if (e.list != null) e.query.put(e.list, items);
+		            try {
+		                super.handleCommand(nobody, e.database, e.command(), e.query);
+		            } catch (RuntimeException refused) {
+		                // as it was then
+		            }
+		        });
+		    }
+
+		    private boolean read(ByteBuffer into, long at) throws IOException {
+		        while (into.hasRemaining())
+		            if (journal.read(into, at + into.position()) < 0) return false;
+		        return true;
+		    }
+
+		    @Override
+		    public Document handleCommand(Channel channel, String database, String command, Document query) {
+		        String name = command.toLowerCase(Locale.ROOT);
+		        if (!LISTS.containsKey(name) && !OTHERS.contains(name)) return super.handleCommand(channel, database, command, query);
+		        ByteBuf entry = entry(database, query, LISTS.get(name));
+		        synchronized (journal) { // in the order in which they are done
+		            try {
+		                for (ByteBuffer b = entry.nioBuffer(); b.hasRemaining(); ) journal.write(b);
+		            } catch (IOException e) {
+		                throw new UncheckedIOException(e);
+		            }
+		            return super.handleCommand(channel, database, command, query);
+		        }
+		    }
+
+		    public static void main(String[] args) throws IOException {
+		        Journaled backend = new Journaled(Path.of(args[1]));
+		        backend.version(new MongoVersion() {
 		            public List<Integer> getVersionArray() { return List.of(5, 0, 0); }
 		            public int getWireVersion() { return 13; }
-		        };
-		        MVStore store = new MVStore.Builder().fileName(args[1]).open();
-		        store.setAutoCommitDelay(10);
-		        MongoServer server = new MongoServer(new H2Backend(store).version(version));
+		        });
+		        backend.repeat();
+		        MongoServer server = new MongoServer(backend);
 		        server.bind("127.0.0.1", Integer.parseInt(args[0]));
 		        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
 		    }
 		}
 	END
-	javac -cp "$home/lib/*" -d "$home" "$home/Service.java"
+	javac -cp "$home/lib/*" -d "$home" "$home/Journaled.java"
 }
 
 prepare_mongodb() { :; }
 
 run_mongodb() {
-	local home=$cache/mongo-java-server-$mongojava_version
-	spawn server java -Xmx256M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$home/lib/*:$home" Service $((base + 50)) "$dir/data.mv"
+	local home
+	home=$(mongojava)
+	spawn server java -Xmx768M -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$home/lib/*:$home" Journaled $((base + 50)) "$dir/journal"
 }
 
 well_mongodb() { hello $((base + 50)); }

@@ -28,7 +28,7 @@ func tryKilled(t *testing.T, s Site) {
 		b = more()
 		claimSoon(t, b)
 		stands := standing(t, b)
-		if stands > n+1 || stands < n && !s.Forgets {
+		if stands > n+1 || stands < n {
 			t.Fatalf("write %d was confirmed last, %d stands there after the crash", n, stands)
 		}
 		n = stands

@@ -22,12 +22,8 @@ type Site struct {
 	// Kill ends the server as a crash would, Start starts it again, Pause has it answer
 	// no more, Resume has it go on. nil leaves out what needs them.
 	Kill, Start, Pause, Resume func(t testing.TB)
-	// Forgets says that the server loses what it has answered last when it is killed.
-	Forgets bool
 	// Crashes is how often the server is killed, 0 for three times.
 	Crashes int
-	// Pairs is how many are scanned, 0 for 100,000; a tenth is asked for at once.
-	Pairs int
 	// Largest is the largest value that is tried, 0 for 16 MiB.
 	Largest int
 }
@@ -79,14 +75,6 @@ const (
 type table struct {
 	sessions.Database
 	t testing.TB
-}
-
-// pairs is how many pairs are enough.
-func (s Site) pairs() int {
-	if s.Pairs == 0 {
-		return 100_000
-	}
-	return s.Pairs
 }
 
 // fresh is a claimed Table of an empty namespace, and what opens more of it.
