@@ -156,6 +156,7 @@ func (g *Gateway) Warnings() []string {
 	edge := g.cfg.edge()
 	may := anonymous(g.cfg.Auth.AllowAnonymous, edge.Listeners)
 	stranger := netip.MustParseAddrPort("192.0.2.1:1")
+	named := g.users != nil || len(g.sources) > 0 || g.cfg.Backends.identify()
 	for _, name := range slices.Sorted(maps.Keys(edge.Listeners)) {
 		l := edge.Listeners[name]
 		open := may(&core.Credentials{Listener: name, Peer: stranger})
@@ -166,11 +167,26 @@ func (g *Gateway) Warnings() []string {
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect without credentials to %s", name, l.Address))
 		case open:
 			out = append(out, fmt.Sprintf("listener %q lets anyone connect, but without auth.acl_file anonymous clients of other machines may neither publish nor subscribe", name))
-		case g.users == nil && len(g.sources) == 0 && !g.cfg.Backends.identify():
+		case !named && g.cfg.proves(l): // and where nobody has a password, none is read on the way
+		case !named:
 			out = append(out, fmt.Sprintf("listener %q is open to the network, but there are no users: nobody from another machine can connect; make some with fairlead passwd and name the file in auth.passwd_file", name))
 		case plain:
 			out = append(out, fmt.Sprintf("listener %q takes passwords over %s without TLS or DTLS; anyone on the way can read them", name, l.Address))
 		}
 	}
 	return out
+}
+
+// proves tells whether clients of l can show who they are without a password or a token:
+// by a certificate that names them, by a shared key, or by the network they come from.
+func (c *Config) proves(l *protocols.ListenerConfig) bool {
+	switch {
+	case l.TLS.Identity+l.TLS.ClientID != "":
+		return true
+	case l.Protocol != "mqttsn" && l.Protocol != "coap":
+		return false
+	case l.Transport == protocols.DTLS && (l.DTLS.PSKFile != "" || l.DTLS.PSK != nil):
+		return true
+	}
+	return l.Protocol == "mqttsn" && len(c.MQTTSN.Clients) > 0
 }

@@ -2,6 +2,7 @@ package fairlead
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -280,6 +281,18 @@ func TestReload(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	dir := t.TempDir()
+	keys, pair := filepath.Join(dir, "keys"), selfSigned(t, dir)
+	if err := os.WriteFile(keys, []byte("meter-1:"+hex.EncodeToString(privateKey)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dtls := func(listener string, more ...string) []string {
+		return append([]string{"listeners." + listener + ".address=0.0.0.0:0", "listeners." + listener + ".dtls.psk_file=" + keys}, more...)
+	}
+	certs := func(listener string, more ...string) []string {
+		l := "listeners." + listener + "."
+		return append([]string{l + "address=0.0.0.0:0", l + "tls.cert_file=" + pair.CertFile, l + "tls.key_file=" + pair.KeyFile, l + "tls.client_auth=require", l + "tls.client_ca_file=" + pair.CertFile}, more...)
+	}
 	tests := []struct {
 		name string
 		sets []string
@@ -288,6 +301,14 @@ func TestWarnings(t *testing.T) {
 		{"defaults", nil, ""},
 		{"network without users", []string{"listeners.mqtt.address=0.0.0.0:0"}, "there are no users"},
 		{"open to all, default rules", []string{"listeners.mqtt.address=0.0.0.0:0", "auth.allow_anonymous=always"}, "neither publish nor subscribe"},
+		{"coap keys without users", dtls("coaps"), ""},
+		{"mqttsn keys without users", dtls("mqttsns"), ""},
+		{"keys of a protocol that asks for none of them", []string{"listeners.x.protocol=exproto", "listeners.x.transport=dtls", "listeners.x.exproto.handler=127.0.0.1:1", "listeners.x.address=0.0.0.0:0", "listeners.x.dtls.psk_file=" + keys}, "there are no users"},
+		{"mqttsn rules without users", []string{"listeners.mqttsn.address=0.0.0.0:0", `mqttsn.clients=[{client_id="*", networks=["10.0.0.0/8"]}]`}, ""},
+		{"rules are mqttsn's", []string{"listeners.mqtt.address=0.0.0.0:0", `mqttsn.clients=[{client_id="*", networks=["10.0.0.0/8"]}]`}, "there are no users"},
+		{"certificates that name clients", certs("mqtts", "listeners.mqtts.tls.identity=cn"), ""},
+		{"certificates that bind a client id", certs("coaps", "listeners.coaps.tls.client_id=cn"), ""},
+		{"certificates that name nobody", certs("mqtts"), "there are no users"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
