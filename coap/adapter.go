@@ -23,6 +23,7 @@ type Gateway interface {
 	List(t *core.Turn, l core.Link, filter string, max int) ([]*core.Message, core.Reason)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
 	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
+	LimitSubscribers(t *core.Turn, l core.Link, name string, most uint32)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
 	Waiting(l core.Link) bool
 	Take(t *core.Turn, l core.Link, dst []core.Delivery, max int) (out []core.Delivery, more bool)

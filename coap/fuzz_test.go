@@ -105,6 +105,8 @@ func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, token uint32, _ []stri
 	return []core.Reason{core.Success}, r.later&4 != 0
 }
 
+func (r *recorder) LimitSubscribers(*core.Turn, core.Link, string, uint32) {}
+
 func (r *recorder) Acknowledge(_ *core.Turn, _ core.Link, k core.AckKind, id uint16, _ core.Reason) {
 	if k == core.AckRelease {
 		r.released = append(r.released, id)
@@ -284,6 +286,10 @@ func (fd *feeder) complete(a *protocols.Actions) {
 		fd.m.Complete(fd.turn, core.Completion{Op: core.OpSubscribe, Token: fd.gw.token, Reasons: []core.Reason{core.Success}}, a)
 	case forUnsubscribe:
 		fd.m.Complete(fd.turn, core.Completion{Op: core.OpUnsubscribe, Token: fd.gw.token, Reasons: []core.Reason{core.Success}}, a)
+	case forNothing: // core may say so at any time
+		if len(fd.m.interests) > 0 {
+			fd.m.Complete(fd.turn, core.Completion{Op: core.OpOusted, Token: fd.m.interests[0].subID}, a)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ const attachedVersion = 1
 const (
 	attachedLatest = 1 << iota
 	attachedNon
+	attachedData
 )
 
 // keep attaches o to the session.
@@ -39,6 +40,9 @@ func (m *Machine) keep(t *core.Turn, o *observation) {
 	}
 	if o.non {
 		flags |= attachedNon
+	}
+	if o.data {
+		flags |= attachedData
 	}
 	v := []byte{attachedVersion, flags}
 	v = binary.BigEndian.AppendUint32(v, o.interest.subID)
@@ -95,7 +99,7 @@ func readAttached(digits string, v []byte) (*observation, *interest, error) {
 	if err != nil || len(tok) > message.MaxTokenSize || len(v) < 6 || v[0] != attachedVersion {
 		return nil, nil, errAttached
 	}
-	o := &observation{token: tokenOf(tok), latest: v[1]&attachedLatest != 0, non: v[1]&attachedNon != 0}
+	o := &observation{token: tokenOf(tok), latest: v[1]&attachedLatest != 0, non: v[1]&attachedNon != 0, data: v[1]&attachedData != 0}
 	in := &interest{subID: binary.BigEndian.Uint32(v[2:])}
 	rest := v[6:]
 	for _, n := range []*int64{&o.accept, &o.format} {

@@ -118,6 +118,8 @@ func (m *Machine) Complete(t *core.Turn, c core.Completion, a *protocols.Actions
 	case c.Op == core.OpUnsubscribe && m.waiting == forUnsubscribe && c.Token == m.operation:
 		m.waiting = forNothing
 		m.deregistered(t, s, a)
+	case c.Op == core.OpOusted:
+		m.ousted(t, a, c.Token)
 	case c.Op == core.OpReadable:
 		m.rung.Store(false)
 	}

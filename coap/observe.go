@@ -129,7 +129,7 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, o *o
 	o.interest = in
 	m.keep(t, o) // committed before the subscription that the answer waits for
 	m.hold(s.raw, forSubscribe)
-	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, MaxSubscribers: at.most, Filters: []core.FilterRequest{f}})
+	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, MaxSubscribers: at.most, Limited: o.data, Filters: []core.FilterRequest{f}})
 	if !pending {
 		m.waiting = forNothing
 		m.subscribed(t, s, a, reasons[0])
@@ -165,7 +165,7 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 		if w.observation != nil {
 			m.unkeep(t, w.observation)
 		}
-		if r == core.SubscriberLimit { // [PubSub-3.2-6]
+		if r == core.SubscriberLimit { // [PubSub-2.1-3] [PubSub-3.2-6]
 			m.reply(t, a, x, m.current(t, q, w.at))
 			return
 		}
@@ -325,6 +325,31 @@ func (m *Machine) cancelled(t *core.Turn, o *observation, n *note) {
 	} else if n != nil {
 		m.strand(t, n.what)
 	}
+	m.cancel(t, o)
+}
+
+// ousted ends the observations of topic data whose subscription is one too many.
+// [PubSub-2.3-5]
+func (m *Machine) ousted(t *core.Turn, a *protocols.Actions, subID uint32) {
+	i := slices.IndexFunc(m.interests, func(in *interest) bool { return in.subID == subID })
+	if i < 0 {
+		return // it has ended already
+	}
+	in := m.interests[i]
+	for _, o := range slices.Clone(m.observations) {
+		if o.interest == in && o.data {
+			m.dismiss(t, a, o, failure(codes.NotFound, "fewer may observe the topic now"))
+		}
+	}
+	if in.users == 0 && m.durable {
+		m.dropInterest(in)
+		m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
+	}
+}
+
+// dismiss ends o with a word.
+func (m *Machine) dismiss(t *core.Turn, a *protocols.Actions, o *observation, r response) {
+	m.say(t, a, m.encode(o, &r, false, m.newID()))
 	m.cancel(t, o)
 }
 

@@ -242,15 +242,16 @@ func (c *topicConf) fault() string {
 	return ""
 }
 
-// putConf keeps a topic resource; r is the answer once it is kept.
-func (m *Machine) putConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, name string, r response) {
+// putConf keeps a topic resource; r is the answer once it is kept. False: core has nothing
+// of it.
+func (m *Machine) putConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, name string, r response) bool {
 	p := publication{topic: m.confTopic(name), retain: true, qos: 1, expiry: none, reply: r}
 	if c.Expires != nil { // [PubSub-2.1-2]
 		p.expiry = max(c.Expires.Unix()-t.Now()/1000, 0)
 	}
 	q.payload, _ = m.adapter.cbor.enc.Marshal(c)
 	q.format = int64(m.adapter.cfg.PubSubCT)
-	m.publish(t, a, q, x, p)
+	return m.publish(t, a, q, x, p)
 }
 
 // changeConf overwrites a topic resource, or with iPATCH parts of it. [PubSub-2.3-2]
@@ -268,7 +269,11 @@ func (m *Machine) changeConf(t *core.Turn, a *protocols.Actions, q *request, x a
 		m.reply(t, a, x, failure(codes.BadRequest, "topic-name, topic-data, resource-type and initialize cannot be changed"))
 		return
 	}
-	m.putConf(t, a, q, x, c, name, m.represent(codes.Changed, q, c))
+	l := *m.link.Load()
+	allowed := m.adapter.gw.Allowed(t, l, &core.Publish{Topic: m.confTopic(name), QoS: 1, Retain: true}) == core.Success
+	if m.putConf(t, a, q, x, c, name, m.represent(codes.Changed, q, c)) && allowed && c.MaxSubscribers != nil {
+		m.adapter.gw.LimitSubscribers(t, l, c.Name, *c.MaxSubscribers) // [PubSub-2.3-5]
+	}
 }
 
 // fetchConf shows the properties that are asked for. [PubSub-2.3-1]

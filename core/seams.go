@@ -45,6 +45,7 @@ const (
 	OpRegister                         // Register: Reasons, one
 	OpWill                             // SetWill: Reasons, one
 	OpOutput                           // the adapter's own: its output half hands over to its input half
+	OpOusted                           // no answer: the subscription whose SubID is Token is one too many; the adapter tells the client and unsubscribes
 	OpAdapter                          // the adapter's own: something beside its connections wants the machine
 )
 
@@ -164,7 +165,10 @@ type SubscribeRequest struct {
 	SubID uint32 // Subscription Identifier, 0 for none
 	// MaxSubscribers may have the very filter on this node, else SubscriberLimit; 0: any number.
 	MaxSubscribers uint32
-	Filters        []FilterRequest
+	// Limited says that LimitSubscribers may end these subscriptions while the client is
+	// connected: not one that was restored.
+	Limited bool
+	Filters []FilterRequest
 }
 
 // FilterRequest is one Topic Filter, prefixes included, with its options.

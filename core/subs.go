@@ -39,6 +39,7 @@ const (
 	subShy     // begins with a wildcard below it: does not match names that begin with '$' there
 	subProxy   // the configuration subscribed it, not the client
 	subTwin    // the client has the same filter both ways
+	subLimited // LimitSubscribers may end it
 	subPaced   // of a replay: it takes its own measure, and none of it is dropped for want of room
 )
 

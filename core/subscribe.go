@@ -82,6 +82,7 @@ type accepted struct {
 	version uint64
 	index   int    // in the SUBSCRIBE
 	most    uint32 // subscribers that the filter may have, 0 for any number
+	limited bool   // LimitSubscribers may end it
 	fresh   bool   // it did not exist before
 	refused Reason // why the table did not take it, or Success
 }
@@ -121,7 +122,7 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		}
 		qos = 0
 	}
-	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, most: w.r.MaxSubscribers, durable: durable, proxy: w.proxy}
+	a := accepted{request: f, parsed: p, qos: qos, version: g.chain.version(), index: index, most: w.r.MaxSubscribers, limited: w.r.Limited, durable: durable, proxy: w.proxy}
 	if !w.permitted(index) {
 		if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 			return 0, NotAuthorized
@@ -228,21 +229,6 @@ func (ss *subscriptions) subscribe(tx *route.Tx, s *Session, a *accepted, subID 
 	}
 }
 
-// taken tells whether a filter has so many subscribers. Inside Update.
-func taken(tx *route.Tx, filter string, most uint32) bool {
-	e, ok := tx.Find(filter)
-	if !ok {
-		return false
-	}
-	var it route.Iter
-	tx.Values(e, &it)
-	n := uint32(0)
-	for piece, ok := it.Next(); ok && n < most; piece, ok = it.Next() {
-		n += uint32(len(piece))
-	}
-	return n >= most
-}
-
 func (a *accepted) flags() (f subFlags) {
 	set := func(on bool, b subFlags) {
 		if on {
@@ -254,6 +240,7 @@ func (a *accepted) flags() (f subFlags) {
 	set(a.covered, subCovered)
 	set(a.durable, subDurable)
 	set(a.proxy, subProxy)
+	set(a.limited, subLimited)
 	return f | prefixes(&a.parsed)
 }
 
