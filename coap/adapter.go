@@ -17,7 +17,7 @@ type Gateway interface {
 	Resume(t *core.Turn, l core.Link)
 	Attach(t *core.Turn, l core.Link, a core.Attachment) core.Reason
 	Attachments(l core.Link) []core.Attachment
-	Allowed(t *core.Turn, l core.Link, p *core.Publish) core.Reason
+	Allowed(t *core.Turn, l core.Link, p *core.Publish) (r core.Reason, late bool)
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	Read(t *core.Turn, l core.Link, name string) (*core.Message, core.Reason)
 	List(t *core.Turn, l core.Link, filter string, max int) ([]*core.Message, core.Reason)

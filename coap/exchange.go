@@ -68,11 +68,12 @@ func (m *Machine) call(t *core.Turn, s *scratch, a *protocols.Actions, q *reques
 	props.ResponseTopic, props.CorrelationData = reply, c.correlation
 	msg.Properties = &props
 	gw, l := m.adapter.gw, *m.link.Load()
-	if reason := gw.Allowed(t, l, &msg); reason != core.Success {
+	reason, late := gw.Allowed(t, l, &msg)
+	if reason != core.Success {
 		m.reply(t, a, x, m.refusal(reason, ""))
 		return
 	}
-	if p.qos > 0 {
+	if msg.Answer = p.qos == 0 && late; p.qos > 0 || late {
 		c.packetID = m.newPacketID()
 		msg.PacketID = c.packetID
 	}

@@ -62,7 +62,9 @@ func (r *recorder) Attachments(core.Link) (all []core.Attachment) {
 	return all
 }
 
-func (r *recorder) Allowed(*core.Turn, core.Link, *core.Publish) core.Reason { return core.Success }
+func (r *recorder) Allowed(*core.Turn, core.Link, *core.Publish) (core.Reason, bool) {
+	return core.Success, r.later&2 != 0
+}
 
 func (r *recorder) Publish(_ *core.Turn, _ core.Link, p *core.Publish) (bool, *core.Error) {
 	m := &core.Message{Topic: p.Topic, Payload: append([]byte(nil), p.Payload...), Properties: p.Properties}

@@ -53,8 +53,9 @@ type exchange struct {
 type pending struct {
 	asking
 	packetID uint16
-	ackAt    int64    // when it is acknowledged by itself, Unix milliseconds; 0: not any more
-	done     response // what it is answered then
+	ackAt    int64            // when it is acknowledged by itself, Unix milliseconds; 0: not any more
+	done     response         // what it is answered then
+	after    func(*core.Turn) // as of publication
 }
 
 // confirm is a confirmable message of ours.
@@ -252,9 +253,9 @@ func (m *Machine) acknowledgeSlow(t *core.Turn, a *protocols.Actions, p *pending
 	p.acked = true
 }
 
-// later notes that the answer to x comes with packetID.
-func (m *Machine) later(t *core.Turn, x asking, packetID uint16, done response) {
-	m.pending = append(m.pending, pending{asking: x, packetID: packetID, done: done, ackAt: m.ackAt(t, x)})
+// later notes that the answer to x, which published p, comes with packetID.
+func (m *Machine) later(t *core.Turn, x asking, packetID uint16, p *publication) {
+	m.pending = append(m.pending, pending{asking: x, packetID: packetID, done: p.reply, after: p.after, ackAt: m.ackAt(t, x)})
 }
 
 // ackAt is when x is acknowledged by itself unless it was answered before, 0 for never.

@@ -18,8 +18,9 @@ type publication struct {
 	topic  string
 	qos    uint8
 	retain bool
-	expiry int64    // seconds, or none
-	reply  response // once it is done
+	expiry int64            // seconds, or none
+	reply  response         // once it is done
+	after  func(*core.Turn) // what follows then, if not nil
 }
 
 // put publishes what PUT or POST brings.
@@ -77,8 +78,8 @@ func (p *publication) options(q *request) (r response, bad bool) {
 }
 
 // publish hands a message to core. At QoS 1 and 2 the answer waits until the message has
-// the durability that its receivers were promised. False: it was answered already, and
-// core has nothing of it.
+// the durability that its receivers were promised, at QoS 0 until it is known whether it is
+// allowed. False: it was answered already, and core has nothing of it.
 func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x asking, p publication) (taken bool) {
 	l := *m.link.Load()
 	if _, err := topic.ParseName(p.topic); err != nil {
@@ -94,10 +95,13 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 		msg.Payload = nil
 	}
 	if p.qos == 0 {
-		reason := m.adapter.gw.Allowed(t, l, &msg)
-		m.adapter.gw.Publish(t, l, &msg) // counts what it refuses
-		m.published(t, a, x, reason, p.reply)
-		return reason == core.Success
+		reason, late := m.adapter.gw.Allowed(t, l, &msg)
+		if !late {
+			m.adapter.gw.Publish(t, l, &msg) // counts what it refuses
+			m.published(t, a, x, reason, p.reply)
+			return reason == core.Success
+		}
+		msg.Answer = true
 	}
 	if len(m.pending) >= m.adapter.cfg.MaxPending {
 		m.refuse(t, core.QuotaExceeded, "max_pending requests wait for their answer")
@@ -105,7 +109,7 @@ func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x aski
 		return false
 	}
 	msg.PacketID = m.newPacketID()
-	m.later(t, x, msg.PacketID, p.reply)
+	m.later(t, x, msg.PacketID, &p)
 	if _, err := m.adapter.gw.Publish(t, l, &msg); err != nil {
 		m.pending = m.pending[:len(m.pending)-1]
 		m.reply(t, a, x, m.refusal(err.Reason, err.Detail))
@@ -144,6 +148,9 @@ func (m *Machine) settled(t *core.Turn, a *protocols.Actions, d *core.Delivery) 
 	}
 	p := m.pending[i]
 	m.pending = slices.Delete(m.pending, i, i+1)
+	if p.after != nil && (d.Reason == core.Success || d.Reason == core.NoMatchingSubscribers) {
+		p.after(t)
+	}
 	m.published(t, a, p.asking, d.Reason, p.done)
 }
 

@@ -212,7 +212,7 @@ func (m *Machine) createTopic(t *core.Turn, a *protocols.Actions, q *request, x 
 	c.Data = "/" + m.confTopic(name) + "/data"
 	if c.Initialize != nil { // [PubSub-2.2-5]
 		data := core.Publish{Topic: c.Name, Payload: c.Initialize, Retain: true, Properties: &core.Properties{ContentType: m.adapter.formats.name(int64(*c.Format))}}
-		if reason := gw.Allowed(t, l, &data); reason != core.Success {
+		if reason, _ := gw.Allowed(t, l, &data); reason != core.Success {
 			m.reply(t, a, x, m.refusal(reason, ""))
 			return
 		}
@@ -242,16 +242,20 @@ func (c *topicConf) fault() string {
 	return ""
 }
 
-// putConf keeps a topic resource; r is the answer once it is kept. False: core has nothing
-// of it.
-func (m *Machine) putConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, name string, r response) bool {
+// putConf keeps a topic resource; r is the answer once it is kept.
+func (m *Machine) putConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, name string, r response) {
 	p := publication{topic: m.confTopic(name), retain: true, qos: 1, expiry: none, reply: r}
 	if c.Expires != nil { // [PubSub-2.1-2]
 		p.expiry = max(c.Expires.Unix()-t.Now()/1000, 0)
 	}
 	q.payload, _ = m.adapter.cbor.enc.Marshal(c)
 	q.format = int64(m.adapter.cfg.PubSubCT)
-	return m.publish(t, a, q, x, p)
+	if most := c.MaxSubscribers; most != nil { // [PubSub-2.3-5]
+		p.after = func(t *core.Turn) {
+			m.adapter.gw.LimitSubscribers(t, *m.link.Load(), c.Name, *most)
+		}
+	}
+	m.publish(t, a, q, x, p)
 }
 
 // changeConf overwrites a topic resource, or with iPATCH parts of it. [PubSub-2.3-2]
@@ -269,11 +273,7 @@ func (m *Machine) changeConf(t *core.Turn, a *protocols.Actions, q *request, x a
 		m.reply(t, a, x, failure(codes.BadRequest, "topic-name, topic-data, resource-type and initialize cannot be changed"))
 		return
 	}
-	l := *m.link.Load()
-	allowed := m.adapter.gw.Allowed(t, l, &core.Publish{Topic: m.confTopic(name), QoS: 1, Retain: true}) == core.Success
-	if m.putConf(t, a, q, x, c, name, m.represent(codes.Changed, q, c)) && allowed && c.MaxSubscribers != nil {
-		m.adapter.gw.LimitSubscribers(t, l, c.Name, *c.MaxSubscribers) // [PubSub-2.3-5]
-	}
+	m.putConf(t, a, q, x, c, name, m.represent(codes.Changed, q, c))
 }
 
 // fetchConf shows the properties that are asked for. [PubSub-2.3-1]
@@ -348,8 +348,11 @@ func (m *Machine) publishData(t *core.Turn, a *protocols.Actions, q *request, x 
 func (m *Machine) removeConf(t *core.Turn, a *protocols.Actions, q *request, x asking, c *topicConf, p publication) {
 	removal := m.outgoing(q, p)
 	// core says later that a publication was not allowed, when the data would be gone.
-	allowed := m.adapter.gw.Allowed(t, *m.link.Load(), &removal) == core.Success
-	if m.publish(t, a, q, x, p) && allowed {
+	reason, late := m.adapter.gw.Allowed(t, *m.link.Load(), &removal)
+	if late {
+		p.after = func(t *core.Turn) { m.forgetData(t, c.Name) }
+	}
+	if m.publish(t, a, q, x, p) && reason == core.Success && !late {
 		m.forgetData(t, c.Name)
 	}
 }

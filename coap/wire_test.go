@@ -24,7 +24,7 @@ func chapters() []chapter {
 		{"Proxy", slices.Concat(proxyScenes(), proxyBoundScenes())},
 		{"Collection", collectionScenes()},
 		{"Call", callScenes()},
-		{"Rights", rightsScenes()},
+		{"Rights", slices.Concat(rightsScenes(), askedScenes())},
 		{"Stream", streamScenes()},
 	}
 }

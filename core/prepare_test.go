@@ -235,3 +235,37 @@ func TestSourceOfRightsNeverAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestPublishAnswered: who asks for it hears at QoS 0, too, what became of a message whose
+// right had to be asked for, and of one that is known.
+func TestPublishAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g, rights := startAsked(t)
+		rights.Allow("hub", core.ActionSubscribe, "#")
+		rights.Allow("a", core.ActionPublish, "up/#")
+		hub, a := g.Connect("hub", nil), g.Connect("a", nil)
+		hub.Subscribe(0, "up/+")
+		for n, c := range []struct {
+			topic string
+			known bool
+			want  core.Reason
+		}{{"up/1", false, core.Success}, {"up/1", true, core.Success}, {"up/1/2", false, core.NoMatchingSubscribers}, {"down", false, core.NotAuthorized}} {
+			p := core.Publish{Topic: c.topic, Payload: []byte("v"), PacketID: uint16(n + 1), Answer: true}
+			if _, late := g.Allowed(g.T, a.Result.Link, &p); late == c.known {
+				t.Errorf("%s: late is %v", c.topic, late)
+			}
+			if _, err := a.Publish(p); err != nil {
+				t.Fatal(err)
+			}
+			d := a.Take(1)[0]
+			if d.Kind != core.DeliverAck || d.PacketID != p.PacketID || d.Reason != c.want {
+				t.Errorf("%s: %+v, want %s", c.topic, d, c.want)
+			}
+		}
+		a.Publish(core.Publish{Topic: "up/1", Payload: []byte("v"), PacketID: 9}) // nobody asks
+		if ds := a.Now(); len(ds) != 0 {
+			t.Errorf("answered unasked: %+v", ds)
+		}
+		expect(t, hub, "[up/1=v q0][up/1=v q0][up/1=v q0]")
+	})
+}

@@ -30,7 +30,10 @@ func (g *Gateway) publish(t *Turn, l Link, p *Publish, w way) (pause bool, err *
 func (g *Gateway) publishNow(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
 	if p.QoS == 0 {
 		t.Count(MessagesQoS0, 1)
-		g.accept(t, l, p, w)
+		r := g.accept(t, l, p, w)
+		if p.Answer {
+			l.Session.answerUnkept(t, l, Delivery{Kind: DeliverAck, PacketID: p.PacketID, Reason: r})
+		}
 		return t.awaitFan(l), nil
 	}
 	t.Count(MessagesQoS0+Counter(p.QoS), 1)
@@ -85,6 +88,15 @@ func (g *Gateway) publishAcknowledged(t *Turn, l Link, p *Publish, w way) (pause
 		s.paused = true
 	}
 	return s.paused, nil
+}
+
+// answerUnkept answers a message that no store need have.
+func (s *Session) answerUnkept(t *Turn, l Link, d Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.live() {
+		s.answer(t, d, nil)
+	}
 }
 
 func accepts(r Reason) bool { return r == Success || r == NoMatchingSubscribers }

@@ -72,9 +72,10 @@ func (g *Gateway) Waiting(l Link) bool {
 	return l.live() && s.box != nil
 }
 
-// Allowed says whether Publish would take p: Success, or why not. It changes and counts
-// nothing: for protocols that answer at QoS 0, too.
-func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) Reason {
+// Allowed says whether Publish would take p: Success, or why not; late: nobody knows yet,
+// Publish asks; see Publish.Answer. It changes and counts nothing: for protocols that
+// answer at QoS 0, too.
+func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) (r Reason, late bool) {
 	w := way{}
 	if g.goesElsewhere(l.Session, p.Topic) {
 		placed, away := g.place(l.Session, p)
@@ -83,10 +84,10 @@ func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) Reason {
 	if len(g.chain.preparers) > 0 {
 		id := g.identity(l.Session)
 		if g.chain.unprepared(&id, wish{ActionPublish, p.Topic}) {
-			return Success // Publish asks, and QoS 0 promises nothing
+			return Success, true
 		}
 	}
-	return g.mayPublish(t, l, p, &w)
+	return g.mayPublish(t, l, p, &w), false
 }
 
 // List gives at most max retained messages that filter matches and l's client may have.

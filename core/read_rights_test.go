@@ -80,7 +80,7 @@ func TestPublishAllowed(t *testing.T) {
 		for _, mount := range []string{"", "m/"} {
 			g, c := startWithRights(t, someRights{core.ActionPublish: mount + "a"}, mount)
 			for topic, want := range map[string]core.Reason{"a": core.Success, "b": core.NotAuthorized} {
-				if r := g.Allowed(g.T, c.Result.Link, &core.Publish{Topic: topic}); r != want {
+				if r, late := g.Allowed(g.T, c.Result.Link, &core.Publish{Topic: topic}); r != want || late {
 					t.Errorf("mount point %q, topic %s: %s", mount, topic, r)
 				}
 			}

@@ -145,7 +145,8 @@ type Publish struct {
 	QoS        uint8
 	Retain     bool
 	Dup        bool
-	PacketID   uint16 // QoS 1 and 2
+	PacketID   uint16 // QoS 1 and 2, and with Answer
+	Answer     bool   // at QoS 0, too: a DeliverAck tells what became of it
 	Expiry     uint32 // Message Expiry Interval in seconds, valid when HasExpiry
 	HasExpiry  bool
 	Properties *Properties
