@@ -52,6 +52,7 @@ func (l *loop) accept(a *acceptor) {
 			continue
 		}
 		a.backOff = 0
+		l.descriptors.took(fd, l.wg.Go)
 		l.admit(fd, ln, from)
 	}
 }

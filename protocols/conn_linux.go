@@ -162,6 +162,8 @@ func (l *loop) readable(c *conn, events uint32) {
 	case err == unix.EAGAIN || err == unix.EINTR:
 	case err != nil:
 		l.end(c, core.ConnectionLost, false)
+	case n == 0 && !c.accepted: // nobody waits for what a stranger did
+		l.end(c, core.ConnectionLost, false)
 	case n == 0:
 		c.paused = true
 		l.eof = append(l.eof, c)

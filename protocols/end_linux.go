@@ -112,3 +112,31 @@ func (l *loop) release(c *conn) {
 	c.listener.leave(c.peer, !c.accepted, c.counted)
 	l.tally.closed()
 }
+
+// closeOver closes what has ended, and tells whether there was any. A close takes the
+// kernel ten times as long as we take to decide on it, so thousands at once would hold
+// the others up: some go now, the rest in the next turn.
+func (l *loop) closeOver(b *budget) (did bool) {
+	n := 0
+	for ; n < len(l.over) && b.left(); n++ {
+		l.finish(l.over[n])
+		// Its end may have touched others: a Will, a shared group.
+		did = true
+	}
+	rest := copy(l.over, l.over[n:])
+	clear(l.over[rest:])
+	l.over = l.over[:rest]
+	return did
+}
+
+// dismiss closes the stranger that just ended, so that it is paid for by who comes
+// last. What had something to say is left to the end of the turn.
+func (l *loop) dismiss() {
+	if n := len(l.over); n > 0 {
+		if c := l.over[n-1]; !c.accepted && !c.dirty && !c.goodbye {
+			l.over[n-1] = nil
+			l.over = l.over[:n-1]
+			l.finish(c)
+		}
+	}
+}

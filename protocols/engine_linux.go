@@ -56,6 +56,7 @@ func (ls *loops) bind(ln *Listener) ([]net.Addr, error) {
 
 func (ls *loops) start() error {
 	ls.started = true
+	ls.descriptors.grow(firstDescriptors)
 	for _, l := range ls.all {
 		for _, s := range ls.sockets {
 			if err := l.listen(s); err != nil {

@@ -52,6 +52,7 @@ func (l *loop) serveLast() (did bool) {
 	var b budget
 	for i := 0; i < l.postponed && b.left(); i++ {
 		l.event(&l.events[i])
+		l.dismiss()
 	}
 	l.postponed = 0
 	b = budget{}

@@ -82,17 +82,18 @@ type loop struct {
 
 // loops are the event loops of one server.
 type loops struct {
-	gateway gateway
-	log     *slog.Logger
-	pools   pools
-	born    time.Time
-	all     []*loop
-	tally   *tally
-	wg      sync.WaitGroup
-	procs   int          // processors there are for goroutines
-	active  atomic.Int32 // loops that are not lent
-	started bool
-	sockets []*boundSocket
+	gateway     gateway
+	log         *slog.Logger
+	pools       pools
+	born        time.Time
+	all         []*loop
+	tally       *tally
+	wg          sync.WaitGroup
+	procs       int          // processors there are for goroutines
+	active      atomic.Int32 // loops that are not lent
+	started     bool
+	sockets     []*boundSocket
+	descriptors descriptors
 }
 
 // newLoop opens the loop's descriptors; run uses them, close gives them back.
@@ -259,13 +260,7 @@ func (l *loop) conclude() (more bool) {
 		l.end(c, core.ConnectionLost, false)
 	}
 	l.eof = l.eof[:0]
-	for i, c := range l.over {
-		l.over[i] = nil
-		l.finish(c)
-		// Its end may have touched others: a Will, a shared group.
-		more = true
-	}
-	l.over = l.over[:0]
+	more = l.closeOver(&budget{})
 	l.free = append(l.free, l.freed...)
 	l.freed = l.freed[:0]
 	l.count()
@@ -281,7 +276,9 @@ func (l *loop) count() {
 }
 
 // waits tells whether some of what is due was left to the next turn.
-func (l *loop) waits() bool { return len(l.again) > 0 || len(l.due) > 0 || l.drowsy() }
+func (l *loop) waits() bool {
+	return len(l.again) > 0 || len(l.over) > 0 || len(l.due) > 0 || l.drowsy()
+}
 
 // due is a timer that fired and was not handled yet.
 type due struct{ slot, gen, tick uint32 }
@@ -304,6 +301,7 @@ func (l *loop) expire(b *budget) {
 		d := l.due[n]
 		if c := l.slots[d.slot]; c != nil && c.gen == d.gen && l.wheel.idleSince(d.slot, d.tick) {
 			l.fire(c)
+			l.dismiss()
 		}
 	}
 	if l.due = l.due[n:]; len(l.due) == 0 {
