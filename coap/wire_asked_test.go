@@ -41,7 +41,7 @@ func (r *remote) Prepared(id *core.Identity, act core.Action, topic string) bool
 }
 
 func (r *remote) Prepare(_ context.Context, id *core.Identity, act core.Action, topic string) {
-	time.Sleep(1500 * time.Millisecond)
+	<-time.After(1500 * time.Millisecond)
 	v, _ := r.Rights.Authorize(id, act, topic)
 	r.mu.Lock()
 	defer r.mu.Unlock()
