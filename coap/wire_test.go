@@ -23,6 +23,7 @@ func chapters() []chapter {
 		{"Lasting", lastingScenes()},
 		{"Proxy", slices.Concat(proxyScenes(), proxyBoundScenes())},
 		{"Collection", collectionScenes()},
+		{"Subscribers", subscriberScenes()},
 		{"Call", callScenes()},
 		{"Rights", slices.Concat(rightsScenes(), askedScenes())},
 		{"Stream", streamScenes()},
