@@ -129,7 +129,7 @@ func (c *quicClient) open() *flow {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	s.SetDeadline(time.Now().Add(20 * time.Second))
+	s.SetDeadline(time.Now().Add(time.Minute))
 	return &flow{s, c.t}
 }
 

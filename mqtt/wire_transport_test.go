@@ -121,7 +121,7 @@ func (w *watched) change(f func()) {
 
 // await waits until ok holds.
 func (w *watched) await(ok func() bool) bool {
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		w.mu.Lock()
 		done, moved := ok(), w.moved
@@ -279,7 +279,7 @@ func (e *overEnd) say(b []byte) {
 	if e.machine == nil {
 		select {
 		case e.machine = <-e.st.made:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			e.st.t.Fatalf("%s: no machine was made", e.st.at)
 		}
 	}

@@ -93,8 +93,8 @@ func wait(t *testing.T, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(20 * time.Second):
-		t.Fatal("done was not called within 20 s")
+	case <-time.After(time.Minute):
+		t.Fatal("done was not called within a minute")
 		return nil
 	}
 }
@@ -102,14 +102,14 @@ func wait(t *testing.T, done <-chan error) error {
 // until waits for something that other goroutines bring about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("within 20 s not: %s", what)
+			t.Fatalf("within a minute not: %s", what)
 		}
 	}
 }
@@ -270,8 +270,8 @@ func (c *chaos) settle() {
 			if r.seq != c.settled || r.err != nil {
 				c.t.Fatalf("done of batch %d (%v), want that of %d", r.seq, r.err, c.settled)
 			}
-		case <-time.After(20 * time.Second):
-			c.t.Fatalf("batch %d of %d was not answered within 20 s; Health: %v", c.settled, c.next, c.s.Health())
+		case <-time.After(time.Minute):
+			c.t.Fatalf("batch %d of %d was not answered within a minute; Health: %v", c.settled, c.next, c.s.Health())
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -37,6 +38,7 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND   run a command that must end with the exit code
 //	authority NAME       make NAME.pem and, signed by it, NAME-server.pem/key and NAME-client.pem/key for localhost
 //	occupy NAME          hold a free port of 127.0.0.1 until the end, $NAME is its address
+//	free NAME            find a port of 127.0.0.1 that the system gives to nobody, $NAME is its address
 //	gone PATH            wait until the file or directory is gone
 //	many N FILE          write N numbered lines
 func TestScripts(t *testing.T) {
@@ -67,13 +69,13 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "figure": figure, "exits": exitsWith, "authority": authority,
-			"occupy": occupy, "gone": gone, "many": many,
+			"occupy": occupy, "free": free, "gone": gone, "many": many,
 		},
 	})
 }
 
 // patience is how long a script waits for what must happen.
-const patience = 40 * time.Second
+const patience = time.Minute
 
 // await asks again and again until done says true.
 func await(ts *testscript.TestScript, what string, done func() bool) {
@@ -154,6 +156,21 @@ func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { ln.Close() })
 	ts.Setenv(args[0], ln.Addr().String())
+}
+
+// free looks outside of the range from which the system gives ports, and of that of
+// scripts/services: between two gateways on it nobody else is given the port.
+func free(ts *testscript.TestScript, neg bool, args []string) {
+	arguments(ts, neg, args, 1)
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+mathrand.IntN(1_400)))
+		if err == nil {
+			ts.Setenv(args[0], ln.Addr().String())
+			ts.Check(ln.Close())
+			return
+		}
+	}
+	ts.Fatalf("no free port")
 }
 
 func many(ts *testscript.TestScript, neg bool, args []string) {
