@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	outage     = flag.Duration("outage", 4*time.Second, "how long databases are away in TestServiceOutage")
+	outage     = flag.Duration("outage", 6*time.Second, "how long databases are away in TestServiceOutage")
 	outageRate = flag.Int("outage-rate", 160, "messages a second of TestServiceOutage, to each database")
 	kills      = flag.Int("kills", 2, "how often TestServiceGatewayKilled kills the gateway in each state of the database")
 )
