@@ -2,6 +2,7 @@ package fairlead
 
 import (
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -51,13 +52,41 @@ type redisOfTLS struct {
 	f    pemFiles
 }
 
-func beginRedis(t *testing.T, f pemFiles, settings string, args ...string) *redisOfTLS {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// redisPort finds a port for a server, and 10,000 above it one for the nodes of a cluster. The
+// system gives neither to anybody: between this and the server's start others connect.
+func redisPort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + mathrand.IntN(1_400) // where scripts/services has none, nor 10,000 above
+		own, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+		if err != nil {
+			continue
+		}
+		defer own.Close() // held, so that none is tried twice
+		if nodes, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port+10_000)); err == nil {
+			nodes.Close()
+			return fmt.Sprint(port)
+		}
 	}
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
+	t.Fatal("no free port")
+	return ""
+}
+
+// beginRedis starts one, on another port where somebody else has taken the first.
+func beginRedis(t *testing.T, f pemFiles, settings string, args ...string) *redisOfTLS {
+	for range 10 {
+		r := &redisOfTLS{t: t, port: redisPort(t), f: f}
+		if r.begin(settings, args) {
+			return r
+		}
+	}
+	t.Fatal("redis-server does not start")
+	return nil
+}
+
+// begin returns when the server answers, or false when it has ended.
+func (r *redisOfTLS) begin(settings string, args []string) bool {
+	t, port, f := r.t, r.port, r.f
 	dir := t.TempDir()
 	file := filepath.Join(dir, "redis.conf")
 	text := fmt.Sprintf("port 0\nbind 127.0.0.1\ntls-port %s\ntls-replication yes\ntls-ca-cert-file %s\ntls-cert-file %s\ntls-key-file %s\ndir %s\n%s\n", port, f.ca, f.cert, f.key, dir, settings)
@@ -68,20 +97,31 @@ func beginRedis(t *testing.T, f pemFiles, settings string, args ...string) *redi
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	r := &redisOfTLS{t: t, port: port, f: f}
-	r.await("PONG", "PING")
-	return r
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { cmd.Process.Kill(); <-ended })
+	return r.answers("PONG", ended, "PING")
 }
 
 // await asks until the answer has a text.
 func (r *redisOfTLS) await(want string, command ...string) {
 	r.t.Helper()
+	r.answers(want, nil, command...)
+}
+
+// answers does so, or until the server has ended.
+func (r *redisOfTLS) answers(want string, ended <-chan struct{}, command ...string) bool {
+	r.t.Helper()
 	line := append([]string{"--tls", "--cacert", r.f.ca, "--cert", r.f.cert, "--key", r.f.key, "-p", r.port}, command...)
-	for end := time.Now().Add(20 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		out, err := exec.Command("redis-cli", line...).CombinedOutput()
 		if strings.Contains(string(out), want) {
-			return
+			return true
+		}
+		select {
+		case <-ended:
+			return false
+		default:
 		}
 		if time.Now().After(end) {
 			r.t.Fatalf("%q: %s, %v, want %q", command, out, err, want)

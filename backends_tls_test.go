@@ -180,13 +180,8 @@ func (s *secured) wants(t *testing.T, what string, on bool, f pemFiles, text str
 
 func secureRedis(t *testing.T) *secured {
 	r, folder := startRedis(t), folderOf(t, "redis", "server")
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	_, port, _ := net.SplitHostPort(address)
+	port := redisPort(t)
+	address := net.JoinHostPort("127.0.0.1", port)
 	set := func(pairs ...string) {
 		if got := r.cli(append([]string{"CONFIG", "SET"}, pairs...)...); got != "OK" {
 			t.Fatalf("%q: %s", pairs, got)
