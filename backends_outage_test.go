@@ -17,6 +17,7 @@ import (
 var (
 	outage     = flag.Duration("outage", 6*time.Second, "how long databases are away in TestServiceOutage")
 	outageRate = flag.Int("outage-rate", 160, "messages a second of TestServiceOutage, to each database")
+	outageFull = flag.Bool("outage-full", false, "TestServiceOutage with the store's memtable and cache as they are by default, filled before")
 	kills      = flag.Int("kills", 2, "how often TestServiceGatewayKilled kills the gateway in each state of the database")
 )
 
@@ -70,6 +71,9 @@ func TestServiceOutage(t *testing.T) {
 			r := startOutageRun(t, of, *outageRate)
 			r.subscriber()
 			r.load.run()
+			if *outageFull {
+				r.fill()
+			}
 			for _, kind := range kinds() {
 				r.load.more(kind, 20)
 			}
@@ -99,6 +103,47 @@ func (r *outageRun) subscriber() {
 		for range c.Messages() {
 		}
 	}()
+}
+
+// fill has the gateway's store hold in memory what it may: sessions that are away get more
+// than that, and read it.
+func (r *outageRun) fill() {
+	const sessions, messages = 16, 100
+	r.t.Logf("%d MiB before the store's memory is full", r.memory()>>20)
+	sender, err := devices.Dial(r.t.Context(), "mqtt://"+r.mqtt, devices.Options{ClientID: "filler"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer sender.Close()
+	for i := range sessions {
+		r.sleeper(i).Close()
+	}
+	for i := range sessions * messages {
+		if _, err := sender.Publish(r.t.Context(), &devices.Message{Topic: fmt.Sprint("fill/", i%sessions), QoS: 1, Payload: make([]byte, 64<<10)}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for i := range sessions {
+		c := r.sleeper(i)
+		for range messages {
+			if _, more := <-c.Messages(); !more {
+				r.t.Fatal(c.Err())
+			}
+		}
+		c.Close()
+	}
+}
+
+// sleeper connects a session of fill.
+func (r *outageRun) sleeper(i int) *devices.Client {
+	c, err := devices.Dial(r.t.Context(), "mqtt://"+r.mqtt, devices.Options{ClientID: fmt.Sprint("sleeper", i), Resume: true, SessionExpiry: 3600})
+	if err == nil {
+		_, err = c.Subscribe(r.t.Context(), 0, devices.Subscription{Filter: fmt.Sprint("fill/", i), QoS: 1})
+	}
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c
 }
 
 // outage has the database go away and come back.

@@ -36,8 +36,9 @@ func TestProcess(t *testing.T) {
 	}
 	c := testConfig(filepath.Join(folder, "data"))
 	c.Store.Sync = true // it may be killed
-	// Of the memory that tests look at the store's own share comes to its bound at once.
-	c.Store.MemtableSize, c.Store.CacheSize = 1<<20, 1<<20
+	if !*outageFull {   // of the memory that tests look at the store's own share comes to its bound at once
+		c.Store.MemtableSize, c.Store.CacheSize = 1<<20, 1<<20
+	}
 	if err := json.Unmarshal(text, &c.Backends); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func (p *process) start() {
 		p.t.Fatal(err)
 	}
 	defer log.Close()
-	p.cmd = exec.Command(os.Args[0], "-test.run=^TestProcess$", "-test.timeout=0")
+	p.cmd = exec.Command(os.Args[0], "-test.run=^TestProcess$", "-test.timeout=0", fmt.Sprint("-outage-full=", *outageFull))
 	p.cmd.Env = append(os.Environ(), processEnv+"="+p.folder)
 	p.cmd.Stderr, p.cmd.Stdout = log, log
 	if p.input, err = p.cmd.StdinPipe(); err != nil {
