@@ -238,9 +238,11 @@ func TestServiceTableFaults(t *testing.T) {
 // neither done as a whole nor kept from who has lost the claim: so the loop that is compared
 // first puts all of it into a row, by a lightweight transaction that compares the claim.
 func BenchmarkTable(b *testing.B) {
-	c := tables(b)
-	d := openTable(b, c, tabletest.Namespace())
+	d := openTable(b, bare(b), tabletest.Namespace())
 	defer d.Close()
+	if _, err := d.Init(b.Context(), true); err != nil {
+		b.Fatal(err)
+	}
 	s, err := d.db.connected(context.Background())
 	if err != nil {
 		b.Fatal(err)
