@@ -202,3 +202,39 @@ func TestServiceNumbersTaken(t *testing.T) {
 		t.Errorf("there are %s", got)
 	}
 }
+
+// Documents of EMQ X are gone on with: its numbers, its cursors, and a counter that is not
+// there yet; what other programs have put there under names of another kind stays.
+func TestServiceOfEMQX(t *testing.T) {
+	testservice.Limit(t, 2*time.Minute)
+	s := &site{url: testservice.URL(t, "mongodb")}
+	d := s.Open(t)
+	defer d.Close()
+	ctx := t.Context()
+	message := func(id any, msgid, payload string) bson.D {
+		return bson.D{{Key: "_id", Value: id}, {Key: "topic", Value: "t"}, {Key: "msgid", Value: msgid}, {Key: "sender", Value: "old"},
+			{Key: "qos", Value: int32(1)}, {Key: "retain", Value: int32(0)}, {Key: "payload", Value: payload}, {Key: "arrived", Value: int32(1_500_000_000)}}
+	}
+	for collection, docs := range map[string][]bson.D{
+		messages: {message(int32(1), "AAVWt0000001", "1"), message(int32(2), "AAVWt0000002", "2"), message(bson.NewObjectID(), "another", "none")},
+		cursors:  {{{Key: "clientid", Value: "c"}, {Key: "topic", Value: "t"}, {Key: "mongo_id", Value: int32(1)}}},
+		retained: {{{Key: "topic", Value: "t"}, {Key: "msgid", Value: "AAVWt0000001"}, {Key: "sender", Value: "old"}, {Key: "qos", Value: int32(1)}, {Key: "payload", Value: "1"}, {Key: "arrived", Value: int32(1_500_000_000)}}},
+	} {
+		if _, err := s.look.db.Collection(collection).InsertMany(ctx, docs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	job := rules.Job{Rule: &rules.Rule{Function: rules.OnMessagePublish}, Topic: "t", Message: &rules.Message{MsgID: rules.MessageIDAt(1_790_000_000_000), Topic: "t", Payload: []byte("3"), QoS: 1}}
+	if n, err := d.Do(ctx, []rules.Job{job}); n != 1 || err != nil {
+		t.Fatalf("%d done: %v", n, err)
+	}
+	q := rules.Query{ClientID: "c", Filter: "t", QoS: 1, Max: 10}
+	unread, err := d.Unread(ctx, &rules.Rule{Function: rules.OnMessageFetch}, &q)
+	if err != nil || len(unread) != 2 || string(unread[0].Payload) != "2" || string(unread[1].Payload) != "3" {
+		t.Errorf("unread: %+v, %v", unread, err)
+	}
+	kept, err := d.Retained(ctx, &rules.Rule{Function: rules.OnRetainLookup}, &rules.Query{Filter: "t", Max: 10})
+	if err != nil || len(kept) != 1 || string(kept[0].Payload) != "1" {
+		t.Errorf("retained: %+v, %v", kept, err)
+	}
+}

@@ -213,12 +213,12 @@ func (b *batch) missing(left []int) (rest []int, err error) {
 }
 
 // raise brings the counter of messages to the greatest number that they have: it may
-// have been lost, or documents be another's.
+// have been lost, or documents be another's. Names that are no numbers are not looked at.
 func (d *Database) raise(ctx context.Context) error {
 	var last struct {
 		ID int64 `bson:"_id"`
 	}
-	err := d.db.Collection(messages).FindOne(ctx, bson.D{}, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetProjection(bson.D{{Key: "_id", Value: 1}})).Decode(&last)
+	err := d.db.Collection(messages).FindOne(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: int64(0)}}}}, options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}).SetProjection(bson.D{{Key: "_id", Value: 1}})).Decode(&last)
 	if err != nil || last.ID == 0 {
 		return err
 	}
