@@ -19,8 +19,8 @@ type Gateway interface {
 	Attachments(l core.Link) []core.Attachment
 	Allowed(t *core.Turn, l core.Link, p *core.Publish) (r core.Reason, late bool)
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
-	Read(t *core.Turn, l core.Link, name string) (*core.Message, core.Reason)
-	List(t *core.Turn, l core.Link, filter string, max int) ([]*core.Message, core.Reason)
+	Read(t *core.Turn, l core.Link, token uint32, name string) (m *core.Message, r core.Reason, pending bool)
+	List(t *core.Turn, l core.Link, token uint32, filter string, max int) (ms []*core.Message, r core.Reason, pending bool)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
 	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
 	LimitSubscribers(t *core.Turn, l core.Link, name string, most uint32)
@@ -109,6 +109,7 @@ type scratch struct {
 	options message.Options
 	taken   []core.Delivery
 	raw     []byte // the datagram of request
+	x       asking // what its answer comes back to, once it is done
 }
 
 // takeBatch is how many deliveries are taken at once.

@@ -14,7 +14,8 @@ import (
 // recorder is a gateway that answers now or later as the fuzzer wants. Everything that is
 // published is retained and comes back to whoever subscribed to anything.
 type recorder struct {
-	later    byte // 1: Connect, 2: Subscribe, 4: Unsubscribe
+	later    byte            // 1: Connect, 2: Subscribe, 4: Unsubscribe, 8: Read and List
+	found    []*core.Message // by Read or List
 	request  *core.ConnectRequest
 	token    uint32
 	subs     []uint32
@@ -84,15 +85,21 @@ func (r *recorder) Publish(_ *core.Turn, _ core.Link, p *core.Publish) (bool, *c
 	return false, nil
 }
 
-func (r *recorder) Read(_ *core.Turn, _ core.Link, name string) (*core.Message, core.Reason) {
-	return r.retained[name], core.Success
+func (r *recorder) Read(_ *core.Turn, _ core.Link, token uint32, name string) (*core.Message, core.Reason, bool) {
+	m := r.retained[name]
+	if r.found = nil; m != nil {
+		r.found = append(r.found, m)
+	}
+	r.token = token
+	return m, core.Success, r.later&8 != 0
 }
 
-func (r *recorder) List(*core.Turn, core.Link, string, int) (all []*core.Message, _ core.Reason) {
+func (r *recorder) List(_ *core.Turn, _ core.Link, token uint32, _ string, _ int) (all []*core.Message, _ core.Reason, _ bool) {
 	for _, m := range r.retained {
 		all = append(all, m)
 	}
-	return all, core.Success
+	r.token, r.found = token, all
+	return all, core.Success, r.later&8 != 0
 }
 
 func (r *recorder) Subscribe(_ *core.Turn, _ core.Link, q *core.SubscribeRequest) ([]uint8, []core.Reason, bool) {
@@ -221,7 +228,7 @@ func newRig(t testing.TB) *rig {
 
 func (r *rig) feeder(t *testing.T, mode byte) *feeder {
 	fd := &feeder{t: t, turn: r.turn, now: 1_000_000, adapter: r.adapters[mode>>3&1]}
-	fd.gw = &recorder{later: mode & 7, retained: map[string]*core.Message{}, attached: map[string]core.Attachment{}, unacked: map[uint16]bool{}}
+	fd.gw = &recorder{later: mode&7 | mode>>1&8, retained: map[string]*core.Message{}, attached: map[string]core.Attachment{}, unacked: map[uint16]bool{}}
 	fd.adapter.gw = fd.gw
 	fd.adapter.transfers.Store(0)
 	return fd
@@ -288,6 +295,8 @@ func (fd *feeder) complete(a *protocols.Actions) {
 		fd.m.Complete(fd.turn, core.Completion{Op: core.OpSubscribe, Token: fd.gw.token, Reasons: []core.Reason{core.Success}}, a)
 	case forUnsubscribe:
 		fd.m.Complete(fd.turn, core.Completion{Op: core.OpUnsubscribe, Token: fd.gw.token, Reasons: []core.Reason{core.Success}}, a)
+	case forRead:
+		fd.m.Complete(fd.turn, core.Completion{Op: core.OpRead, Token: fd.gw.token, Reasons: []core.Reason{core.Success}, Messages: fd.gw.found}, a)
 	case forNothing: // core may say so at any time
 		if len(fd.m.interests) > 0 {
 			fd.m.Complete(fd.turn, core.Completion{Op: core.OpOusted, Token: fd.m.interests[0].subID}, a)

@@ -40,6 +40,7 @@ type Machine struct {
 	subID     uint32 // the last Subscription Identifier used
 
 	held    []byte     // the datagram that waits for core
+	late    *lateRead  // with forRead, what more there is to know of it
 	asked   asked      // the observation that waits for core
 	request *identity  // whom Connect is about
 	recent  []exchange // requests that must not be done twice, oldest first
@@ -75,6 +76,7 @@ const (
 	forConnect
 	forSubscribe
 	forUnsubscribe
+	forRead
 )
 
 // Input implements protocols.Machine: b is one datagram, or the bytes of a stream.
@@ -118,6 +120,9 @@ func (m *Machine) Complete(t *core.Turn, c core.Completion, a *protocols.Actions
 	case c.Op == core.OpUnsubscribe && m.waiting == forUnsubscribe && c.Token == m.operation:
 		m.waiting = forNothing
 		m.deregistered(t, s, a)
+	case c.Op == core.OpRead && m.waiting == forRead && c.Token == m.operation:
+		m.waiting = forNothing
+		m.readDone(t, s, a, &c)
 	case c.Op == core.OpOusted:
 		m.ousted(t, a, c.Token)
 	case c.Op == core.OpReadable:
@@ -132,6 +137,9 @@ func (m *Machine) settle(t *core.Turn, a *protocols.Actions) {
 	if m.state == ended {
 		a.Close, a.Reason, a.Pause = true, m.reason, false
 		return
+	}
+	if m.waiting == forNothing {
+		m.dropLate()
 	}
 	m.take(t, a)
 	m.pump(t, a)
@@ -184,6 +192,7 @@ func (m *Machine) end(r core.Reason) { m.state, m.reason = ended, r }
 func (m *Machine) leave(t *core.Turn, r core.Reason) {
 	l := m.link.Swap(nil)
 	m.dropUploads()
+	m.dropLate()
 	if l == nil {
 		return
 	}
@@ -211,6 +220,7 @@ func (m *Machine) due(t *core.Turn, a *protocols.Actions) {
 	for i := range m.pending {
 		m.acknowledgeSlow(t, a, &m.pending[i])
 	}
+	m.acknowledgeLate(t, a)
 	m.callsDue(t, a)
 	for _, o := range m.observations {
 		if o.fetch != nil && o.fetch.until <= now {
@@ -278,6 +288,9 @@ func (m *Machine) arm(t *core.Turn, a *protocols.Actions) {
 		if p := &m.pending[i]; p.ackAt != 0 {
 			at = min(at, p.ackAt)
 		}
+	}
+	if m.late != nil && m.late.ackAt != 0 {
+		at = min(at, m.late.ackAt)
 	}
 	for i := range m.calls {
 		at = min(at, m.calls[i].until)

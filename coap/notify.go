@@ -201,8 +201,12 @@ func (m *Machine) strand(t *core.Turn, f *flight) {
 }
 
 // pump sends what may be sent now: answers that come apart first, then notifications, one
-// observation after the other. [CoAP-4.7-1]
+// observation after the other. [CoAP-4.7-1] Who waits for its first answer is told of
+// nothing before.
 func (m *Machine) pump(t *core.Turn, a *protocols.Actions) {
+	if m.waiting == forRead {
+		return
+	}
 	if len(m.apart) > 0 && m.mayConfirm(t, a) {
 		c := m.apart[0]
 		m.apart = slices.Delete(m.apart, 0, 1)

@@ -72,7 +72,7 @@ func (m *Machine) register(t *core.Turn, s *scratch, a *protocols.Actions, q *re
 	}
 	if len(m.observations) >= m.adapter.cfg.MaxObservations { // [Observe-4.1-3]
 		m.refuse(t, core.SubscriptionLimit, "max_observations are held by this client")
-		m.reply(t, a, x, m.current(t, q, at))
+		m.tell(t, a, q, x, at)
 		return
 	}
 	o = &observation{token: x.token, format: none, data: at.surface == topicData}
@@ -160,13 +160,14 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 	}
 	q := &s.request
 	q.read(&s.message, len(raw))
-	x := q.asking()
+	x := m.heldAsking(q)
+	s.raw, s.x = raw, x
 	if r != core.Success {
 		if w.observation != nil {
 			m.unkeep(t, w.observation)
 		}
 		if r == core.SubscriberLimit { // [PubSub-2.1-3] [PubSub-3.2-6]
-			m.reply(t, a, x, m.current(t, q, w.at))
+			m.tell(t, a, q, x, w.at)
 			return
 		}
 		m.reply(t, a, x, m.refusal(r, ""))
@@ -174,6 +175,7 @@ func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r c
 	}
 	m.interests = append(m.interests, w.interest)
 	m.begin(t, w.observation, w.interest)
+	m.readAnew(w.at.topic)
 	m.introduce(t, a, q, x, w.observation, w.at)
 }
 
@@ -188,7 +190,10 @@ func (m *Machine) begin(t *core.Turn, o *observation, in *interest) {
 
 // introduce answers the request of an observation with the present state. [Observe-4.1-4]
 func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, q *request, x asking, o *observation, at place) {
-	r := m.current(t, q, at)
+	r, ready := m.present(t, q, at)
+	if !ready {
+		return
+	}
 	if r.code != codes.Content && r.code != codes.Valid { // [Observe-4.2-2]
 		m.cancel(t, o)
 		m.reply(t, a, x, r)
@@ -199,21 +204,6 @@ func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, q *request, x as
 	}
 	r.observe = int64(o.number(t.Now()))
 	m.reply(t, a, x, r)
-}
-
-// current is the present state of what is observed: the retained message, or nothing.
-func (m *Machine) current(t *core.Turn, q *request, at place) response {
-	if wildcard(at.topic) || at.topic == "" || at.topic[0] == '$' {
-		return answer(codes.Content)
-	}
-	msg, reason := m.adapter.gw.Read(t, *m.link.Load(), at.topic)
-	switch {
-	case reason != core.Success:
-		return m.refusal(reason, "")
-	case msg == nil:
-		return answer(codes.Content)
-	}
-	return m.content(t, q, msg, m.formatFor(msg, q.accept))
 }
 
 // number gives the next Observe value: it grows with each notification, and from one run
@@ -232,13 +222,13 @@ func (o *observation) number(now int64) uint32 {
 func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
 	o := m.observed(x.token)
 	if o == nil || o.interest.filter != at.topic {
-		m.reply(t, a, x, m.current(t, q, at))
+		m.tell(t, a, q, x, at)
 		return
 	}
 	in := o.interest
 	m.cancel(t, o)
 	if in.users > 0 || !m.durable || in.whole() {
-		m.reply(t, a, x, m.current(t, q, at))
+		m.tell(t, a, q, x, at)
 		return
 	}
 	m.operation++
@@ -259,7 +249,8 @@ func (m *Machine) deregistered(t *core.Turn, s *scratch, a *protocols.Actions) {
 	}
 	q := &s.request
 	q.read(&s.message, len(raw))
-	m.reply(t, a, q.asking(), m.current(t, q, m.adapter.cfg.locate(q.path)))
+	s.raw, s.x = raw, m.heldAsking(q)
+	m.tell(t, a, q, s.x, m.adapter.cfg.locate(q.path))
 }
 
 // observed finds the observation of a token.

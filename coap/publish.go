@@ -79,14 +79,17 @@ func (p *publication) options(q *request) (r response, bad bool) {
 
 // publish hands a message to core. At QoS 1 and 2 the answer waits until the message has
 // the durability that its receivers were promised, at QoS 0 until it is known whether it is
-// allowed. False: it was answered already, and core has nothing of it.
+// allowed. False: core has nothing of it; it was answered already, or is held.
 func (m *Machine) publish(t *core.Turn, a *protocols.Actions, q *request, x asking, p publication) (taken bool) {
 	l := *m.link.Load()
 	if _, err := topic.ParseName(p.topic); err != nil {
 		m.reply(t, a, x, failure(codes.BadRequest, "the topic is not valid: "+err.Error()))
 		return false
 	}
-	if r, failed := m.condition(t, q, p.topic); failed {
+	switch r, failed, ready := m.condition(t, q, p.topic); {
+	case !ready:
+		return false
+	case failed:
 		m.reply(t, a, x, r)
 		return false
 	}
@@ -168,24 +171,26 @@ func (m *Machine) newPacketID() uint16 {
 
 // condition checks If-Match and If-None-Match against the retained message.
 // [CoAP-5.10.8.1-1] [CoAP-5.10.8.2-1]
-func (m *Machine) condition(t *core.Turn, q *request, name string) (r response, failed bool) {
+func (m *Machine) condition(t *core.Turn, q *request, name string) (r response, failed, ready bool) {
 	if !q.ifNone && len(q.ifMatch) == 0 {
-		return r, false
+		return r, false, true
 	}
-	kept, reason := m.adapter.gw.Read(t, *m.link.Load(), name)
+	kept, reason, ready := m.read(t, name)
 	switch {
+	case !ready:
+		return r, false, false
 	case reason != core.Success:
-		return m.refusal(reason, ""), true
+		return m.refusal(reason, ""), true, true
 	case q.ifNone && kept != nil:
-		return failure(codes.PreconditionFailed, "there is a value already"), true
+		return failure(codes.PreconditionFailed, "there is a value already"), true, true
 	case len(q.ifMatch) == 0:
-		return r, false
+		return r, false, true
 	case kept != nil && slices.ContainsFunc(q.ifMatch, func(tag []byte) bool {
 		return len(tag) == 0 || slices.Equal(tag, etag(kept))
 	}):
-		return r, false
+		return r, false, true
 	}
-	return failure(codes.PreconditionFailed, "the value is another one"), true
+	return failure(codes.PreconditionFailed, "the value is another one"), true, true
 }
 
 // properties are what a request tells of its message beyond topic and payload.

@@ -57,9 +57,10 @@ func (m *Machine) pubsub(t *core.Turn, s *scratch, a *protocols.Actions, q *requ
 		m.collection(t, a, q, x)
 		return
 	}
-	conf, r, ok := m.topicConf(t, at.name)
+	conf, r, ready := m.topicConf(t, at.name)
 	switch {
-	case !ok:
+	case !ready:
+	case conf == nil:
 		m.reply(t, a, x, r)
 	case at.surface == topicData:
 		m.topicData(t, s, a, q, x, conf)
@@ -83,18 +84,21 @@ func confName(name string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// topicConf reads the topic resource of a path segment.
-func (m *Machine) topicConf(t *core.Turn, name string) (c *topicConf, r response, ok bool) {
-	msg, reason := m.adapter.gw.Read(t, *m.link.Load(), m.confTopic(name))
+// topicConf reads the topic resource of a path segment; without one r is the answer. Not
+// ready: as read.
+func (m *Machine) topicConf(t *core.Turn, name string) (c *topicConf, r response, ready bool) {
+	msg, reason, ready := m.read(t, m.confTopic(name))
 	switch {
+	case !ready:
+		return nil, r, false
 	case reason == core.TopicNameInvalid, reason == core.Success && msg == nil:
-		return nil, failure(codes.NotFound, "there is no such topic"), false
+		return nil, failure(codes.NotFound, "there is no such topic"), true
 	case reason != core.Success:
-		return nil, m.refusal(reason, ""), false
+		return nil, m.refusal(reason, ""), true
 	}
 	c = &topicConf{}
 	if err := m.adapter.cbor.dec.Unmarshal(msg.Payload, c); err != nil || c.Name == "" {
-		return nil, failure(codes.InternalServerError, "what is kept of this topic cannot be read"), false
+		return nil, failure(codes.InternalServerError, "what is kept of this topic cannot be read"), true
 	}
 	return c, r, true
 }
@@ -124,7 +128,10 @@ func (m *Machine) collection(t *core.Turn, a *protocols.Actions, q *request, x a
 		}
 	}
 	// [PubSub-2.2-1]
-	found, reason := m.adapter.gw.List(t, *m.link.Load(), m.adapter.cfg.Collection+"/+", m.adapter.cfg.MaxTopics)
+	found, reason, ready := m.list(t, m.adapter.cfg.Collection+"/+")
+	if !ready {
+		return
+	}
 	if reason != core.Success {
 		m.reply(t, a, x, m.refusal(reason, ""))
 		return
@@ -195,8 +202,10 @@ func (m *Machine) createTopic(t *core.Turn, a *protocols.Actions, q *request, x 
 	}
 	name := confName(c.Name)
 	gw, l := m.adapter.gw, *m.link.Load()
-	kept, reason := gw.Read(t, l, m.confTopic(name))
+	kept, reason, ready := m.read(t, m.confTopic(name))
 	switch {
+	case !ready:
+		return
 	case reason != core.Success:
 		m.reply(t, a, x, m.refusal(reason, ""))
 		return
@@ -204,7 +213,10 @@ func (m *Machine) createTopic(t *core.Turn, a *protocols.Actions, q *request, x 
 		m.reply(t, a, x, failure(codes.BadRequest, "there is a topic of this name"))
 		return
 	}
-	if n, _ := gw.List(t, l, m.adapter.cfg.Collection+"/+", m.adapter.cfg.MaxTopics); len(n) >= m.adapter.cfg.MaxTopics {
+	switch all, _, ready := m.list(t, m.adapter.cfg.Collection+"/+"); {
+	case !ready:
+		return
+	case len(all) >= m.adapter.cfg.MaxTopics:
 		m.refuse(t, core.QuotaExceeded, "max_topics are in the collection")
 		m.reply(t, a, x, m.busy("the collection is full"))
 		return
@@ -309,8 +321,9 @@ func (m *Machine) topicData(t *core.Turn, s *scratch, a *protocols.Actions, q *r
 		m.deregister(t, s, a, q, x, at)
 		return
 	}
-	kept, reason := m.adapter.gw.Read(t, *m.link.Load(), c.Name)
+	kept, reason, ready := m.read(t, c.Name)
 	switch {
+	case !ready:
 	case q.code == codes.PUT:
 		m.publishData(t, a, q, x, c, kept)
 	case reason != core.Success:
@@ -320,7 +333,7 @@ func (m *Machine) topicData(t *core.Turn, s *scratch, a *protocols.Actions, q *r
 	case q.code == codes.DELETE: // [PubSub-3.2-4]
 		m.publish(t, a, q, x, publication{topic: c.Name, retain: true, qos: 1, expiry: none, reply: answer(codes.Deleted)})
 	case q.observe == observeOn && c.MaxSubscribers != nil && at.most == 0: // [PubSub-3.2-6]
-		m.reply(t, a, x, m.current(t, q, at))
+		m.tell(t, a, q, x, at)
 	case q.observe == observeOn: // [PubSub-3.2-2]
 		m.register(t, s, a, q, x, at)
 	default: // [PubSub-3.2-3]

@@ -29,8 +29,9 @@ func (m *Machine) get(t *core.Turn, a *protocols.Actions, q *request, x asking, 
 		m.reply(t, a, x, failure(codes.BadRequest, "a topic with wildcards can be observed, not read"))
 		return
 	}
-	msg, reason := m.adapter.gw.Read(t, *m.link.Load(), at.topic)
+	msg, reason, ready := m.read(t, at.topic)
 	switch {
+	case !ready:
 	case reason != core.Success:
 		m.reply(t, a, x, m.refusal(reason, ""))
 	case msg == nil && at.surface == bridgeSurface: // as EMQ X: it keeps the client alive

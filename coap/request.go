@@ -151,6 +151,12 @@ func (m *Machine) perform(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		m.reply(t, a, x, m.refusal(core.MessageRateTooHigh, ""))
 		return
 	}
+	m.act(t, s, a, q, x, at)
+}
+
+// act does it, once or, after it waited for what it reads, again.
+func (m *Machine) act(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) {
+	s.x = x
 	switch {
 	case at.surface == connection && q.code != codes.GET:
 		m.connection(t, a, q, x)

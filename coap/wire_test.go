@@ -16,7 +16,7 @@ func chapters() []chapter {
 	return []chapter{
 		{"Message", messageScenes()},
 		{"Publish", publishScenes()},
-		{"Read", readScenes()},
+		{"Read", slices.Concat(readScenes(), elsewhereScenes())},
 		{"Session", sessionScenes()},
 		{"Observe", slices.Concat(observeScenes(), pacingScenes(), tellingScenes())},
 		{"Block", blockScenes()},

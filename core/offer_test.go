@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,6 +179,10 @@ func TestOffer(t *testing.T) {
 type notHere string
 
 func (n notHere) OwnsRetained(topic string) bool { return strings.HasPrefix(topic, string(n)) }
+func (n notHere) LooksUp(string) bool              { return false }
+func (n notHere) ReadRetained(context.Context, string, int) ([]*core.Message, error) {
+	return nil, nil
+}
 
 func TestRetainedElsewhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -1,30 +1,31 @@
 package core
 
-import (
-	"github.com/fairlead-iot/fairlead/core/route"
-	"github.com/fairlead-iot/fairlead/core/topic"
-)
+import "github.com/fairlead-iot/fairlead/core/topic"
 
 // Read gives the retained message of a topic to l's client, as a subscription to it
 // would, for protocols that ask instead of waiting. Success without a message says
-// that there is none. It never blocks.
-func (g *Gateway) Read(t *Turn, l Link, name string) (*Message, Reason) {
+// that there is none. pending: the message is elsewhere, or the right to it must be asked
+// for; OpRead with the token answers, ServerUnavailable after auth_timeout. It never blocks.
+func (g *Gateway) Read(t *Turn, l Link, token uint32, name string) (m *Message, r Reason, pending bool) {
 	if _, err := g.limits.ParseName(name); err != nil {
-		return nil, TopicNameInvalid
+		return nil, TopicNameInvalid, false
 	}
-	s := l.Session
-	at, reason := g.asked(s, name)
+	at, reason := g.asked(l.Session, name)
 	if reason != Success {
-		return nil, reason
+		return nil, reason, false
 	}
-	if !g.authorize(t, s, l.Epoch, ActionSubscribe, at) || !g.authorize(t, s, l.Epoch, ActionDeliver, at) {
-		g.Refuse(t, Refusal{Reason: NotAuthorized, ClientID: s.id, Detail: "read " + clip(at)})
-		return nil, NotAuthorized
+	w := reading{g: g, link: l, token: token, verb: "read", filter: at, max: 1, name: true}
+	wishes, r := w.judge(t)
+	if r != Success {
+		return nil, r, false
 	}
-	if m := g.retained.get(at, t.now); m != nil {
-		return g.seen(s, m), Success
+	if len(wishes) == 0 {
+		if m = w.get(t); m != nil || !w.look {
+			return m, Success, false
+		}
 	}
-	return nil, Success
+	r, pending = w.later(t, wishes)
+	return nil, r, pending
 }
 
 // asked gives the filter that a client means by text: as a subscription's, rewritten
@@ -90,28 +91,23 @@ func (g *Gateway) Allowed(t *Turn, l Link, p *Publish) (r Reason, late bool) {
 	return g.mayPublish(t, l, p, &w), false
 }
 
-// List gives at most max retained messages that filter matches and l's client may have.
-// The slice is the caller's. It never blocks.
-func (g *Gateway) List(t *Turn, l Link, filter string, max int) ([]*Message, Reason) {
-	s := l.Session
-	filter, reason := g.asked(s, filter)
+// List gives at most max retained messages that filter matches and l's client may have;
+// pending as for Read. The slice is the caller's. It never blocks.
+func (g *Gateway) List(t *Turn, l Link, token uint32, filter string, max int) (ms []*Message, r Reason, pending bool) {
+	filter, reason := g.asked(l.Session, filter)
 	if reason != Success {
-		return nil, reason
+		return nil, reason, false
 	}
-	if !g.authorize(t, s, l.Epoch, ActionSubscribe, filter) {
-		g.Refuse(t, Refusal{Reason: NotAuthorized, ClientID: s.id, Detail: "list " + clip(filter)})
-		return nil, NotAuthorized
+	w := reading{g: g, link: l, token: token, verb: "list", filter: filter, max: max}
+	wishes, r := w.judge(t)
+	if r != Success {
+		return nil, r, false
 	}
-	var kept []*Message
-	cur := new(route.Cursor)
-	for done := false; !done && len(kept) < max; {
-		t.found, done = g.retained.scan(filter, cur, min(max-len(kept), retainedSlice), t.found[:0])
-		for i, m := range t.found {
-			t.found[i] = nil
-			if !g.retained.lapsed(m, t.now) && g.authorize(t, s, l.Epoch, ActionDeliver, m.Topic) {
-				kept = append(kept, g.seen(s, m))
-			}
+	if len(wishes) == 0 {
+		if ms = w.list(t); len(ms) >= max || !w.look {
+			return ms, Success, false
 		}
 	}
-	return kept, Success
+	r, pending = w.later(t, wishes)
+	return nil, r, pending
 }

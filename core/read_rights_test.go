@@ -45,7 +45,7 @@ func TestReadNeedsBothRights(t *testing.T) {
 			{"a", "a", core.Success}, {"a", "", core.NotAuthorized}, {"", "a", core.NotAuthorized},
 		} {
 			g, c := startWithRights(t, someRights{core.ActionSubscribe: tt.subscribe, core.ActionDeliver: tt.deliver}, "")
-			if _, r := g.Read(g.T, c.Result.Link, "a"); r != tt.want {
+			if _, r, _ := g.Read(g.T, c.Result.Link, 1, "a"); r != tt.want {
 				t.Errorf("subscribe %q, deliver %q: %s", tt.subscribe, tt.deliver, r)
 			}
 		}
@@ -60,15 +60,15 @@ func TestReadBelowAMountPoint(t *testing.T) {
 		if err := g.PublishInternal(g.T, &core.Message{Topic: "a", Payload: []byte("above"), Retain: true}); err != nil {
 			t.Fatal(err)
 		}
-		if m, r := g.Read(g.T, c.Result.Link, "a"); m != nil || r != core.Success {
+		if m, r, late := g.Read(g.T, c.Result.Link, 1, "a"); late || m != nil || r != core.Success {
 			t.Errorf("nothing is retained there: %v, %s", m, r)
 		}
 		c.Publish(core.Publish{Topic: "a", Payload: []byte("below"), Retain: true})
-		m, r := g.Read(g.T, c.Result.Link, "a")
+		m, r, _ := g.Read(g.T, c.Result.Link, 1, "a")
 		if r != core.Success || m == nil || m.Topic != "a" || string(m.Payload) != "below" {
 			t.Errorf("%v, %s", m, r)
 		}
-		if ms, r := g.List(g.T, c.Result.Link, "a", 9); r != core.Success || len(ms) != 1 || ms[0].Topic != "a" {
+		if ms, r, _ := g.List(g.T, c.Result.Link, 1, "a", 9); r != core.Success || len(ms) != 1 || ms[0].Topic != "a" {
 			t.Errorf("listed %v, %s", ms, r)
 		}
 	})

@@ -39,19 +39,19 @@ func TestReadAndList(t *testing.T) {
 			{"open/a", core.Success, true}, {"open/none", core.Success, false}, {"open/c", core.Success, false},
 			{"shut", core.NotAuthorized, false}, {"open/+", core.TopicNameInvalid, false},
 		} {
-			m, r := g.Read(g.T, c.Result.Link, tt.name)
-			if r != tt.reason || (m != nil) != tt.there {
+			m, r, late := g.Read(g.T, c.Result.Link, 1, tt.name)
+			if late || r != tt.reason || (m != nil) != tt.there {
 				t.Errorf("%s: %v, %s", tt.name, m, r)
 			}
 		}
-		ms, r := g.List(g.T, c.Result.Link, "#", 10)
+		ms, r, _ := g.List(g.T, c.Result.Link, 1, "#", 10)
 		if r != core.Success || len(ms) != 2 {
 			t.Errorf("listed %d, %s: want the two that may be delivered", len(ms), r)
 		}
-		if ms, _ := g.List(g.T, c.Result.Link, "open/+", 1); len(ms) != 1 {
+		if ms, _, _ := g.List(g.T, c.Result.Link, 1, "open/+", 1); len(ms) != 1 {
 			t.Errorf("listed %d, 1 is the most", len(ms))
 		}
-		if _, r := g.List(g.T, c.Result.Link, "+", 1); r != core.NotAuthorized {
+		if _, r, _ := g.List(g.T, c.Result.Link, 1, "+", 1); r != core.NotAuthorized {
 			t.Errorf("listed + with %s", r)
 		}
 		if g.Waiting(c.Result.Link) {

@@ -45,6 +45,7 @@ const (
 	OpRegister                         // Register: Reasons, one
 	OpWill                             // SetWill: Reasons, one
 	OpOutput                           // the adapter's own: its output half hands over to its input half
+	OpRead                             // Read and List: Reasons, one, and Messages
 	OpOusted                           // no answer: the subscription whose SubID is Token is one too many; the adapter tells the client and unsubscribes
 	OpAdapter                          // the adapter's own: something beside its connections wants the machine
 )
@@ -56,6 +57,8 @@ type Completion struct {
 	Connect *ConnectResult
 	Reasons []Reason
 	Granted []uint8 // QoS granted, beside Reasons, for OpSubscribe
+	// Messages are what OpRead found; the slice is the adapter's.
+	Messages []*Message
 }
 
 // Link is one connection's hold on its session. A link whose session was taken
@@ -398,6 +401,12 @@ type ProxyRequest struct {
 type RetainedOwner interface {
 	// OwnsRetained must not block; its answer about a topic never changes.
 	OwnsRetained(topic string) bool
+	// LooksUp says that a subscription to filter is given retained messages from
+	// elsewhere. It must not block.
+	LooksUp(filter string) bool
+	// ReadRetained gives at most max of them, the caller's. It may block up to ctx; core
+	// calls it from a bounded pool. An error: it is not known what there is.
+	ReadRetained(ctx context.Context, filter string, max int) ([]*Message, error)
 }
 
 // Sink takes events out of Fairlead.
