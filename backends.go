@@ -296,6 +296,26 @@ func (bs backends) OwnsRetained(topic string) bool {
 	return slices.ContainsFunc(bs, func(s *served) bool { return s.Engine.OwnsRetained(topic) })
 }
 
+// LooksUp implements core.RetainedOwner.
+func (bs backends) LooksUp(filter string) bool {
+	return slices.ContainsFunc(bs, func(s *served) bool { return s.Engine.LooksUp(filter) })
+}
+
+// ReadRetained implements core.RetainedOwner.
+func (bs backends) ReadRetained(ctx context.Context, filter string, max int) (found []*core.Message, err error) {
+	for _, s := range bs {
+		if len(found) >= max {
+			break
+		}
+		ms, err := s.Engine.ReadRetained(ctx, filter, max-len(found))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, ms...)
+	}
+	return found, nil
+}
+
 // figures are the rules' counters for metrics.
 func (bs backends) figures() (list []admin.RuleFigures) {
 	for _, s := range bs {

@@ -56,7 +56,7 @@ type Config struct {
 	ServerKeepAlive  time.Duration `toml:"server_keep_alive" doc:"keep alive asked of MQTT 5 clients in place of their own; 0 leaves theirs"`
 	MaxKeepAlive     time.Duration `toml:"max_keep_alive" doc:"longest keep alive; clients that ask for none or more are told this one (MQTT 5) ; 0 means no limit"`
 	SysInterval      time.Duration `toml:"sys_interval" doc:"how often $SYS topics are published; 0 turns them off"`
-	AuthTimeout      time.Duration `toml:"auth_timeout" doc:"time that identity sources have to answer"`
+	AuthTimeout      time.Duration `toml:"auth_timeout" doc:"time that identity sources have to answer, and databases when a CoAP client asks for a retained message"`
 	AuthExchangeTime time.Duration `toml:"auth_exchange_time" doc:"time that an authentication in several steps (MQTT 5 AUTH) may take, the client's own work included; a listener's connect_timeout ends the first one sooner"`
 	AuthWorkers      int           `toml:"auth_workers" doc:"authentications under way at once; argon2id costs 19 MiB and 20 ms each"`
 	AuthBacklog      int           `toml:"auth_backlog" doc:"authentications that may wait for a worker; more are refused as server_busy"`

@@ -395,3 +395,80 @@ func FuzzCommand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { _ = e.Command("p", b) })
 }
+
+// read reads a retained message as c, and says how long it took.
+func (w *world) read(c *coretest.Client, name string) (payload string, r core.Reason, took time.Duration) {
+	w.t.Helper()
+	begin := time.Now()
+	w.T.Begin(begin)
+	m, r, late := w.Gateway.Read(w.T, c.Result.Link, 1, name)
+	w.T.End()
+	if !late {
+		w.t.Errorf("%s was not looked up", name)
+		return "", r, 0
+	}
+	done := c.Completed(core.OpRead)
+	if r = done.Reasons[0]; len(done.Messages) > 0 {
+		m = done.Messages[0]
+	}
+	if m != nil {
+		payload = string(m.Payload)
+	}
+	return payload, r, time.Since(begin)
+}
+
+// Who asks for a retained message is given what a subscriber is, also right after it was
+// published; while the database is away nobody waits for long.
+func TestRetainedAskedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := start(t, nil, nil, nil)
+		p := w.Connect("p", nil)
+		for i := range 200 {
+			p.Publish(kept(fmt.Sprintf("r/%03d", i), fmt.Sprint(i), uint16(i+1)))
+		}
+		if got, r, _ := w.read(p, "r/199"); got != "199" || r != core.Success {
+			t.Errorf("%q, %s", got, r)
+		}
+		p.Publish(kept("r/199", "", 201))
+		if got, r, _ := w.read(p, "r/199"); got != "" || r != core.Success {
+			t.Errorf("deleted: %q, %s", got, r)
+		}
+		w.T.Begin(time.Now())
+		w.Gateway.List(w.T, p.Result.Link, 2, "r/+", 150)
+		w.T.End()
+		if ms := p.Completed(core.OpRead).Messages; len(ms) != 150 || ms[149].Topic != "r/149" {
+			t.Errorf("listed %d", len(ms))
+		}
+		w.db.Away(errors.New("unplugged"))
+		for range 3 {
+			if got, r, took := w.read(p, "r/1"); got != "" || r != core.ServerUnavailable || took > time.Second {
+				t.Errorf("away: %q, %s after %v", got, r, took)
+			}
+		}
+		p.Publish(kept("r/001", "later", 202))
+		time.Sleep(time.Minute)
+		if _, r, took := w.read(p, "r/001"); r != core.ServerUnavailable || took > 5*time.Second {
+			t.Errorf("away, and something is to be written: %s after %v", r, took)
+		}
+		w.db.Away(nil)
+		time.Sleep(time.Minute)
+		if got, r, _ := w.read(p, "r/001"); got != "later" || r != core.Success {
+			t.Errorf("back: %q, %s", got, r)
+		}
+	})
+}
+
+// Nothing is looked up where no rule does so.
+func TestRetainedAskedForByRule(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := start(t, nil, []rules.Rule{
+			{Hook: rules.SessionSubscribed, Topic: "a/#", Function: rules.OnRetainLookup},
+			{Hook: rules.MessagePublish, Topic: "a/#", Function: rules.OnMessageRetain},
+		}, nil)
+		for filter, want := range map[string]bool{"a/1": true, "a/#": true, "b": false, "#": false} {
+			if got := w.e.LooksUp(filter); got != want {
+				t.Errorf("%s: %v", filter, got)
+			}
+		}
+	})
+}
