@@ -9,13 +9,11 @@ import (
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// acceptBatch is how many connections are taken before others have a turn.
-const acceptBatch = 4
-
 // acceptor is one listening socket as one loop sees it. All loops watch the same
 // socket, exclusively: the kernel wakes one of them for a connection.
 type acceptor struct {
 	socket  *boundSocket
+	ready   bool      // connections wait, as far as this turn knows
 	resume  time.Time // when accepting goes on; zero while it does
 	backOff time.Duration
 	warned  time.Time
@@ -31,30 +29,46 @@ func (l *loop) watchAcceptor(i int) error {
 	return l.watch(l.accepts[i].socket.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, int32(tagAccept-i), 0)
 }
 
-// accept takes connections as the rate allows.
-func (l *loop) accept(a *acceptor) {
+// acceptSome takes connections from the sockets that have some: one from each in turn, and
+// the next time from where it left off. A socket that always has one keeps none of the
+// others waiting.
+func (l *loop) acceptSome(b *budget) {
+	for idle := 0; idle < len(l.accepts); {
+		a := l.accepts[l.nextAccept%len(l.accepts)]
+		if a.ready && !b.left() {
+			break
+		}
+		l.nextAccept = (l.nextAccept + 1) % len(l.accepts)
+		if idle++; a.ready {
+			idle = 0
+			a.ready = l.accept(a)
+		}
+	}
+	for _, a := range l.accepts {
+		a.ready = false // of what was left epoll tells again
+	}
+}
+
+// accept takes a connection if the rate allows it, and tells whether there may be more.
+func (l *loop) accept(a *acceptor) (more bool) {
 	if a.socket.fd < 0 || !a.resume.IsZero() {
-		return
+		return false
 	}
 	ln := a.socket.listener
-	for range acceptBatch {
-		if wait := ln.rate.take(l.now); wait > 0 {
-			// Back pressure, not refusal: they wait in the kernel's backlog.
-			l.suspend(a, wait)
-			return
-		}
-		fd, from, err := acceptNow(a.socket.fd)
-		if err != nil {
-			ln.rate.give()
-			if l.acceptFailed(a, err) {
-				return
-			}
-			continue
-		}
-		a.backOff = 0
-		l.descriptors.took(fd, l.wg.Go)
-		l.admit(fd, ln, from)
+	if wait := ln.rate.take(l.now); wait > 0 {
+		// Back pressure, not refusal: they wait in the kernel's backlog.
+		l.suspend(a, wait)
+		return false
 	}
+	fd, from, err := acceptNow(a.socket.fd)
+	if err != nil {
+		ln.rate.give()
+		return !l.acceptFailed(a, err)
+	}
+	a.backOff = 0
+	l.descriptors.took(fd, l.wg.Go)
+	l.admit(fd, ln, from)
+	return true
 }
 
 // acceptFailed tells whether to stop accepting for this turn.
@@ -118,7 +132,26 @@ func (l *loop) admit(fd int, ln *Listener, peer netip.AddrPort) {
 		l.adopt(fd, ln, peer)
 		return
 	}
-	best.post(func(o *loop) { o.adopt(fd, ln, peer) })
+	best.post(func(o *loop) { o.arrived = append(o.arrived, arrival{fd, ln, peer}) })
+}
+
+// arrival is a connection that another loop accepted for this one.
+type arrival struct {
+	fd   int
+	ln   *Listener
+	peer netip.AddrPort
+}
+
+// adoptSome makes connections of arrivals; all of them without a budget.
+func (l *loop) adoptSome(b *budget) {
+	n := 0
+	for ; n < len(l.arrived) && (b == nil || b.left()); n++ {
+		a := &l.arrived[n]
+		l.adopt(a.fd, a.ln, a.peer)
+	}
+	rest := copy(l.arrived, l.arrived[n:])
+	clear(l.arrived[rest:])
+	l.arrived = l.arrived[:rest]
 }
 
 // stopListening forgets the sockets; who opened them closes them.

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -9,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boundSocket is one listening socket of the event loops.
+// boundSocket is one listening socket of the event loops: one of the queues of its
+// address, see queues_linux.go.
 type boundSocket struct {
 	listener *Listener
 	fd       int
@@ -18,8 +20,9 @@ type boundSocket struct {
 }
 
 // bindSockets opens the listening sockets of one listener.
-func bindSockets(ln *Listener) ([]*boundSocket, error) {
+func bindSockets(ln *Listener, log *slog.Logger) ([]*boundSocket, error) {
 	if ln.cfg.Transport == Unix {
+		ln.queues.Store(1)
 		s, err := bindUnix(ln)
 		if err != nil {
 			return nil, err
@@ -28,12 +31,12 @@ func bindSockets(ln *Listener) ([]*boundSocket, error) {
 	}
 	var sockets []*boundSocket
 	err := eachAddress(ln.cfg.Address, func(a netip.AddrPort) (netip.AddrPort, error) {
-		s, err := bindTCP(ln, a)
+		group, err := bindTCP(ln, a, log)
 		if err != nil {
 			return a, err
 		}
-		sockets = append(sockets, s)
-		return s.addr.(*net.TCPAddr).AddrPort(), nil
+		sockets = append(sockets, group...)
+		return group[0].addr.(*net.TCPAddr).AddrPort(), nil
 	}, func() {
 		for _, s := range sockets {
 			unix.Close(s.fd)
@@ -43,7 +46,23 @@ func bindSockets(ln *Listener) ([]*boundSocket, error) {
 	return sockets, err
 }
 
-func bindTCP(ln *Listener, a netip.AddrPort) (*boundSocket, error) {
+// bindTCP opens the queues of one address.
+func bindTCP(ln *Listener, a netip.AddrPort, log *slog.Logger) ([]*boundSocket, error) {
+	first, err := openTCP(ln, a, false)
+	if err != nil {
+		return nil, err
+	}
+	a = first.addr.(*net.TCPAddr).AddrPort()
+	group, err := queues(first,
+		func() (*boundSocket, error) { return openTCP(ln, a, true) },
+		func(s *boundSocket, f func(int) error) error { return f(s.fd) },
+		(*boundSocket).close)
+	ln.divided(log, len(group), err)
+	return group, nil
+}
+
+// openTCP opens one listening socket; shared, one of a group that is there already.
+func openTCP(ln *Listener, a netip.AddrPort, shared bool) (*boundSocket, error) {
 	family := unix.AF_INET
 	if a.Addr().Is6() {
 		family = unix.AF_INET6
@@ -52,7 +71,13 @@ func bindTCP(ln *Listener, a netip.AddrPort) (*boundSocket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
-	if err := configureTCP(fd, ln, a, family); err != nil {
+	if shared {
+		err = share(fd)
+	}
+	if err == nil {
+		err = configureTCP(fd, ln, a, family)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -65,7 +90,6 @@ func configureTCP(fd int, ln *Listener, a netip.AddrPort, family int) error {
 	set := func(level, option, value int) {
 		unix.SetsockoptInt(fd, level, option, value) // best effort: a tuning, not a promise
 	}
-	// No SO_REUSEPORT: a second gateway on the same port must be told so.
 	set(unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	set(unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)

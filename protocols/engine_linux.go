@@ -42,14 +42,16 @@ func (c *ListenerConfig) onLoops() bool {
 func (ls *loops) serves(transport string) bool { return transport == TCP || transport == Unix }
 
 func (ls *loops) bind(ln *Listener) ([]net.Addr, error) {
-	sockets, err := bindSockets(ln)
+	sockets, err := bindSockets(ln, ls.log)
 	if err != nil {
 		return nil, err
 	}
 	ls.sockets = append(ls.sockets, sockets...)
 	var addrs []net.Addr
 	for _, s := range sockets {
-		addrs = append(addrs, s.addr)
+		if n := len(addrs); n == 0 || addrs[n-1].String() != s.addr.String() { // one for all queues of an address
+			addrs = append(addrs, s.addr)
+		}
 	}
 	return addrs, nil
 }
@@ -111,6 +113,7 @@ func (ls *loops) stopSome(n int, r core.Reason) int {
 }
 
 func (l *loop) stopSome(n int, r core.Reason) (stopped int) {
+	l.adoptSome(nil) // they would come into slots that were swept
 	for ; l.swept < len(l.slots) && stopped < n; l.swept++ {
 		if c := l.slots[l.swept]; c != nil && c.phase == phaseOpen {
 			l.stop(c, r)

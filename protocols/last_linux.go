@@ -48,14 +48,9 @@ func (l *loop) postpone(ev *unix.EpollEvent) bool {
 // serveLast serves them, and tells whether there was something to do. Of events that
 // are left epoll tells again, behind those of others.
 func (l *loop) serveLast() (did bool) {
-	did = l.postponed > 0 || l.greedy > 0 || len(l.due) > 0
+	did = l.postponed > 0 || l.greedy > 0 || len(l.due) > 0 || len(l.arrived) > 0
+	l.serveStrangers()
 	var b budget
-	for i := 0; i < l.postponed && b.left(); i++ {
-		l.event(&l.events[i])
-		l.dismiss()
-	}
-	l.postponed = 0
-	b = budget{}
 	l.feedAgain(&b)
 	b = budget{}
 	l.expire(&b)
@@ -63,6 +58,23 @@ func (l *loop) serveLast() (did bool) {
 		did = g.serveLast() || did
 	}
 	return did
+}
+
+// serveStrangers reads what they sent, then takes new ones.
+func (l *loop) serveStrangers() {
+	var b budget
+	for i := range l.postponed {
+		ev := &l.events[i]
+		if ev.Fd >= 0 && !b.left() {
+			continue
+		}
+		l.event(ev)
+		l.dismiss()
+	}
+	l.postponed = 0
+	b = budget{}
+	l.adoptSome(&b)
+	l.acceptSome(&b)
 }
 
 // putOff has a connection that sent more than its share last time come last, if it is

@@ -27,6 +27,7 @@ type Listener struct {
 	closed   atomic.Uint64
 	delayed  atomic.Uint64
 	faults   atomic.Uint64
+	queues   atomic.Int64
 	refused  [core.ReasonCount]atomic.Uint64
 }
 
@@ -59,6 +60,7 @@ type ListenerStats struct {
 	Throttled       int64  // connections that are not read from now, as they send too fast
 	Throttles       uint64 // times that reading from one stopped for that
 	Faults          uint64 // errors of receiving datagrams: ICMP and the like, which end nothing
+	Queues          int64  // in which the kernel keeps connections of one address of ours until they are accepted; 0 where it keeps none
 	// Refused counts by core.Reason what the edge itself ended.
 	Refused [core.ReasonCount]uint64
 }
@@ -67,6 +69,7 @@ type ListenerStats struct {
 func (l *Listener) Stats() ListenerStats {
 	s := ListenerStats{
 		Open: l.open.Load(), Unauthenticated: l.fresh.Load(),
+		Queues:   l.queues.Load(),
 		Accepted: l.accepted.Load(), Closed: l.closed.Load(), Delayed: l.delayed.Load(), Faults: l.faults.Load(),
 	}
 	if l.rates != nil {

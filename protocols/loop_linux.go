@@ -61,6 +61,8 @@ type loop struct {
 
 	reads, readBytes uint64 // since the last count
 	accepts          []*acceptor
+	nextAccept       int       // whose turn it is of them
+	arrived          []arrival // of other loops
 	waiting          waiting
 
 	throttle throttle
@@ -211,7 +213,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 		}
 	default:
 		if i := int(tagAccept - ev.Fd); i < len(l.accepts) { // else it has stopped listening meanwhile
-			l.accept(l.accepts[i])
+			l.accepts[i].ready = true
 		}
 	}
 }
@@ -277,7 +279,7 @@ func (l *loop) count() {
 
 // waits tells whether some of what is due was left to the next turn.
 func (l *loop) waits() bool {
-	return len(l.again) > 0 || len(l.over) > 0 || len(l.due) > 0 || l.drowsy()
+	return len(l.again) > 0 || len(l.arrived) > 0 || len(l.over) > 0 || len(l.due) > 0 || l.drowsy()
 }
 
 // due is a timer that fired and was not handled yet.
@@ -335,6 +337,7 @@ func (l *loop) abandon() {
 		l.ended = !again
 		l.mu.Unlock()
 	}
+	l.adoptSome(nil)
 	for _, c := range l.slots {
 		if c == nil {
 			continue
