@@ -9,17 +9,18 @@ import (
 	"github.com/fairlead-iot/fairlead/core"
 )
 
-// acceptor is one listening socket as one loop sees it. All loops watch the same
-// socket, exclusively: the kernel wakes one of them for a connection.
+// acceptor is one listening socket as one loop sees it. All loops watch the same sockets,
+// exclusively: the kernel wakes one of them for a connection.
 type acceptor struct {
 	socket  *boundSocket
-	ready   bool      // connections wait, as far as this turn knows
+	ready   bool // connections wait, as far as this turn knows
+	closed  bool
 	resume  time.Time // when accepting goes on; zero while it does
 	backOff time.Duration
 	warned  time.Time
 }
 
-// listen makes the loop accept from s. Before run, or in the loop.
+// listen makes the loop accept from s. Before run.
 func (l *loop) listen(s *boundSocket) error {
 	l.accepts = append(l.accepts, &acceptor{socket: s})
 	return l.watchAcceptor(len(l.accepts) - 1)
@@ -29,29 +30,9 @@ func (l *loop) watchAcceptor(i int) error {
 	return l.watch(l.accepts[i].socket.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, int32(tagAccept-i), 0)
 }
 
-// acceptSome takes connections from the sockets that have some: one from each in turn, and
-// the next time from where it left off. A socket that always has one keeps none of the
-// others waiting.
-func (l *loop) acceptSome(b *budget) {
-	for idle := 0; idle < len(l.accepts); {
-		a := l.accepts[l.nextAccept%len(l.accepts)]
-		if a.ready && !b.left() {
-			break
-		}
-		l.nextAccept = (l.nextAccept + 1) % len(l.accepts)
-		if idle++; a.ready {
-			idle = 0
-			a.ready = l.accept(a)
-		}
-	}
-	for _, a := range l.accepts {
-		a.ready = false // of what was left epoll tells again
-	}
-}
-
 // accept takes a connection if the rate allows it, and tells whether there may be more.
 func (l *loop) accept(a *acceptor) (more bool) {
-	if a.socket.fd < 0 || !a.resume.IsZero() {
+	if a.closed || !a.resume.IsZero() {
 		return false
 	}
 	ln := a.socket.listener
@@ -106,9 +87,7 @@ func (l *loop) resumeAccepting() {
 			continue
 		}
 		a.resume = time.Time{}
-		if a.socket.fd >= 0 {
-			l.watchAcceptor(i)
-		}
+		l.watchAcceptor(i)
 	}
 }
 
@@ -154,10 +133,10 @@ func (l *loop) adoptSome(b *budget) {
 	l.arrived = l.arrived[:rest]
 }
 
-// stopListening forgets the sockets; who opened them closes them.
+// stopListening lets go of the sockets; who opened them closes them.
 func (l *loop) stopListening() {
 	for _, a := range l.accepts {
 		unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, a.socket.fd, nil)
+		a.closed, a.ready, a.resume = true, false, time.Time{}
 	}
-	l.accepts = nil
 }

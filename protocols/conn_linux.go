@@ -15,13 +15,14 @@ import (
 type conn struct {
 	// The outgoing side, behind mu, from any goroutine. phase changes under mu
 	// and in the loop, so the loop reads it without.
-	mu     sync.Mutex
-	out    *pending
-	fd     int32
-	events uint32 // what epoll watches; EPOLLOUT set: the loop goes on with the output
-	phase  uint8
-	ready  bool // the client was accepted: Output may run
-	broken bool // a write failed
+	mu        sync.Mutex
+	out       *pending
+	fd        int32
+	events    uint32 // what epoll watches; EPOLLOUT set: the loop goes on with the output
+	phase     uint8
+	ready     bool // the client was accepted: Output may run
+	broken    bool // a write failed
+	unwatched bool // epoll does not know it yet
 
 	// The loop's own.
 	accepted  bool
@@ -29,12 +30,13 @@ type conn struct {
 	stalled   bool // the client does not read, so nothing is read from it
 	throttled bool // it sends too fast, so nothing is read from it; in loop.throttle
 	why       verdict
-	again     bool // in loop.again: what is held comes first, nothing more is read
-	greedy    bool // had its share when it was served last: comes last
-	dirty     bool // in loop.dirty
-	goodbye   bool // something was said last: wait until the client has it
-	counted   bool // its address is counted
-	lingering bool // the goodbye is written: only the client's end is awaited
+	again     bool  // in loop.again: what is held comes first, nothing more is read
+	greedy    bool  // had its share when it was served last: comes last
+	dirty     bool  // in loop.dirty
+	goodbye   bool  // something was said last: wait until the client has it
+	counted   bool  // its address is counted
+	lingering bool  // the goodbye is written: only the client's end is awaited
+	told      uint8 // what epoll said of a stranger that waits for its turn, see told
 
 	stopping atomic.Bool // Close was called
 	slot     uint32
@@ -68,7 +70,7 @@ func (c *conn) Close(r core.Reason) {
 func (l *loop) adopt(fd int, ln *Listener, peer netip.AddrPort) {
 	slot := l.takeSlot()
 	l.gen++
-	c := &conn{fd: int32(fd), slot: slot, gen: l.gen, listener: ln, loop: l, peer: peer, events: unix.EPOLLIN}
+	c := &conn{fd: int32(fd), slot: slot, gen: l.gen, listener: ln, loop: l, peer: peer, events: strangerEvents, unwatched: true}
 	l.slots[slot] = c
 	l.resetMeter(slot)
 	l.wheel.set(slot, ticks(ln.cfg.ConnectTimeout))
@@ -79,7 +81,15 @@ func (l *loop) adopt(fd int, ln *Listener, peer netip.AddrPort) {
 	if c.phase != phaseOpen {
 		return
 	}
-	if err := l.watch(fd, unix.EPOLLIN, int32(slot), c.gen); err != nil {
+	// What a client says first comes right behind its connection: often it is there.
+	l.readable(c, unix.EPOLLIN)
+	c.mu.Lock()
+	var err error
+	if c.unwatched = false; c.fd >= 0 {
+		err = l.watch(fd, c.events, int32(slot), c.gen)
+	}
+	c.mu.Unlock()
+	if err != nil {
 		l.refuse(c, core.ServerBusy, "epoll_ctl: "+err.Error())
 	}
 }
@@ -167,6 +177,8 @@ func (l *loop) readable(c *conn, events uint32) {
 	case n == 0:
 		c.paused = true
 		l.eof = append(l.eof, c)
+	case !c.accepted && c.phase == phaseOpen && (n == room || events&unix.EPOLLRDHUP != 0):
+		l.call(c, events) // nobody else says that there is more
 	}
 }
 
@@ -246,6 +258,9 @@ func (l *loop) apply(c *conn) {
 		if cap(a.Out) > readSize {
 			a.Out = nil
 		}
+	}
+	if !c.accepted && (said || a.Pause || a.Again || a.Accepted) {
+		c.watchLevel()
 	}
 	if a.Accepted && !c.accepted {
 		l.welcome(c)

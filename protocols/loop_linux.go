@@ -49,19 +49,21 @@ type loop struct {
 	dirty  []*conn // have replies of their machine to be written
 	again  []*conn // have had their share; what they sent goes on in the next turn
 	greedy int     // of again, those of an earlier turn
-	// Events that wait for the end of the turn; see last_linux.go.
-	postponed int
-	due       []due   // timers that fired
-	dozers    []dozer // see doze_linux.go
-	eof       []*conn // said that nothing more comes; closed once the turn's output is written
-	over      []*conn // ended by machine or edge, to be closed once their output is written
-	more      bool    // work is left for the next turn: do not wait
-	quit      bool
-	swept     int // slots below it were asked to end while draining
+	// Who waits for the end of the turn; see last_linux.go.
+	callers  [acceptQueues]line // strangers that said something, by their addresses
+	calling  int                // so many
+	knocking bool               // connections wait to be accepted
+	due      []due              // timers that fired
+	dozers   []dozer            // see doze_linux.go
+	eof      []*conn            // said that nothing more comes; closed once the turn's output is written
+	over     []*conn            // ended by machine or edge, to be closed once their output is written
+	more     bool               // work is left for the next turn: do not wait
+	quit     bool
+	swept    int // slots below it were asked to end while draining
 
 	reads, readBytes uint64 // since the last count
 	accepts          []*acceptor
-	nextAccept       int       // whose turn it is of them
+	nextTurn         int       // whose turn it is of lines of callers and, behind them, listening sockets
 	arrived          []arrival // of other loops
 	waiting          waiting
 
@@ -96,6 +98,7 @@ type loops struct {
 	started     bool
 	sockets     []*boundSocket
 	descriptors descriptors
+	steering    steering
 }
 
 // newLoop opens the loop's descriptors; run uses them, close gives them back.
@@ -182,12 +185,8 @@ func (l *loop) intake(now time.Time, n int) {
 	// A lender's now may be older than the last that the loop had itself.
 	l.tick = max(l.tick, uint32(now.Sub(l.born)/tickLength)+1)
 	l.wheel.clock = l.tick
-	l.greedy, l.postponed = len(l.again), 0
-	for i := range n {
-		if ev := &l.events[i]; !l.postpone(ev) {
-			l.event(ev)
-		}
-	}
+	l.greedy = len(l.again)
+	l.hear(n)
 	l.runPosted()
 	// Timers after input: what waited in the kernel while the loop was busy is
 	// activity.
@@ -210,10 +209,6 @@ func (l *loop) event(ev *unix.EpollEvent) {
 	case ev.Fd == tagGuest:
 		if i := int(ev.Pad); i < len(l.guests) {
 			l.guests[i].ready = true
-		}
-	default:
-		if i := int(tagAccept - ev.Fd); i < len(l.accepts) { // else it has stopped listening meanwhile
-			l.accepts[i].ready = true
 		}
 	}
 }
@@ -279,7 +274,7 @@ func (l *loop) count() {
 
 // waits tells whether some of what is due was left to the next turn.
 func (l *loop) waits() bool {
-	return len(l.again) > 0 || len(l.arrived) > 0 || len(l.over) > 0 || len(l.due) > 0 || l.drowsy()
+	return l.calling > 0 || len(l.again) > 0 || len(l.arrived) > 0 || len(l.over) > 0 || len(l.due) > 0 || l.drowsy()
 }
 
 // due is a timer that fired and was not handled yet.

@@ -150,6 +150,16 @@ func (c *conn) rewatch(events uint32) {
 		return
 	}
 	c.events = events
+	if c.unwatched { // adopt will say it
+		return
+	}
 	unix.EpollCtl(c.loop.epfd, unix.EPOLL_CTL_MOD, int(c.fd),
 		&unix.EpollEvent{Events: events, Fd: int32(c.slot), Pad: int32(c.gen)})
+}
+
+// watchLevel asks about c as about a client, see strangerEvents.
+func (c *conn) watchLevel() {
+	c.mu.Lock()
+	c.rewatch(c.events &^ (unix.EPOLLET | unix.EPOLLRDHUP))
+	c.mu.Unlock()
 }
