@@ -55,6 +55,7 @@ type ListenerFigures struct {
 	Delayed         uint64 // times that accepting paused
 	Throttled       int64  // connections that are not read from now, as they send too fast
 	Throttles       uint64 // times that reading from one stopped for that
+	Queues          int64  // in which the kernel keeps connections until they are accepted
 	Refused         [core.ReasonCount]uint64
 }
 

@@ -79,7 +79,7 @@ type ListenerConfig struct {
 
 	SendBuffer int `toml:"send_buffer" unit:"bytes" doc:"kernel's send buffer; the system's own when 0"`
 	RecvBuffer int `toml:"recv_buffer" unit:"bytes" doc:"kernel's receive buffer; the system's own when 0"`
-	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; 4,096 when 0"`
+	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; tcp on Linux has 16 queues of so many, by the address they come from; 4,096 when 0"`
 
 	// Given says that the program that embeds the gateway brings the listening socket
 	// (Server.Serve). Nothing is bound then; Address is a name for people, or "".

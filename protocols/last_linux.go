@@ -74,7 +74,7 @@ func (l *loop) later(ev *unix.EpollEvent) bool {
 // in the same line, if it is not there already.
 func (l *loop) call(c *conn, events uint32) {
 	if c.told == 0 {
-		l.callers[l.steering.queueOf(c.peer.Addr())].push(c)
+		l.callers[l.steering.lineOf(c.peer.Addr())].push(c)
 		l.calling++
 	}
 	c.told |= told(events)
@@ -115,28 +115,30 @@ func (l *loop) serveLast() (did bool) {
 	return did
 }
 
-// serveStrangers hears those that said something and takes new ones: from each line and
-// each listening socket one in turn, and the next time from where it left off. Who fills
-// one of them keeps nobody waiting in another.
+// serveStrangers hears those that said something and takes new ones.
 func (l *loop) serveStrangers(b *budget) {
-	all := len(l.callers) + len(l.accepts)
-	for idle := 0; idle < all; {
-		i := l.nextTurn % all
-		if l.waitsIn(i) {
-			if !b.left() {
-				break
-			}
-			l.serveIn(i)
-			idle = 0
-		} else {
-			idle++
-		}
-		l.nextTurn = i + 1
+	for (l.knocking || l.calling > 0) && b.left() && l.serveNext() {
 	}
 	for _, a := range l.accepts {
 		a.ready = false // of what was left epoll tells again
 	}
 	l.knocking = false
+}
+
+// serveNext serves one from the next line or listening socket in which somebody waits, and
+// tells whether there was one. Each has its turn: who fills one of them keeps nobody
+// waiting in another.
+func (l *loop) serveNext() bool {
+	all := len(l.callers) + len(l.accepts)
+	for range all {
+		i := l.nextTurn % all
+		l.nextTurn = i + 1
+		if l.waitsIn(i) {
+			l.serveIn(i)
+			return true
+		}
+	}
+	return false
 }
 
 // waitsIn tells whether somebody waits in the i-th line or, behind the lines, socket.

@@ -50,14 +50,14 @@ type loop struct {
 	again  []*conn // have had their share; what they sent goes on in the next turn
 	greedy int     // of again, those of an earlier turn
 	// Who waits for the end of the turn; see last_linux.go.
-	callers  [acceptQueues]line // strangers that said something, by their addresses
-	calling  int                // so many
-	knocking bool               // connections wait to be accepted
-	due      []due              // timers that fired
-	dozers   []dozer            // see doze_linux.go
-	eof      []*conn            // said that nothing more comes; closed once the turn's output is written
-	over     []*conn            // ended by machine or edge, to be closed once their output is written
-	more     bool               // work is left for the next turn: do not wait
+	callers  [strangerLines]line // strangers that said something, by their addresses
+	calling  int                 // so many
+	knocking bool                // connections wait to be accepted
+	due      []due               // timers that fired
+	dozers   []dozer             // see doze_linux.go
+	eof      []*conn             // said that nothing more comes; closed once the turn's output is written
+	over     []*conn             // ended by machine or edge, to be closed once their output is written
+	more     bool                // work is left for the next turn: do not wait
 	quit     bool
 	swept    int // slots below it were asked to end while draining
 

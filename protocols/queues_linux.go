@@ -20,6 +20,13 @@ const (
 	acceptBits   = 4
 )
 
+// strangerLines is how many lines strangers wait in that were accepted and said something:
+// more, as they cost nothing.
+const (
+	strangerLines = 1 << lineBits
+	lineBits      = 6
+)
+
 // steering is how addresses are spread over the queues. Its numbers are drawn anew by
 // each process, so that nobody knows whose queue is whose.
 type steering struct{ seed, first, second uint32 }
@@ -28,8 +35,11 @@ func newSteering() steering {
 	return steering{rand.Uint32(), rand.Uint32() | 1, rand.Uint32() | 1}
 }
 
-// queueOf is what program computes, as the tests see it.
-func (s steering) queueOf(from netip.Addr) int {
+// lineOf is the line of an address; of the queues the program computes the same, with
+// fewer bits.
+func (s steering) lineOf(from netip.Addr) int { return int(s.hash(from) >> (32 - lineBits)) }
+
+func (s steering) hash(from netip.Addr) uint32 {
 	var x uint32
 	if from = from.Unmap(); from.Is4() {
 		b := from.As4()
@@ -39,8 +49,7 @@ func (s steering) queueOf(from netip.Addr) int {
 		x = binary.BigEndian.Uint32(b[:])*s.second ^ binary.BigEndian.Uint32(b[4:])
 	}
 	x = (x ^ s.seed) * s.first
-	x = (x ^ x>>15) * s.second
-	return int(x >> (32 - acceptBits))
+	return (x ^ x>>15) * s.second
 }
 
 // Where the network header begins, for a program of the kernel's classic filter, and

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// queueOf is what the program computes.
+func queueOf(s steering, from netip.Addr) int { return int(s.hash(from) >> (32 - acceptBits)) }
+
 // openGroup opens a group of queues on an address, with a steering that the test knows.
 func openGroup(t *testing.T, address string) ([]*boundSocket, steering) {
 	t.Helper()
@@ -70,8 +73,8 @@ func TestQueuesByAddress(t *testing.T) {
 				source := netip.AddrFrom4([4]byte{127, 0, byte(i), byte(i*37 + 2)})
 				for range 2 {
 					got := waitsIn(t, group, source)
-					if got != known.queueOf(source) {
-						t.Fatalf("%v waits in queue %d, expected is %d", source, got, known.queueOf(source))
+					if got != queueOf(known, source) {
+						t.Fatalf("%v waits in queue %d, expected is %d", source, got, queueOf(known, source))
 					}
 					used[got] = true
 				}
@@ -85,8 +88,8 @@ func TestQueuesByAddress(t *testing.T) {
 
 func TestQueuesByAddressOfIPv6(t *testing.T) {
 	group, known := openGroup(t, "[::1]:0")
-	if got := waitsIn(t, group, netip.IPv6Loopback()); got != known.queueOf(netip.IPv6Loopback()) {
-		t.Errorf("::1 waits in queue %d, expected is %d", got, known.queueOf(netip.IPv6Loopback()))
+	if got := waitsIn(t, group, netip.IPv6Loopback()); got != queueOf(known, netip.IPv6Loopback()) {
+		t.Errorf("::1 waits in queue %d, expected is %d", got, queueOf(known, netip.IPv6Loopback()))
 	}
 }
 
@@ -96,12 +99,12 @@ func TestQueueOfAddress(t *testing.T) {
 	var v4, v6 [acceptQueues]int
 	const each = 1000
 	for i := range each * acceptQueues {
-		v4[s.queueOf(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))]++
+		v4[queueOf(s, netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))]++
 		net64 := [16]byte{0x20, 1, 0x0d, 0xb8, 0, 0, byte(i >> 8), byte(i)}
-		q := s.queueOf(netip.AddrFrom16(net64))
+		q := queueOf(s, netip.AddrFrom16(net64))
 		v6[q]++
 		net64[15], net64[8] = byte(i), 1
-		if s.queueOf(netip.AddrFrom16(net64)) != q {
+		if queueOf(s, netip.AddrFrom16(net64)) != q {
 			t.Fatal("two addresses of a /64 wait in different queues")
 		}
 	}
@@ -110,7 +113,7 @@ func TestQueueOfAddress(t *testing.T) {
 			t.Fatalf("16,000 addresses in a row are spread as %v and %v", v4, v6)
 		}
 	}
-	if (steering{1, 3, 5}).queueOf(netip.MustParseAddr("::ffff:10.1.2.3")) != (steering{1, 3, 5}).queueOf(netip.MustParseAddr("10.1.2.3")) {
+	if queueOf(steering{1, 3, 5}, netip.MustParseAddr("::ffff:10.1.2.3")) != queueOf(steering{1, 3, 5}, netip.MustParseAddr("10.1.2.3")) {
 		t.Error("an IPv4 address in an IPv6 socket is another one")
 	}
 }
