@@ -92,7 +92,7 @@ func TestServiceRetainedByCoAP(t *testing.T) {
 			wants(3, "4.04 nothing is retained there")
 			s.publish(p, "r/1", "again", true)
 			wants(4, "2.05 again")
-			of.end(t, of.name)
+			testservice.Kill(t, of.name)
 			t.Cleanup(func() { testservice.Start(t, of.name) }) // also when this fails
 			wants(5, "5.03 server_unavailable")
 			testservice.Start(t, of.name)

@@ -78,7 +78,7 @@ func crashSteps() []struct {
 // opNames are the operations of the store, read from their declaration, so that a new
 // one is asked for.
 func opNames(t *testing.T) (names []string) {
-	f, err := parser.ParseFile(token.NewFileSet(), "seams.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "seams_store.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
