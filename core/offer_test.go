@@ -179,7 +179,7 @@ func TestOffer(t *testing.T) {
 type notHere string
 
 func (n notHere) OwnsRetained(topic string) bool { return strings.HasPrefix(topic, string(n)) }
-func (n notHere) LooksUp(string) bool              { return false }
+func (n notHere) LooksUp(string) bool            { return false }
 func (n notHere) ReadRetained(context.Context, string, int) ([]*core.Message, error) {
 	return nil, nil
 }

@@ -21,7 +21,9 @@ type archive struct {
 }
 
 func (a *archive) OwnsRetained(topic string) bool { return strings.HasPrefix(topic, "db/") }
-func (a *archive) LooksUp(filter string) bool     { return filter == "#" || strings.HasPrefix(filter, "db/") }
+func (a *archive) LooksUp(filter string) bool {
+	return filter == "#" || strings.HasPrefix(filter, "db/")
+}
 
 func (a *archive) ReadRetained(ctx context.Context, _ string, _ int) ([]*core.Message, error) {
 	a.asked.Add(1)
