@@ -97,8 +97,7 @@ func eventsOf(t uint8) uint32 {
 	return events
 }
 
-// serveLast serves them, and tells whether there was something to do. Of events that
-// are left epoll tells again, behind those of others.
+// serveLast serves who comes last, and tells whether there was something to do.
 func (l *loop) serveLast() (did bool) {
 	did = l.knocking || l.calling > 0 || l.greedy > 0 || len(l.due) > 0 || len(l.arrived) > 0
 	var b budget
