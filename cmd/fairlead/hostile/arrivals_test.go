@@ -11,8 +11,8 @@ import (
 // arrivalPace is how often an innocent client connects, and leaves again.
 const arrivalPace = 10 * time.Millisecond
 
-// neighbourhood is where they connect from, so that they need none of the attacker's
-// ports.
+// neighbourhood is where they connect from: in the world nobody shares an attacker's
+// address, its ports and its queues.
 func neighbourhood() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)} }
 
 // arrivals has ever new clients connect. Each has its own goroutine: the next one does
