@@ -17,7 +17,6 @@ type acceptor struct {
 	closed  bool
 	resume  time.Time // when accepting goes on; zero while it does
 	backOff time.Duration
-	warned  time.Time
 }
 
 // listen makes the loop accept from s. Before run.
@@ -61,8 +60,8 @@ func (l *loop) acceptFailed(a *acceptor, err error) (stop bool) {
 		// Nothing to be had at present. The socket stays readable, so without a
 		// pause this would spin.
 		a.backOff = min(max(2*a.backOff, firstBackOff), longBackOff)
-		if l.now.Sub(a.warned) > repeatWarning {
-			a.warned = l.now
+		if l.now.Sub(l.warned) > repeatWarning { // all sockets lack them at once
+			l.warned = l.now
 			l.log.Warn(outOfDescriptors, "listener", a.socket.listener.name, "error", err, "connections", l.tally.count())
 		}
 		l.suspend(a, a.backOff)

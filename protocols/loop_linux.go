@@ -65,6 +65,7 @@ type loop struct {
 	accepts          []*acceptor
 	nextTurn         int       // whose turn it is of lines of callers and, behind them, listening sockets
 	arrived          []arrival // of other loops
+	warned           time.Time // that descriptors are lacking
 	waiting          waiting
 
 	throttle throttle
