@@ -42,7 +42,7 @@ func (s *shelf) Take(events []core.Event) int {
 }
 
 func (s *shelf) ReadRetained(_ context.Context, filter string, max int) (found []*core.Message, err error) {
-	time.Sleep(s.takes)
+	<-time.After(s.takes)
 	if strings.HasPrefix(filter, "gone") {
 		return nil, errors.New("unplugged")
 	}
