@@ -43,6 +43,17 @@ func (g *dtlsGuard) newID() []byte {
 	return id
 }
 
+// records takes a batch.
+func (g *dtlsGuard) records(p *port, in []inItem) {
+	for i := range in {
+		if in[i].tooLong {
+			p.refuse(core.PacketTooLarge, in[i].from, "a datagram larger than max_packet_size")
+			continue
+		}
+		g.record(p, &in[i])
+	}
+}
+
 // record takes one datagram of records.
 func (g *dtlsGuard) record(p *port, it *inItem) {
 	if len(it.b) == 0 {

@@ -32,6 +32,8 @@ type dgramConn struct {
 	slot     uint32
 	hash     uint32
 	timer    uint32 // ticks asked for before the client was accepted
+	round    uint16 // the last in which it was served
+	dealt    uint8  // how many of its datagrams were in that
 	machine  Machine
 	port     *port
 	local    *localAddr

@@ -22,6 +22,7 @@ import (
 type gramAdapter struct {
 	made   chan *gramMachine
 	closed chan *gramMachine
+	spy    func(m *gramMachine, t *core.Turn, b []byte) // sees all input, if not nil
 	met    atomic.Int64
 	said   atomic.Int64
 }
@@ -104,6 +105,9 @@ func (m *gramMachine) alone() func() {
 // is echoed.
 func (m *gramMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 	defer m.alone()()
+	if m.adapter.spy != nil {
+		m.adapter.spy(m, t, b)
+	}
 	words := strings.Fields(string(b))
 	if len(words) == 0 {
 		words = []string{""}

@@ -33,6 +33,7 @@ type port struct {
 	info      ConnInfo // of Meet
 	now       time.Time
 	more      bool // work is left for the next turn
+	round     uint16
 	quit      bool
 	accepting bool
 	given     chan struct{} // of a socket that ServePacket brought: closed at the end
@@ -222,15 +223,11 @@ func (p *port) intake(in []inItem) {
 	size := 0
 	for i := range in {
 		size += in[i].size
-		if in[i].tooLong {
-			p.refuse(core.PacketTooLarge, in[i].from, "a datagram larger than max_packet_size")
-			continue
-		}
-		if p.guard != nil {
-			p.guard.record(p, &in[i])
-			continue
-		}
-		p.datagram(&in[i])
+	}
+	if p.guard != nil {
+		p.guard.records(p, in)
+	} else {
+		p.deal(in)
 	}
 	p.turn.Count(core.ReadCalls, 1)
 	p.turn.Count(core.BytesReceived, uint64(size))
@@ -240,7 +237,7 @@ func (p *port) intake(in []inItem) {
 func (p *port) datagram(it *inItem) {
 	node, message := p.adapter.Split(it.b)
 	h := p.peers.hash(it.from, node)
-	group := p.voice != nil || it.local != nil && it.local.control == nil
+	group := p.groups(it)
 	if c := p.find(h, it.from, node); c != nil && !group {
 		c.receive(p, message, len(it.b))
 		return
