@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -178,13 +179,13 @@ func TestReadElsewhereIsBounded(t *testing.T) {
 				busy++
 			}
 			g.T.End()
-			<-time.After(time.Millisecond) // the worker takes one
+			synctest.Wait() // the worker takes one
 		}
 		if n := g.Stats().Reasons[core.ServerBusy]; busy != 2 || n != 2 {
 			t.Errorf("%d were refused and %d counted, want 2", busy, n)
 		}
 		c.Disconnect(core.NormalDisconnect)
-		<-time.After(time.Minute)
+		<-time.After(time.Minute) // the answer comes, to nobody
 		again := g.Connect("c", nil)
 		if m, r, late := read(g, again, "db/a"); m != nil || r != core.Success || !late {
 			t.Errorf("%v, %s, late %v", m, r, late)
