@@ -179,7 +179,7 @@ func drivers() []driver {
 		{prefix: "github.com/pelletier/go-toml/v2", folders: []string{"internal/config"}},
 		{prefix: "github.com/prometheus/client_golang", folders: []string{"admin"}},
 		{prefix: "github.com/prometheus/client_model", folders: []string{"admin"}},
-		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop"}},
+		{prefix: "golang.org/x/sys/unix", folders: []string{"protocols", "backends/pebble", "devices/loop", "cmd/fairlead"}},
 		{prefix: "github.com/golang-jwt/jwt/v5", folders: []string{"backends/jwt"}},
 		{prefix: "github.com/go-ldap/ldap/v3", folders: []string{"backends/ldap"}},
 		{prefix: "golang.org/x/crypto/ocsp", folders: []string{"protocols"}},

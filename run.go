@@ -308,7 +308,7 @@ func (p *parts) listenerFigures() []admin.ListenerFigures {
 		s := l.Stats()
 		out = append(out, admin.ListenerFigures{
 			Name: name, Open: s.Open, Unauthenticated: s.Unauthenticated,
-			Accepted: s.Accepted, Delayed: s.Delayed, Refused: s.Refused, Throttled: s.Throttled, Throttles: s.Throttles, Queues: s.Queues,
+			Accepted: s.Accepted, Delayed: s.Delayed, Refused: s.Refused, Throttled: s.Throttled, Throttles: s.Throttles, Rests: s.Rests, Rested: s.Rested, Queues: s.Queues,
 		})
 	}
 	return out

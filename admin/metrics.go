@@ -34,8 +34,8 @@ type collector struct {
 	reasons  *prometheus.Desc
 	gauges   []gauge
 	build    *prometheus.Desc
-	listener [8]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles, queues
-	rule     [8]*prometheus.Desc // done, dropped, kept, failed, retried, read, waiting, away
+	listener [10]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles, rests, rested, queues
+	rule     [8]*prometheus.Desc  // done, dropped, kept, failed, retried, read, waiting, away
 	handler  []handlerFigure
 }
 
@@ -61,7 +61,7 @@ func newCollector(s *Server) *collector {
 		build:   describe("build_info", "1, with what was built as labels.", "version", "commit"),
 		gauges:  gauges(),
 		handler: handlerFigures(),
-		listener: [8]*prometheus.Desc{
+		listener: [10]*prometheus.Desc{
 			describe("listener_connections", "Connections open.", "listener"),
 			describe("listener_unauthenticated", "Connections that their protocol has not accepted yet.", "listener"),
 			describe("listener_accepted_total", "Connections taken from the kernel.", "listener"),
@@ -69,6 +69,8 @@ func newCollector(s *Server) *collector {
 			describe("listener_refused_total", "Connections that the edge ended by itself.", "listener", "reason"),
 			describe("listener_throttled", "Connections that are not read from now, as they or all together send too fast.", "listener"),
 			describe("listener_throttles_total", "Times that reading from a connection stopped for that.", "listener"),
+			describe("listener_rests_total", "Of them, those because it took more than client_processor_share.", "listener"),
+			describe("listener_rest_seconds_total", "Time that those were to last.", "listener"),
 			describe("listener_accept_queues", "Queues of the kernel in which connections of an address wait, apart by where they come from; 1: all in one.", "listener"),
 		},
 		rule: [8]*prometheus.Desc{
@@ -201,7 +203,9 @@ func (c *collector) collectListener(out chan<- prometheus.Metric, l *ListenerFig
 	put(3, prometheus.CounterValue, float64(l.Delayed))
 	put(5, prometheus.GaugeValue, float64(l.Throttled))
 	put(6, prometheus.CounterValue, float64(l.Throttles))
-	put(7, prometheus.GaugeValue, float64(l.Queues))
+	put(7, prometheus.CounterValue, float64(l.Rests))
+	put(8, prometheus.CounterValue, l.Rested.Seconds())
+	put(9, prometheus.GaugeValue, float64(l.Queues))
 	for i, n := range l.Refused {
 		if n > 0 {
 			put(4, prometheus.CounterValue, float64(n), core.Reason(i).String())

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -49,13 +50,15 @@ type Check struct {
 // ListenerFigures are the counters of one listener.
 type ListenerFigures struct {
 	Name            string
-	Open            int64  // connections now
-	Unauthenticated int64  // of them, not yet accepted by their protocol
-	Accepted        uint64 // connections taken from the kernel
-	Delayed         uint64 // times that accepting paused
-	Throttled       int64  // connections that are not read from now, as they send too fast
-	Throttles       uint64 // times that reading from one stopped for that
-	Queues          int64  // in which the kernel keeps connections until they are accepted
+	Open            int64         // connections now
+	Unauthenticated int64         // of them, not yet accepted by their protocol
+	Accepted        uint64        // connections taken from the kernel
+	Delayed         uint64        // times that accepting paused
+	Throttled       int64         // connections that are not read from now, as they send too fast
+	Throttles       uint64        // times that reading from one stopped for that
+	Rests           uint64        // of them, those for processor time
+	Rested          time.Duration // what those came to
+	Queues          int64         // in which the kernel keeps connections until they are accepted
 	Refused         [core.ReasonCount]uint64
 }
 

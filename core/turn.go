@@ -21,7 +21,7 @@ type Turn struct {
 	now      int64
 	spent    int       // of the share of the connection that is served now
 	look     int       // at how much of it the clock is looked at next
-	shareEnd time.Time // by the clock
+	began    time.Time // the share, by the clock; zero until that was looked at
 	touched  []Conn
 	targets  []target
 	fan      *fan      // that the latest publish began, or nil
@@ -126,7 +126,7 @@ const (
 
 // Allot begins the share of one connection: an adapter calls it before it works
 // off what the connection sent.
-func (t *Turn) Allot() { t.spent, t.look = 0, firstLook }
+func (t *Turn) Allot() { t.spent, t.look, t.began = 0, firstLook, time.Time{} }
 
 // Spend counts n units of work.
 func (t *Turn) Spend(n int) { t.spent += n }
@@ -141,14 +141,24 @@ func (t *Turn) Spent() bool { return t.spent >= t.look && t.spentTime() }
 func (t *Turn) spentTime() bool {
 	now := time.Now()
 	if t.look == firstLook {
-		t.shareEnd = now.Add(shareTime - time.Duration(t.spent)*unitTime)
+		t.began = now.Add(-time.Duration(t.spent) * unitTime)
 	}
-	if t.spent >= turnShare || now.After(t.shareEnd) {
-		t.look, t.shareEnd = 0, time.Time{}
+	if t.spent >= turnShare || now.Sub(t.began) > shareTime {
+		t.look = 0
 		return true
 	}
 	t.look = t.spent + nextLook
 	return false
+}
+
+// Took is what the share that Allot began has taken so far: what its units cost, or what
+// the clock says, if that was looked at and is more.
+func (t *Turn) Took() time.Duration {
+	took := time.Duration(t.spent) * unitTime
+	if !t.began.IsZero() {
+		took = max(took, time.Since(t.began))
+	}
+	return took
 }
 
 // Count adds n to a counter.

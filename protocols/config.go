@@ -74,6 +74,9 @@ type ListenerConfig struct {
 	ClientByteRate     int `toml:"client_byte_rate" unit:"bytes" doc:"bytes taken from one client a second; 0 means no limit"`
 	ClientByteBurst    int `toml:"client_byte_burst" unit:"bytes" doc:"bytes taken from it at once above that; client_byte_rate when 0"`
 
+	ClientProcessorShare int           `toml:"client_processor_share" unit:"percent" doc:"of the time of one processor, how much what one client sends may take, 1 to 100 percent; who takes more rests, that is, is not read from until it is made up for; 0 means no limit; see docs/limits.md"`
+	ClientProcessorBurst time.Duration `toml:"client_processor_burst" doc:"processor time that it may take at once above that, with each of its connections anew; what flows in 2ms is the least, and holds when 0"`
+
 	MaxPacketSize  int `toml:"max_packet_size" unit:"bytes" doc:"largest packet taken from a client; 1 MiB when 0, of which udp and dtls take 65,507 bytes"`
 	MaxConnectSize int `toml:"max_connect_size" unit:"bytes" doc:"largest packet taken before the client is accepted; 64 KiB when 0"`
 

@@ -235,6 +235,7 @@ func (l *loop) feed(c *conn, b []byte, fresh int) {
 		}
 		before = c.listener.rates.messages(m, c.accepted)
 		l.act.Limited, l.act.Messages = true, before
+		l.turn.Allot() // what is charged, whether or not the machine looks at its share
 	}
 	used := c.machine.Input(l.turn, b, &l.act)
 	left := l.act.Messages

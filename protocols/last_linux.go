@@ -218,7 +218,7 @@ func (l *loop) feedAgain(b *budget) {
 		c := l.again[n]
 		c.again = false
 		switch {
-		case c.phase != phaseOpen || c.paused || c.stalled: // whoever ends that state goes on
+		case c.phase != phaseOpen || c.paused || c.stalled || c.throttled: // whoever ends that state goes on
 		case c.in == nil:
 			l.readable(c, unix.EPOLLIN)
 		default:

@@ -84,7 +84,7 @@ func (l *loop) giveBack() {
 // posted work, and for all whenever a tick has passed.
 func (l *loop) intakeGuests() {
 	for _, g := range l.guests {
-		if !g.ready && g.tick == l.tick && !g.waits() && !g.hasPosted() {
+		if !g.ready && g.tick == l.tick && !g.waits() && !g.owes(l.now) && !g.hasPosted() {
 			continue
 		}
 		n := 0

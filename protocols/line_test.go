@@ -71,8 +71,8 @@ func (m *lineMachine) alone() func() {
 }
 
 // Input takes lines: hello (accepts the client), bye, timer D, pause, send N SIZE
-// (N messages through Output), work (all that one connection may do in a turn),
-// anything else is echoed.
+// (N messages through Output), work (all that one connection may do in a turn), cost D
+// (as if it took so long), anything else is echoed.
 func (m *lineMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 	defer m.alone()()
 	t.Allot()
@@ -114,6 +114,9 @@ func (m *lineMachine) line(t *core.Turn, line string, a *Actions) {
 		m.adapter.work <- struct{}{}
 		<-m.adapter.worked
 		t.Spend(1 << 20)
+	case "cost":
+		d, _ := time.ParseDuration(words[1])
+		t.Spend(int(d / (120 * time.Nanosecond))) // as a unit is taken for
 	case "send":
 		n, _ := strconv.Atoi(words[1])
 		size, _ := strconv.Atoi(words[2])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -56,11 +57,13 @@ type ListenerStats struct {
 	Unauthenticated int64  // of them, not yet accepted by their protocol
 	Accepted        uint64 // connections taken from the kernel
 	Closed          uint64
-	Delayed         uint64 // times that accepting paused: accept_rate, or no descriptors left
-	Throttled       int64  // connections that are not read from now, as they send too fast
-	Throttles       uint64 // times that reading from one stopped for that
-	Faults          uint64 // errors of receiving datagrams: ICMP and the like, which end nothing
-	Queues          int64  // in which the kernel keeps connections of one address of ours until they are accepted; 0 where it keeps none
+	Delayed         uint64        // times that accepting paused: accept_rate, or no descriptors left
+	Throttled       int64         // connections that are not read from now, as they send too fast
+	Throttles       uint64        // times that reading from one stopped for that
+	Rests           uint64        // of them, those for processor time
+	Rested          time.Duration // what those came to
+	Faults          uint64        // errors of receiving datagrams: ICMP and the like, which end nothing
+	Queues          int64         // in which the kernel keeps connections of one address of ours until they are accepted; 0 where it keeps none
 	// Refused counts by core.Reason what the edge itself ended.
 	Refused [core.ReasonCount]uint64
 }
@@ -74,6 +77,7 @@ func (l *Listener) Stats() ListenerStats {
 	}
 	if l.rates != nil {
 		s.Throttled, s.Throttles = l.rates.throttled.Load(), l.rates.times.Load()
+		s.Rests, s.Rested = l.rates.rests.Load(), time.Duration(l.rates.rested.Load())
 	}
 	for i := range l.refused {
 		s.Refused[i] = l.refused[i].Load()

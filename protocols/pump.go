@@ -35,9 +35,9 @@ type pumps struct {
 	slots  []*pumpConn
 	free   []uint32
 	wheel  wheel
-	slow   []*pumpConn // that are not read from, as they send too fast
-	slowAt uint32      // tick that looks at them
-	due    uint32      // tick for which the timer goroutine sleeps, 0: for ever
+	slow   []slowPump // that are not read from, as they send too fast
+	slowAt int64      // when the first of them is due
+	due    uint32     // tick for which the timer goroutine sleeps, 0: for ever
 	swept  int
 	closed bool // no connection comes in any more
 	quit   bool

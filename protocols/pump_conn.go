@@ -300,6 +300,8 @@ func (c *pumpConn) read() {
 		err := c.take(c.feedAll)
 		switch {
 		case !errors.Is(err, errAgain{}):
+		case c.tired():
+			return
 		case !c.polled():
 			err = c.stream.wait()
 		case c.resign():

@@ -1,6 +1,9 @@
 package protocols
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // outlet is where one byte stream goes out. All but what is set before the machine
 // runs is behind the connection's mu.
@@ -57,9 +60,10 @@ func total(segs [][]byte) (n int) {
 // inlet is where one byte stream comes in: what the machine has not taken yet.
 type inlet struct {
 	in    *held
-	fresh int  // bytes that were read and are not charged yet, see rate.go
-	room  int  // bytes to read at once, 0 for readSize
-	unfed bool // whole packets are held: they come first, nothing more is read
+	fresh int           // bytes that were read and are not charged yet, see rate.go
+	layer time.Duration // that the stream itself worked and that is not charged yet
+	room  int           // bytes to read at once, 0 for readSize
+	unfed bool          // whole packets are held: they come first, nothing more is read
 }
 
 // readOnce reads once and hands over what is there now. A buffer is held only

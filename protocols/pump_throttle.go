@@ -1,6 +1,9 @@
 package protocols
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // pace is a connection's part in the rates of its listener; nil where there are none.
 // Behind input.
@@ -19,20 +22,22 @@ func (c *pumpConn) allow() (messages int) {
 		c.listener.rates.judge(&p.meter, time.Now().UnixNano()) // it may be the first
 	}
 	c.act.Limited, c.act.Messages = true, c.listener.rates.messages(&p.meter, c.accepted)
+	c.turn.Allot() // what is charged, whether or not the machine looks at its share
 	return c.act.Messages
 }
 
 // charge counts what the machine took of in, and has reading stop where that was all.
 // left is how many messages it might still have taken.
 func (c *pumpConn) charge(in *inlet, messages, left int) {
-	fresh := in.fresh
-	in.fresh = 0
+	fresh, layer := in.fresh, in.layer
+	in.fresh, in.layer = 0, 0
 	p := c.pace
 	if p == nil {
 		return
 	}
 	r := c.listener.rates
 	r.take(&p.meter, messages, fresh)
+	r.takeTime(&p.meter, c.turn.Took()+layer, fresh)
 	v := r.judge(&p.meter, time.Now().UnixNano())
 	if v == mayRead && left <= 0 {
 		v = waitsForTurn // what is held has to be looked at again
@@ -49,8 +54,28 @@ func (c *pumpConn) charge(in *inlet, messages, left int) {
 	}
 	c.throttled, p.why = true, v
 	r.enter(v)
-	c.listener.note(c.engine.gateway, c.turn, &p.meter, v, c.peer.String(), clientOf(c.machine))
 	c.engine.slowDown(c)
+	c.listener.note(c.engine.gateway, c.turn, &p.meter, v, c.peer.String(), clientOf(c.machine))
+}
+
+// layerLook is from when on the stream's own work is charged though the machine got nothing.
+const layerLook = 50 * time.Microsecond
+
+// tired charges what the stream worked for nothing, such as empty messages, and tells
+// whether the reader has ended for it. The reader's.
+func (c *pumpConn) tired() bool {
+	if c.pace == nil || c.listener.rates.client.time == 0 {
+		return false
+	}
+	if c.layer += c.stream.worked(); c.layer < layerLook {
+		return false
+	}
+	c.enter()
+	defer c.leave()
+	c.turn.Allot()
+	c.charge(&c.inlet, 0, unlimited)
+	c.reading = !c.throttled || c.over()
+	return !c.reading
 }
 
 // resumeSlow goes on with a connection whose turn may have come. input is held.
@@ -84,13 +109,23 @@ func (c *pumpConn) forgetSlow() {
 	}
 }
 
-// slowDown puts c into the list of those that the next tick looks at.
+// slowPump is a connection that is not read from, and when it is asked for again, in
+// nanoseconds since 1970.
+type slowPump struct {
+	*pumpConn
+	due int64
+}
+
+// slowDown puts c into the list of those that are not read from. c's input is held.
 func (p *pumps) slowDown(c *pumpConn) {
+	now := time.Now().UnixNano()
+	tick := p.born.Add(time.Duration(p.tick()) * tickLength).UnixNano()
+	s := slowPump{c, c.listener.rates.due(&c.pace.meter, c.pace.why, now, tick)}
 	p.mu.Lock()
-	p.slow = append(p.slow, c)
-	first := len(p.slow) == 1
+	p.slow = append(p.slow, s)
+	first := len(p.slow) == 1 || s.due < p.slowAt
 	if first {
-		p.slowAt = p.tick() + 1
+		p.slowAt = s.due
 	}
 	p.mu.Unlock()
 	if first {
@@ -98,15 +133,26 @@ func (p *pumps) slowDown(c *pumpConn) {
 	}
 }
 
-// takeSlow gives those whose tick has come, and how long until it comes; 0 for nobody.
+// takeSlow gives those that are due, and how long until the next is; 0 for nobody.
 // mu is held.
-func (p *pumps) takeSlow() (due []*pumpConn, wait time.Duration) {
+func (p *pumps) takeSlow() (due []slowPump, wait time.Duration) {
 	if len(p.slow) == 0 {
 		return nil, 0
 	}
-	if p.tick() >= p.slowAt {
-		due, p.slow = p.slow, nil
-		return due, 0
+	if now := time.Now().UnixNano(); now >= p.slowAt {
+		all := p.slow
+		p.slow, p.slowAt = nil, math.MaxInt64
+		for _, s := range all {
+			if s.due <= now {
+				due = append(due, s)
+				continue
+			}
+			p.slow = append(p.slow, s)
+			p.slowAt = min(p.slowAt, s.due)
+		}
+		if len(p.slow) == 0 {
+			return due, 0
+		}
 	}
-	return nil, max(time.Until(p.born.Add(time.Duration(p.slowAt-1)*tickLength)), time.Millisecond)
+	return due, max(time.Until(time.Unix(0, p.slowAt)), time.Millisecond)
 }

@@ -97,7 +97,7 @@ func (p *pumps) keepTime() {
 }
 
 // advance moves the wheel and tells how long nothing is due; 0 for ever.
-func (p *pumps) advance() (fired, slow []*pumpConn, wait time.Duration, done bool) {
+func (p *pumps) advance() (fired []*pumpConn, slow []slowPump, wait time.Duration, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, slot := range p.wheel.advance(p.tick()) {

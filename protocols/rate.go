@@ -11,16 +11,29 @@ import (
 
 // Rates are kept by not reading: who sends too fast fills the kernel's buffers and is
 // slowed down by TCP, and nothing is refused or lost. There is no timer a client: who
-// may not be read from stands in a list that is looked at every tick.
+// may not be read from stands in a list that is looked at every tick, or when the first
+// of those is due that rest.
 
 // limit is the rates of one client, or of all of a listener together.
 type limit struct {
 	messages, messageBurst float64 // a second, at once; 0: no limit
 	bytes, byteBurst       float64
+	time, timeBurst        float64 // nanoseconds of a processor; not of all together
 }
 
 func newLimit(messages, messageBurst, bytes, byteBurst int) limit {
-	return limit{float64(messages), burstOf(messages, messageBurst), float64(bytes), burstOf(bytes, byteBurst)}
+	return limit{
+		messages: float64(messages), messageBurst: burstOf(messages, messageBurst),
+		bytes: float64(bytes), byteBurst: burstOf(bytes, byteBurst),
+	}
+}
+
+// ofTime adds a share of a processor, in percent. The shortest rest may last twice as
+// long as it should, and what flows in meanwhile must not be lost.
+func (l limit) ofTime(share int, burst time.Duration) limit {
+	l.time = float64(share) / 100 * float64(time.Second)
+	l.timeBurst = max(float64(burst), l.time*2*leastRest.Seconds())
+	return l
 }
 
 // burstOf is what may come at once. Buckets are looked at every tick, so that less
@@ -32,17 +45,19 @@ func burstOf(rate, burst int) float64 {
 	return max(1, float64(burst), float64(rate)*2*tickLength.Seconds())
 }
 
-func (l *limit) none() bool { return l.messages == 0 && l.bytes == 0 }
+func (l *limit) none() bool { return l.messages == 0 && l.bytes == 0 && l.time == 0 }
 
 // least is how many bytes are worth a read.
 func (l *limit) least() float64 { return min(l.byteBurst, max(1, l.bytes*tickLength.Seconds()), 4<<10) }
 
-// meter is the two buckets of one client or listener. It holds no pointers; what was
+// meter is the buckets of one client or listener. It holds no pointers; what was
 // taken beyond a bucket is owed.
 type meter struct {
 	at       int64 // when it was filled last, nanoseconds; 0: never, it is full
 	messages float64
 	bytes    float64
+	time     float64
+	due      int64 // when a client that stands in the list is asked for again
 
 	// What a client that stood in the list may take though others stand there; of all:
 	// what each of those gets in this tick.
@@ -55,12 +70,13 @@ func (m *meter) fill(l *limit, now int64) {
 	passed := float64(now-m.at) / float64(time.Second)
 	switch {
 	case m.at == 0:
-		m.messages, m.bytes = l.messageBurst, l.byteBurst
+		m.messages, m.bytes, m.time = l.messageBurst, l.byteBurst, l.timeBurst
 	case passed <= 0:
 		return
 	default:
 		m.messages = min(l.messageBurst, m.messages+passed*l.messages)
 		m.bytes = min(l.byteBurst, m.bytes+passed*l.bytes)
+		m.time = min(l.timeBurst, m.time+passed*l.time)
 	}
 	m.at = now
 }
@@ -85,11 +101,13 @@ type rates struct {
 	queued    atomic.Int64 // clients that wait for shared
 	throttled atomic.Int64 // clients that are not read from, for either reason
 	times     atomic.Uint64
+	rests     atomic.Uint64 // of them, those for processor time
+	rested    atomic.Int64  // nanoseconds that they were to last
 }
 
 func newRates(c *ListenerConfig) *rates {
 	r := &rates{
-		client: newLimit(c.ClientMessageRate, c.ClientMessageBurst, c.ClientByteRate, c.ClientByteBurst),
+		client: newLimit(c.ClientMessageRate, c.ClientMessageBurst, c.ClientByteRate, c.ClientByteBurst).ofTime(c.ClientProcessorShare, c.ClientProcessorBurst),
 		all:    newLimit(c.MessageRate, c.MessageBurst, c.ByteRate, c.ByteBurst),
 	}
 	if r.client.none() && r.all.none() {
@@ -105,16 +123,44 @@ const (
 	mayRead      verdict = iota
 	overOwn              // its own buckets are empty
 	waitsForTurn         // those of all are, or others wait for them
+	rests                // it has taken more than its share of a processor
 )
+
+// own fills the buckets of a client and says what they say.
+func (r *rates) own(m *meter, now int64) verdict {
+	m.fill(&r.client, now)
+	switch {
+	case r.client.time > 0 && m.time < 0:
+		return rests
+	case !m.ready(&r.client):
+		return overOwn
+	}
+	return mayRead
+}
+
+// A rest is as long as makes up for what was taken, within bounds: the kernel's clock
+// does not tell less, and whoever waits for longer is taken for dead.
+const (
+	leastRest = time.Millisecond
+	longRest  = time.Second
+)
+
+// due is when a client that may not be read from is asked for again: with the next tick,
+// or when it has rested.
+func (r *rates) due(m *meter, v verdict, now, tick int64) int64 {
+	if v != rests {
+		return tick
+	}
+	m.time = max(m.time, -r.client.time*longRest.Seconds())
+	rest := max(time.Duration(-m.time/r.client.time*float64(time.Second))+time.Microsecond, leastRest)
+	r.rested.Add(int64(rest))
+	return now + int64(rest)
+}
 
 // judge fills the buckets of a client and says whether it may be read from.
 func (r *rates) judge(m *meter, now int64) verdict {
-	m.fill(&r.client, now)
-	switch {
-	case !m.ready(&r.client):
-		return overOwn
-	case r.all.none():
-		return mayRead
+	if v := r.own(m, now); v != mayRead || r.all.none() {
+		return v
 	}
 	r.mu.Lock()
 	r.shared.fill(&r.all, now)
@@ -133,12 +179,8 @@ func (m *meter) hasCredit(l *limit) bool {
 // turn asks for a client that stood in the list, among so many that wait for the
 // same: what all may take is divided among them.
 func (r *rates) turn(m *meter, now int64) verdict {
-	m.fill(&r.client, now)
-	if !m.ready(&r.client) {
-		return overOwn
-	}
-	if r.all.none() {
-		return mayRead
+	if v := r.own(m, now); v != mayRead || r.all.none() {
+		return v
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -218,11 +260,28 @@ func (r *rates) take(m *meter, messages, bytes int) {
 	r.mu.Unlock()
 }
 
+// readTime is what a read costs beside what the machine does.
+const readTime = 2 * time.Microsecond
+
+// takeTime charges what a client's input took of a processor.
+func (r *rates) takeTime(m *meter, took time.Duration, fresh int) {
+	if r.client.time == 0 {
+		return
+	}
+	if fresh > 0 {
+		took += readTime
+	}
+	m.time -= float64(took)
+}
+
 // enter counts a client that is not read from any more, and leave one that is, or is
 // gone.
 func (r *rates) enter(v verdict) {
 	r.throttled.Add(1)
 	r.times.Add(1)
+	if v == rests {
+		r.rests.Add(1)
+	}
 	if v == waitsForTurn {
 		r.queued.Add(1)
 	}
@@ -245,8 +304,11 @@ func (l *Listener) note(g gateway, t *core.Turn, m *meter, v verdict, peer strin
 	}
 	m.noted = m.at
 	what := "sends faster than client_message_rate or client_byte_rate of the listener"
-	if v == waitsForTurn {
+	switch v {
+	case waitsForTurn:
 		what = "the clients of this listener send faster than its message_rate or byte_rate"
+	case rests:
+		what = "what it sends takes more of a processor than client_processor_share of the listener"
 	}
 	g.Refuse(t, core.Refusal{Reason: core.MessageRateTooHigh, Listener: l.name, Peer: peer, ClientID: client, Detail: "not read from for a while: " + what})
 }

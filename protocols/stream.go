@@ -22,6 +22,9 @@ type stream interface {
 	write(b []byte) error
 	// leave writes the layer's own goodbye for r.
 	leave(r core.Reason)
+	// worked is about what the layer itself took of a processor since it was asked
+	// last, beyond what each byte costs. The reader's.
+	worked() time.Duration
 }
 
 // plainStream is a socket as it is.
@@ -31,6 +34,7 @@ func (s plainStream) wait() error                { return s.fill() }
 func (s plainStream) read(b []byte) (int, error) { return s.Read(b) }
 func (s plainStream) write(b []byte) error       { _, err := s.Write(b); return err }
 func (s plainStream) leave(core.Reason)          {}
+func (s plainStream) worked() time.Duration      { return 0 }
 
 // tlsStream is TLS over a polling socket: every read decrypts what is there and
 // ends with errAgain.
@@ -42,6 +46,9 @@ type tlsStream struct {
 func (s tlsStream) wait() error          { return s.socket.fill() }
 func (s tlsStream) write(b []byte) error { _, err := s.Write(b); return err }
 func (s tlsStream) leave(core.Reason)    { s.CloseWrite() }
+
+// worked: records without content end in crypto/tls after 16 of them.
+func (s tlsStream) worked() time.Duration { return 0 }
 
 // read fills b as far as whole records allow.
 func (s tlsStream) read(b []byte) (int, error) {

@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +13,7 @@ type throttle struct {
 	meters []meter // by slot
 	list   []*conn // that are not read from
 	spare  []*conn // the other half of a double buffer
-	tick   uint32  // when the list was looked at last
+	next   int64   // when the first of the list is due
 }
 
 // meterOf gives the meter of a connection whose rates are limited, else nil.
@@ -54,8 +55,22 @@ func (l *loop) slow(c *conn, m *meter, v verdict) {
 	}
 	c.throttled, c.why = true, v
 	c.listener.rates.enter(v)
-	l.throttle.list = append(l.throttle.list, c)
+	if len(l.throttle.list) == 0 {
+		l.throttle.next = math.MaxInt64
+	}
+	l.enlist(c, m, true)
 	c.listener.note(l.gateway, l.turn, m, v, c.peer.String(), clientOf(c.machine))
+}
+
+// enlist puts c into the list; anew says that it has to wait from now on.
+func (l *loop) enlist(c *conn, m *meter, anew bool) {
+	t := &l.throttle
+	if anew {
+		tick := l.born.Add(time.Duration(l.tick) * tickLength).UnixNano()
+		m.due = c.listener.rates.due(m, c.why, l.now.UnixNano(), tick)
+	}
+	t.list = append(t.list, c)
+	t.next = min(t.next, m.due)
 }
 
 // charge counts what the machine took, and stops reading where that was all. left is
@@ -63,6 +78,7 @@ func (l *loop) slow(c *conn, m *meter, v verdict) {
 func (l *loop) charge(c *conn, m *meter, messages, left, bytes int) {
 	r := c.listener.rates
 	r.take(m, messages, bytes)
+	r.takeTime(m, l.turn.Took(), bytes)
 	v := r.judge(m, l.now.UnixNano())
 	if v == mayRead && left <= 0 {
 		v = waitsForTurn // what is held has to be looked at again
@@ -72,39 +88,69 @@ func (l *loop) charge(c *conn, m *meter, messages, left, bytes int) {
 	}
 }
 
-// resumeSlow goes on, once a tick, with those that may be read from again: each has a
-// share, and who had one goes behind the others.
+// owes tells whether somebody of the list is due.
+func (l *loop) owes(now time.Time) bool {
+	return len(l.throttle.list) > 0 && now.UnixNano() >= l.throttle.next
+}
+
+// resumeSlow goes on with those that may be read from again: each has a share, and who
+// had one goes behind the others.
 func (l *loop) resumeSlow() {
-	t := &l.throttle
-	if len(t.list) == 0 || t.tick == l.tick {
+	if !l.owes(l.now) {
 		return
 	}
-	t.tick = l.tick
+	t := &l.throttle
 	list := t.list
-	t.list = t.spare[:0]
+	t.list, t.next = t.spare[:0], math.MaxInt64
 	for i, c := range list {
 		list[i] = nil
-		r := c.listener.rates
-		if c.phase != phaseOpen {
-			continue // its end counts it out
+		if c.phase == phaseOpen { // else its end counts it out
+			l.resume(c)
 		}
-		if v := r.turn(l.meterOf(c), l.now.UnixNano()); v != mayRead {
-			if v != c.why {
-				r.leave(c.why)
-				r.enter(v)
-				c.why = v
-			}
-			t.list = append(t.list, c)
-			continue
-		}
-		c.throttled = false
-		r.leave(c.why)
-		l.proceed(c)
-		l.readShare(c)
 	}
 	t.spare = list[:0]
 	if cap(list) > 1<<12 && len(t.list) == 0 {
 		t.spare = nil
+	}
+}
+
+// resume has c read from, or put into the list again.
+func (l *loop) resume(c *conn) {
+	r, m, now := c.listener.rates, l.meterOf(c), l.now.UnixNano()
+	if m.due > now {
+		l.enlist(c, m, false)
+		return
+	}
+	if v := r.turn(m, now); v != mayRead {
+		if v != c.why {
+			r.leave(c.why)
+			r.enter(v)
+			c.why = v
+		}
+		l.enlist(c, m, true)
+		return
+	}
+	c.throttled = false
+	r.leave(c.why)
+	if c.why == rests {
+		l.comeLast(c)
+		return
+	}
+	l.proceed(c)
+	l.readShare(c)
+}
+
+// comeLast goes on with a client that has rested: behind the others, as with all that
+// sent more than their share.
+func (l *loop) comeLast(c *conn) {
+	if c.paused || c.stalled {
+		return // whoever ends that state goes on
+	}
+	l.wheel.touch(c.slot) // it was silent for us
+	c.watchInput(true)
+	if !c.again {
+		c.greedy = false
+		l.queueAgain(c)
 	}
 }
 
@@ -129,6 +175,5 @@ func (l *loop) untilResume(now time.Time) (wait time.Duration, ok bool) {
 	if len(l.throttle.list) == 0 {
 		return 0, false
 	}
-	due := l.born.Add(time.Duration(l.throttle.tick) * tickLength)
-	return max(due.Sub(now), time.Millisecond), true
+	return max(time.Unix(0, l.throttle.next).Sub(now), time.Millisecond), true
 }

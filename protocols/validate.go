@@ -179,6 +179,11 @@ func (c *ListenerConfig) validateBounds(f *faults) {
 	f.within("backlog", c.Backlog, 0, 1<<20)
 	f.during("connect_timeout", c.ConnectTimeout, time.Hour)
 	f.during("handshake_timeout", c.HandshakeTimeout, time.Hour)
+	f.within("client_processor_share", c.ClientProcessorShare, 0, 100)
+	f.during("client_processor_burst", c.ClientProcessorBurst, time.Second)
+	if c.ClientProcessorBurst > 0 && c.ClientProcessorShare == 0 {
+		f.add("client_processor_burst", c.ClientProcessorBurst.String(), "does nothing without client_processor_share")
+	}
 	for _, r := range []struct {
 		rate, burst       string
 		perSecond, atOnce int

@@ -48,6 +48,16 @@ func subprotocols(a Adapter) []string {
 type wsStream struct {
 	*websocket.Conn
 	reader io.Reader // of the present message, nil between two
+	begun  int       // messages, since worked was asked
+}
+
+// wsMessageTime is about what a message takes that holds nothing.
+const wsMessageTime = 500 * time.Nanosecond
+
+func (s *wsStream) worked() time.Duration {
+	n := s.begun
+	s.begun = 0
+	return time.Duration(n) * wsMessageTime
 }
 
 // wait parks until a message begins.
@@ -62,6 +72,7 @@ func (s *wsStream) wait() error {
 		return &refusal{core.ProtocolError, "a WebSocket message that is not binary"}
 	}
 	s.reader = r
+	s.begun++
 	return nil
 }
 

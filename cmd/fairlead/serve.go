@@ -99,6 +99,7 @@ func (s *service) announceWhenReady(cancel context.CancelFunc) func() error {
 		select {
 		case <-s.gateway.Ready():
 			useSpareProcessors()
+			useShortSlices()
 			err := s.announce(path)
 			if err != nil {
 				cancel()
