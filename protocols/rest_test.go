@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -139,7 +141,9 @@ func TestEmptyMessagesTakeTime(t *testing.T) {
 	k.say("hello\n")
 	k.hears("welcome\n")
 	for range 1000 {
-		k.say("")
+		if err := k.Conn.(*wsClient).ws.WriteMessage(websocket.BinaryMessage, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	await(t, h.gateway.refusals, "a record")
 	k.say("and yet\n")
