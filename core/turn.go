@@ -16,32 +16,32 @@ type Turn struct {
 	// together once all of them had their turn. nil for none.
 	Outbox Outbox
 
-	g        *Gateway
-	reader   *route.Reader
-	now      int64
-	spent    int       // of the share of the connection that is served now
-	look     int       // at how much of it the clock is looked at next
-	began    time.Time // the share, by the clock; zero until that was looked at
-	touched  []Conn
-	targets  []target
-	fan      *fan      // that the latest publish began, or nil
-	fans     []*fan    // to go on with
-	twins    bool      // some of them are of clients that have one filter twice
-	commit   *commit   // what this turn wants the store to keep, nil for nothing
-	commits  []*commit // those before it, closed; they go to the store at the next Flush
-	granted  []uint8
-	answers  []Reason
-	events   []Event
-	own      *commit // of the publisher at work, if its answer waits for sinks
-	scratch  []byte
-	found    []*Message // retained messages between scan and delivery
-	late     []lateCompletion
-	boxes    boxPool
-	rings    ringPool
-	ranked   *Message // the message whose rank is known
-	rank     uint8
-	allow    decisionCache
-	explain  explainRing
+	g       *Gateway
+	reader  *route.Reader
+	now     int64
+	spent   int       // of the share of the connection that is served now
+	look    int       // at how much of it the clock is looked at next
+	began   time.Time // the share, by the clock; zero until that was looked at
+	touched []Conn
+	targets []target
+	fan     *fan      // that the latest publish began, or nil
+	fans    []*fan    // to go on with
+	twins   bool      // some of them are of clients that have one filter twice
+	commit  *commit   // what this turn wants the store to keep, nil for nothing
+	commits []*commit // those before it, closed; they go to the store at the next Flush
+	granted []uint8
+	answers []Reason
+	events  []Event
+	own     *commit // of the publisher at work, if its answer waits for sinks
+	scratch []byte
+	found   []*Message // retained messages between scan and delivery
+	late    []lateCompletion
+	boxes   boxPool
+	rings   ringPool
+	ranked  *Message // the message whose rank is known
+	rank    uint8
+	allow   decisionCache
+	explain explainRing
 	counters
 }
 

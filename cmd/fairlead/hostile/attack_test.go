@@ -81,6 +81,7 @@ func (a attack) run(t *testing.T) {
 		t.Parallel() // their times mean nothing then
 	}
 	settings := append([]string{"listeners.mqtt.max_unauthenticated_per_address=16384"}, a.settings...)
+	settings = append(settings, shares()...)
 	g := startGateway(t, settings)
 	at := &arena{gateway: g, mqtt: g.ready.Listeners["mqtt"], tolerant: a.needs != "" && !*faults}
 	if at.tolerant {
@@ -109,7 +110,25 @@ func (a attack) run(t *testing.T) {
 		at.fail(t, "%d clients were refused meanwhile", during.Refused)
 	}
 	a.judge(t, at, counted, grown)
-	note(t, figure{Name: a.name, Does: a.does, Holds: a.holds, Grown: grown, Before: before, Elsewhere: elsewhere, During: during, Many: a.many, Fault: a.needs})
+	note(t, figure{Name: a.name + sharesNote(), Does: a.does, Holds: a.holds, Grown: grown, Before: before, Elsewhere: elsewhere, During: during, Many: a.many, Fault: a.needs})
+}
+
+// shares are the settings of -share.
+func shares() (settings []string) {
+	for _, listener := range []string{"mqtt", "ws"} {
+		if *share > 0 {
+			settings = append(settings, fmt.Sprintf("listeners.%s.client_processor_share=%d", listener, *share))
+		}
+	}
+	return settings
+}
+
+// sharesNote tells them in the name of a row.
+func sharesNote() string {
+	if *share == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (`client_processor_share = %d`)", *share)
 }
 
 // wageOn wages the attack; with -full again and again, as the 99th percentile of a few
