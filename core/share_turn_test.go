@@ -109,3 +109,31 @@ func TestShareOfTime(t *testing.T) {
 		}
 	})
 }
+
+// TestTook: a share costs what its units are taken for, or what the clock says of it if
+// that was looked at and is more.
+func TestTook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		took := func(what string, want time.Duration) {
+			t.Helper()
+			if d := g.T.Took(); d != want {
+				t.Errorf("%s: took %s, want %s", what, d, want)
+			}
+		}
+		g.T.Allot()
+		g.T.Spend(10)
+		time.Sleep(time.Second)
+		took("little, the clock was not looked at", 1200*time.Nanosecond)
+		if g.T.Spend(90); g.T.Spent() {
+			t.Error("100 units are all of a share")
+		}
+		took("at the first look", 12*time.Microsecond)
+		time.Sleep(time.Millisecond)
+		took("by the clock", time.Millisecond+12*time.Microsecond)
+		g.T.Spend(1e6)
+		took("by its units", 120*time.Millisecond+12*time.Microsecond)
+		g.T.Allot()
+		took("nothing", 0)
+	})
+}

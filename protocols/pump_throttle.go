@@ -18,9 +18,7 @@ func (c *pumpConn) allow() (messages int) {
 	if p == nil {
 		return 0
 	}
-	if !c.accepted {
-		c.listener.rates.judge(&p.meter, time.Now().UnixNano()) // it may be the first
-	}
+	p.meter.fill(&c.listener.rates.client, time.Now().UnixNano()) // before it is charged: a bucket holds no more than its burst
 	c.act.Limited, c.act.Messages = true, c.listener.rates.messages(&p.meter, c.accepted)
 	c.turn.Allot() // what is charged, whether or not the machine looks at its share
 	return c.act.Messages

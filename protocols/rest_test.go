@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -151,4 +152,50 @@ func TestEmptyMessagesTakeTime(t *testing.T) {
 	if s := h.server.Listeners()["l"].Stats(); s.Rests == 0 {
 		t.Errorf("counters %+v", s)
 	}
+}
+
+// TestRestsByTheClock: a rest is as long as the share says, again and again; what others say meanwhile is answered at once, and whoever is idle has rested.
+func TestRestsByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := serveGiven(t, "simnet", &ListenerConfig{ClientProcessorShare: 10})
+		greedy, polite := g.dial(), g.dial()
+		for _, c := range []*client{greedy, polite} {
+			c.say("hello\ntimer 100ms\n")
+			c.hears("welcome\n")
+		}
+		time.Sleep(50 * time.Millisecond)
+		const burst = 200 * time.Microsecond // 10 % of 2 ms
+		owed := -burst
+		for i := range 3 {
+			begin := time.Now()
+			greedy.say("cost 10.2ms\n")
+			synctest.Wait()
+			owed += 10200*time.Microsecond + readTime
+			greedy.say("rested\n")
+			for range 5 {
+				polite.say("hi\n")
+				polite.hears("hi\n")
+				if d := time.Since(begin); d > 0 {
+					t.Fatalf("round %d: the polite client waited for %s", i, d)
+				}
+			}
+			stop := make(chan struct{})
+			polite.say("timer 10m\n")
+			go func() { greedy.hears("rested\n"); close(stop) }()
+			<-stop
+			if rest := time.Since(begin); rest < 10*owed || rest > 10*owed+leastRest {
+				t.Errorf("round %d: a rest of %s, owed were %s", i, rest, owed)
+			}
+			time.Sleep(50 * time.Millisecond)
+			owed = -burst
+		}
+		// Of each round a long one, and the shortest for the line behind it if need be.
+		if s := g.server.Listeners()["l"].Stats(); s.Rests < 3 || s.Rests > 6 || s.Throttled != 0 || s.Rested < 300*time.Millisecond || s.Rested > 306*time.Millisecond {
+			t.Errorf("counters %+v", s)
+		}
+		polite.say("bye\n")
+		polite.hears("bye\n")
+		greedy.say("bye\n")
+		greedy.hears("bye\n")
+	})
 }
