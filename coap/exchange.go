@@ -54,6 +54,7 @@ func (m *Machine) call(t *core.Turn, s *scratch, a *protocols.Actions, q *reques
 		m.reply(t, a, x, m.busy("too many requests wait for their answer"))
 		return
 	case m.replies == nil:
+		m.ungather(t, q)
 		m.hearReplies(t, s, a, reply)
 		return
 	}

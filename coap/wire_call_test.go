@@ -18,6 +18,13 @@ func callScenes() []scene {
 			mqtt s respond -done
 			a < CON 2.05 $n ct=42 'slow-done'
 			a > ACK EMPTY $n`},
+		{name: "a request that comes block by block has its answer, the first one of a client as well", script: `
+			mqtt s subscribe lamp/set 1
+			a > CON POST 1 /ps/lamp/set?c=dev&wait=5 b1=0/m/16 'x*16'
+			a < ACK 2.31 1 b1=0/m/16
+			a > CON POST 2 /ps/lamp/set?c=dev&wait=5 b1=1/-/16 'x*3'
+			mqtt s respond -done
+			a < ACK 2.05 2 ct=42 b1=1/-/16 'xxxxxxxxxxxxxxxxxxx-done'`},
 		{name: "a request that nobody answers in time", script: `
 			mqtt s subscribe lamp/set 1
 			a > NON POST 1 /ps/lamp/set?c=dev&wait=2 'on'
