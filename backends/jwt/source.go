@@ -173,7 +173,7 @@ func looksLikeToken(text string) bool {
 		return false
 	}
 	head, err := base64.RawURLEncoding.DecodeString(text[:4])
-	return err == nil && head[0] == '{'
+	return err == nil && len(head) > 0 && head[0] == '{' // the decoder passes over ends of lines
 }
 
 // unavailable says that a token could not be judged.
