@@ -20,8 +20,9 @@ func (c *pumpConn) feed(b []byte) {
 	left := c.act.Messages
 	c.in = c.engine.pools.helds.replace(c.in, b[used:])
 	c.unfed = c.act.Again
+	k := c.inlet.cost(before - left)
 	c.apply()
-	c.charge(&c.inlet, before-left, left)
+	c.charge(&c.inlet, k, left)
 	if c.in != nil && !c.over() && !c.paused && !c.unfed && len(c.in.b) > c.listener.heldLimit(c.accepted) {
 		c.refuse(core.PacketTooLarge, errHeldTooMuch.Error())
 	}

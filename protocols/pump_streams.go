@@ -175,8 +175,9 @@ func (d *dataStream) feed(b []byte) {
 	d.in = c.engine.pools.helds.replace(d.in, b[used:])
 	d.unfed = c.act.Again
 	over := c.act.EndStream
+	k := d.inlet.cost(before - left)
 	c.apply()
-	c.charge(&d.inlet, before-left, left)
+	c.charge(&d.inlet, k, left)
 	switch {
 	case over:
 		d.ended = true

@@ -24,30 +24,42 @@ func (c *pumpConn) allow() (messages int) {
 	return c.act.Messages
 }
 
+// cost is what a client is charged for.
+type cost struct {
+	messages, bytes int
+	layer           time.Duration
+}
+
+// cost takes what is to be charged for messages from i. Before their answers are applied:
+// they may end the connection, and from then on i is its reader's.
+func (i *inlet) cost(messages int) cost {
+	k := cost{messages, i.fresh, i.layer}
+	i.fresh, i.layer = 0, 0
+	return k
+}
+
 // charge counts what the machine took of in, and has reading stop where that was all.
 // left is how many messages it might still have taken.
-func (c *pumpConn) charge(in *inlet, messages, left int) {
-	fresh, layer := in.fresh, in.layer
-	in.fresh, in.layer = 0, 0
+func (c *pumpConn) charge(in *inlet, k cost, left int) {
 	p := c.pace
 	if p == nil {
 		return
 	}
 	r := c.listener.rates
-	r.take(&p.meter, messages, fresh)
-	r.takeTime(&p.meter, c.turn.Took()+layer, fresh)
+	r.take(&p.meter, k.messages, k.bytes)
+	r.takeTime(&p.meter, c.turn.Took()+k.layer, k.bytes)
 	v := r.judge(&p.meter, time.Now().UnixNano())
 	if v == mayRead && left <= 0 {
 		v = waitsForTurn // what is held has to be looked at again
 	}
-	if !c.accepted { // what strangers send has bounds of its own
+	if !c.accepted || c.over() { // what strangers send has bounds of its own
 		return
 	}
 	if v == mayRead {
 		in.room = r.room(&p.meter)
 		return
 	}
-	if c.throttled || c.over() {
+	if c.throttled {
 		return
 	}
 	c.throttled, p.why = true, v
@@ -71,7 +83,7 @@ func (c *pumpConn) tired() bool {
 	c.enter()
 	defer c.leave()
 	c.turn.Allot()
-	c.charge(&c.inlet, 0, unlimited)
+	c.charge(&c.inlet, c.inlet.cost(0), unlimited)
 	c.reading = !c.throttled || c.over()
 	return !c.reading
 }

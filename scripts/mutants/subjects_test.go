@@ -6,7 +6,7 @@ import "slices"
 func subjects() []subject {
 	return []subject{
 		{dir: "core", name: "core", matrix: "^TestAuthorization",
-			rest:     "^Test(Enhanced|Reauthentication|Authenticat|Scram|Limits|Retained|Delayed|Rewrite|Mount|Proxy|Ban|Flapping|Takeover|Read|Sleep|Will|Publish|Offer|Source|Permitted|ChangeProxies)",
+			rest:     "^Test(Enhanced|Reauthentication|Authenticat|Scram|Limits|Retained|Delayed|Rewrite|Mount|Proxy|Ban|Flapping|Takeover|Read|List|Sleep|Will|Publish|Offer|Source|Permitted|ChangeProxies)",
 			harmless: slices.Concat(onlySlower(), unreachable())},
 		{dir: "admin", name: "admin", matrix: "^TestAuthorizationMatrix$", rest: ".", harmless: []string{
 			"administrator: always given", // no name and no password are nobody's
