@@ -68,6 +68,21 @@ func TestNumber(t *testing.T) {
 	}
 }
 
+// TestNumberOfNextRun: what the next run of the gateway says is newer, at any time of the
+// clock's round of 37 hours. [Observe-4.4-1]
+func TestNumberOfNextRun(t *testing.T) {
+	const mask, round = 1<<24 - 1, 8 << 24
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	for now := begin; now < begin+round; now += round / 1000 {
+		before, after := &observation{}, &observation{}
+		before.number(now)
+		last := before.number(now)
+		if next := after.number(now + 30); (next-last)&mask >= 1<<23 || next == last {
+			t.Fatalf("at %d, after %d comes %d", now, last, next)
+		}
+	}
+}
+
 // TestMessageIDs: [CoAP-4.4-1] [CoAP-4.4-2].
 func TestMessageIDs(t *testing.T) {
 	gw := coretest.Start(t, nil, nil)

@@ -23,7 +23,8 @@ type observation struct {
 	interest  *interest
 	accept    int64
 	format    int64  // of its first answer, and so of all [Observe-4.2-1]
-	sequence  uint32 // the last Observe value, 24 bits
+	sequence  uint32 // the last Observe value, 24 bits; of no meaning before the first
+	numbered  bool   // there was one in this run
 	latest    bool   // a newer message takes the place of one that waits
 	non       bool   // notified without confirmation
 	data      bool   // of topic data: it ends with the value
@@ -211,10 +212,10 @@ func (m *Machine) introduce(t *core.Turn, a *protocols.Actions, q *request, x as
 func (o *observation) number(now int64) uint32 {
 	const mask = 1<<24 - 1
 	next := uint32(now/8) & mask // 125 a second: far fewer than 2^23 in 256 seconds
-	if ahead := (next - o.sequence) & mask; ahead == 0 || ahead >= 1<<23 {
+	if ahead := (next - o.sequence) & mask; o.numbered && (ahead == 0 || ahead >= 1<<23) {
 		next = (o.sequence + 1) & mask
 	}
-	o.sequence = next
+	o.sequence, o.numbered = next, true
 	return next
 }
 
