@@ -115,12 +115,18 @@ func (m *Machine) send(t *core.Turn, a *protocols.Actions, d *core.Delivery) (do
 
 // wireID is the message identifier of a delivery. At QoS 2 it is core's own, so that the
 // client knows a repetition on its next connection, too. At QoS 1 it is random: who answers
-// it has read it, and is where the address says. [SN-0-1]
+// it has read it, and is where the address says. [SN-0-1] But not that of the message before:
+// a second PUBACK of that one, or a second copy, would be taken for this one's.
 func (m *Machine) wireID(d *core.Delivery) uint16 {
 	if d.QoS == 2 {
 		return d.PacketID
 	}
-	return max(1, m.adapter.random())
+	id := max(1, m.adapter.random())
+	if id == m.lastID {
+		id = id%0xFFFF + 1
+	}
+	m.lastID = id
+	return id
 }
 
 // address fills in the topic of p; false where the client has to learn it first.

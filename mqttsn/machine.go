@@ -30,6 +30,7 @@ type Machine struct {
 	in, out int   // bytes, until the address is proven
 
 	keepAlive uint16 // seconds, 0 off
+	lastID    uint16 // message identifier of the latest QoS 1 PUBLISH
 	state     state
 	waiting   waiting
 	linked    bool // link is valid and core has not been told of the end

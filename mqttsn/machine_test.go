@@ -147,3 +147,19 @@ func TestIdentities(t *testing.T) {
 		}
 	}
 }
+
+// TestMessageIDsDiffer: a message does not have the identifier of the one before, whatever
+// chance says: what comes late of that one must not acknowledge this one. [SN-0-1]
+func TestMessageIDsDiffer(t *testing.T) {
+	for _, same := range []uint16{0, 1, 7, 0xFFFF} {
+		m := Machine{adapter: &Adapter{random: func() uint16 { return same }}}
+		last := uint16(0)
+		for range 5 {
+			id := m.wireID(&core.Delivery{QoS: 1})
+			if id == 0 || id == last {
+				t.Errorf("random %d: %d after %d", same, id, last)
+			}
+			last = id
+		}
+	}
+}
