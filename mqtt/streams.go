@@ -101,14 +101,15 @@ func (m *Machine) StreamEnded(t *core.Turn, s protocols.Stream, lost bool, a *pr
 	d.leave(s)
 }
 
-// Owes implements protocols.StreamMachine: acknowledgements of what came by s.
+// Owes implements protocols.StreamMachine: acknowledgements of what came by s. While the
+// client's are awaited our side stays open, too: only so QUIC tells that it reads no more.
 func (m *Machine) Owes(s protocols.Stream) bool {
 	d := m.streams()
 	if d == nil || d.open[s] == nil {
 		return false
 	}
 	answering := (m.waiting == forSubscribe || m.waiting == forUnsubscribe) && m.rare.stream == s
-	return d.open[s].owed > 0 || answering
+	return d.open[s].owed > 0 || d.open[s].awaited > 0 || answering
 }
 
 // endStream ends the stream of the packet under way for what is wrong with it; false
