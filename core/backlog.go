@@ -179,6 +179,7 @@ func (g *Gateway) beginFetch(s *Session, f *fetch) {
 // fetched takes a part of the backlog into the ring.
 func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, err error) {
 	may, version := g.vetFetched(t, s, f.epoch, got)
+	covered := g.coveredAgain(s, got)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.more == nil || s.more.fetch != f {
@@ -199,6 +200,9 @@ func (g *Gateway) fetched(t *Turn, s *Session, f *fetch, got []QueuedMessage, er
 		last = got[i].Seq + 1
 		if last > f.target {
 			break // the tail holds it, or a later fetch brings it
+		}
+		if covered != nil && covered[i] {
+			g.tellRestored(t, s, &got[i])
 		}
 		g.restoreCell(t, s, &got[i], may[i], version)
 	}

@@ -82,8 +82,14 @@ func (t *Turn) keepAck(s *Session, seq uint64) {
 	t.change(s, OpAck, QueuedMessage{Seq: seq})
 }
 
-func (t *Turn) keepReleased(s *Session, seq uint64) {
-	t.change(s, OpReleased, QueuedMessage{Seq: seq})
+// keepReleased stores that PUBREC came for m: no more of it than names it to the data
+// backend that has it, nothing for others.
+func (t *Turn) keepReleased(s *Session, seq uint64, m *Message) {
+	e := QueuedMessage{Seq: seq}
+	if m != nil && m.Stored != nil {
+		e.Msg = &Message{Topic: m.Topic, Publisher: m.Publisher, ID: m.ID, Published: m.Published, QoS: m.QoS, Retain: m.Retain, Stored: m.Stored}
+	}
+	t.change(s, OpReleased, e)
 }
 
 func (t *Turn) change(s *Session, k OpKind, e QueuedMessage) {

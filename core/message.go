@@ -22,11 +22,20 @@ type Message struct {
 	QoS        uint8 // 0, 1 or 2, as published
 	Retain     bool  // the RETAIN flag as published
 	Properties *Properties
+	// Stored names it where a data backend has it that offers it, see [Gateway.Offer]; nil
+	// for all others. It lasts as long as the message waits for its client.
+	Stored *StoredName
 
 	// Encoded is a cache for adapters: wire bytes that are equal for every
 	// receiver of one protocol (for MQTT 5 the property block). Whoever finds
 	// it nil may store; the bytes are immutable afterwards.
 	Encoded atomic.Pointer[[]byte]
+}
+
+// StoredName is what a message is called elsewhere.
+type StoredName struct {
+	Sink string // the Name of the Sink whose it is
+	ID   string // its name there
 }
 
 // Properties are the optional parts of a Message that MQTT 5 knows and that

@@ -131,12 +131,12 @@ func TestOffer(t *testing.T) {
 		stored := func(topic, publisher string) *core.Message {
 			return &core.Message{Topic: topic, Payload: []byte("kept"), Publisher: publisher, QoS: 2, ID: g.NewMessageID()}
 		}
-		if n, open := g.Offer(g.T, e, []*core.Message{stored("a/1", "p"), stored("a/2", "s"), stored("a/3", "")}, false); n != 3 || !open {
+		if n, open := g.Offer(g.T, e, []*core.Message{stored("a/1", "p"), stored("a/2", "s"), stored("a/3", "")}, false, nil); n != 3 || !open {
 			t.Errorf("taken %d, open %v", n, open)
 		}
 		g.T.End()
 		expect(t, s, "[a/1=kept q1 id1][a/3=kept q1 id2]")
-		if n, open := g.Offer(g.T, e, []*core.Message{stored("a/r", "p")}, true); n != 1 || !open {
+		if n, open := g.Offer(g.T, e, []*core.Message{stored("a/r", "p")}, true, nil); n != 1 || !open {
 			t.Errorf("taken %d, open %v", n, open)
 		}
 		g.T.End()
@@ -147,7 +147,7 @@ func TestOffer(t *testing.T) {
 		}
 		got := 0
 		for next := uint16(1); len(many) > 0; {
-			n, open := g.Offer(g.T, e, many, false)
+			n, open := g.Offer(g.T, e, many, false, nil)
 			if st := g.Stats(); !open || st.Get(core.Dropped) > 0 {
 				t.Fatalf("taken %d, open %v, dropped %d", n, open, st.Get(core.Dropped))
 			}
@@ -169,7 +169,7 @@ func TestOffer(t *testing.T) {
 			t.Errorf("%d came, want 1000", got)
 		}
 		s.Unsubscribe("a/#")
-		if _, open := g.Offer(g.T, e, []*core.Message{stored("a/1", "p")}, false); open {
+		if _, open := g.Offer(g.T, e, []*core.Message{stored("a/1", "p")}, false, nil); open {
 			t.Error("the subscription is no more")
 		}
 	})
@@ -239,7 +239,7 @@ func TestOfferStaysBelowTheMountPoint(t *testing.T) {
 		for _, name := range []string{"t/eve", "t/eve/$hidden", "t/eve/a"} {
 			ms = append(ms, &core.Message{Topic: name, Payload: []byte("kept"), QoS: 1, ID: g.NewMessageID()})
 		}
-		if n, open := g.Offer(g.T, e, ms, false); n != len(ms) || !open {
+		if n, open := g.Offer(g.T, e, ms, false, nil); n != len(ms) || !open {
 			t.Errorf("taken %d, open %v", n, open)
 		}
 		g.T.End()

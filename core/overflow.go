@@ -75,6 +75,7 @@ func (g *Gateway) dropOldest(t *Turn, s *Session, most uint8, r Reason) bool {
 		return false
 	}
 	g.drop(t, c.msg, s.id, r)
+	s.noteSkipped(t, c.msg, r)
 	if c.state == cellCommitting {
 		s.more.doomed = append(s.more.doomed, seq)
 	}
@@ -159,6 +160,7 @@ func (g *Gateway) trimmed(t *Turn, s *Session, epoch uint64, got []QueuedMessage
 		}
 		m.trimmed = q.Seq + 1
 		g.drop(t, q.Msg, s.id, QueueFull)
+		s.noteSkipped(t, q.Msg, QueueFull)
 		g.forget(t, s, q.Seq)
 	}
 	if len(got) > 0 {

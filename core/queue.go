@@ -205,11 +205,12 @@ func (g *Gateway) receivedByClient(t *Turn, s *Session, c *cell, seq uint64, r R
 		return
 	}
 	g.note(t, EventAcked, s, c.msg)
-	s.ring.bytes -= c.msg.Size()
+	m := c.msg
+	s.ring.bytes -= m.Size()
 	c.msg, c.subIDs = nil, nil
 	if s.durable {
 		c.state = cellReleasing
-		t.keepReleased(s, seq)
+		t.keepReleased(s, seq, m)
 		return
 	}
 	c.state = cellReleased

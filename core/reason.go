@@ -165,6 +165,16 @@ var reasonNames = [reasonCount]string{
 	UnspecifiedError:            "unspecified_error",
 }
 
+// EndsOffer says that a message which was offered to a client and dropped for r need not be
+// offered again: the client cannot or may not have it, or does not want it.
+func (r Reason) EndsOffer() bool {
+	switch r {
+	case NoMatchingSubscribers, DeliverNotAuthorized, MessageExpired, TooLargeForReceiver, ReceiverRefused:
+		return true
+	}
+	return false
+}
+
 // String gives the reason's stable name in snake_case.
 func (r Reason) String() string {
 	if r < reasonCount {

@@ -57,6 +57,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	m.sleep = sleep{seconds: r.Asleep, port: r.Port}
 	if r.Queued > 0 {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)
+		m.restored = [2]uint64{r.QueueHead, r.QueueEnd}
 		// What was sent before is not known: the front of the queue may have been.
 		m.sent = min(r.QueueEnd, r.QueueHead+maxWindow)
 		if g.ranks.levels() == 0 { // with priorities they lie anywhere

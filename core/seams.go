@@ -340,6 +340,11 @@ const (
 	EventUnsubscribed   // one for each filter
 	EventSessionCreated // a session begins
 	EventSessionEnded   // a session is over
+	// EventRestored tells of a message with a StoredName that waited for its client when
+	// the gateway ended, as the client comes back: in the order of the queue, before any
+	// acknowledgement of it. None come of a session from whose queue such a message was
+	// dropped for a Reason that does not end its offer.
+	EventRestored
 )
 
 // Event is one thing that happened. Which fields are set depends on Kind.
@@ -365,6 +370,10 @@ type Event struct {
 	// Before tells messages that others have kept from those that come by the
 	// subscription itself: these have a greater Message.ID.
 	Before uint64
+
+	// Answered, of EventRestored: the client has the message and has said so, only PUBREL
+	// and PUBCOMP remain. Msg has no payload.
+	Answered bool
 
 	// Done, nil where no publisher waits, is for each sink that is Sync and took the event
 	// to call once, from any goroutine: with nil when it is safe, else with why not.

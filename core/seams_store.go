@@ -115,7 +115,7 @@ type QueuedMessage struct {
 	Msg      *Message
 	QoS      uint8 // granted to this receiver
 	Retain   bool  // as this receiver shall see it
-	Released bool  // QoS 2: PUBREC was received, only PUBREL remains; Msg may be nil
+	Released bool  // QoS 2: PUBREC was received, only PUBREL remains; Msg is nil but for one with a StoredName
 	SubIDs   []uint32
 }
 
@@ -130,7 +130,7 @@ const (
 	OpDeleteSubscription               // Filter from Session; its proxy subscription if Proxy is set
 	OpEnqueue                          // Entry (Msg of this batch) onto Session's queue at Entry.Seq
 	OpAck                              // remove the entry Seq of Session's queue; unknown is no fault
-	OpReleased                         // mark the entry Seq of Session's queue as Released; its payload may go
+	OpReleased                         // mark the entry Seq of Session's queue as Released; Entry.Msg, mostly nil, is all that stays of its message
 	OpPutReceived                      // PacketID into Session's inbound QoS 2 set
 	OpDeleteReceived                   // PacketID out of it
 	OpPutRetained                      // Msg as the retained message of Msg.Topic

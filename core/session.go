@@ -79,20 +79,21 @@ type rare struct {
 	registrations []Registration
 
 	// Of durable sessions, see backlog.go:
-	inStore    uint64   // the epoch that the store has when the puts under way are done
-	confirmed  uint64   // the epoch that it has said to have
-	putting    int      // puts under way
-	stored     uint64   // the first sequence number that only the store holds, while spilled
-	scattered  []uint64 // with priorities: messages that may have been sent, in order
-	exempt     uint64   // messages below it may be under way: not dropped for newer ones
-	trimmed    uint64   // those from exempt to here were, see overflow.go
-	sent       uint64   // messages below it may have been sent on a former connection: DUP
-	committing int      // changes of its queue whose commit is under way
-	generation uint32   // of fetches: tells changes before one from those after
-	fetch      *fetch   // being brought back from the store, or nil
-	doomed     []uint64 // dropped while their commit was under way
-	trimming   bool     // the oldest are being read, to be dropped
-	unsure     bool     // exempt is as far as it might be: nothing was read since the restart
+	inStore    uint64    // the epoch that the store has when the puts under way are done
+	confirmed  uint64    // the epoch that it has said to have
+	putting    int       // puts under way
+	stored     uint64    // the first sequence number that only the store holds, while spilled
+	scattered  []uint64  // with priorities: messages that may have been sent, in order
+	exempt     uint64    // messages below it may be under way: not dropped for newer ones
+	trimmed    uint64    // those from exempt to here were, see overflow.go
+	sent       uint64    // messages below it may have been sent on a former connection: DUP
+	committing int       // changes of its queue whose commit is under way
+	generation uint32    // of fetches: tells changes before one from those after
+	fetch      *fetch    // being brought back from the store, or nil
+	doomed     []uint64  // dropped while their commit was under way
+	trimming   bool      // the oldest are being read, to be dropped
+	restored   [2]uint64 // sequence numbers from one to another: EventRestored is due where they are read
+	unsure     bool      // exempt is as far as it might be: nothing was read since the restart
 
 	vetting bool // what waits is being asked about anew, see vet.go
 }
@@ -247,6 +248,7 @@ func (g *Gateway) Drop(t *Turn, l Link, d Delivery, r Reason) {
 		return
 	}
 	g.lapseOrDrop(t, d.Msg, s.id, r)
+	s.noteSkipped(t, d.Msg, r)
 	g.finish(t, s, c, seq)
 }
 

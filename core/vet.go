@@ -92,7 +92,7 @@ func (g *Gateway) withhold(t *Turn, s *Session, c *cell, seq uint64) {
 		s.ring.bytes -= c.msg.Size()
 		c.msg, c.subIDs = nil, nil
 		c.state = cellReleasing
-		t.keepReleased(s, seq)
+		t.keepReleased(s, seq, nil)
 		return
 	}
 	g.drop(t, c.msg, s.id, DeliverNotAuthorized)

@@ -218,7 +218,7 @@ func (w *Builder) emit(b *core.Batch, i int) {
 	case core.OpAck:
 		w.ack(s, op.Entry.Seq)
 	case core.OpReleased:
-		w.released(s, op.Entry.Seq)
+		w.released(s, &op.Entry)
 	case core.OpPutReceived:
 		w.open(appendReceivedKey(w.key[:0], s.sid, op.PacketID))
 		w.set()
@@ -338,13 +338,14 @@ func (w *Builder) ack(s *Session, seq uint64) {
 	w.out.DeleteEntry(s, seq, w.key)
 }
 
-// released leaves the marker that a PUBREL is owed, without the message.
-func (w *Builder) released(s *Session, seq uint64) {
+// released leaves the marker that a PUBREL is owed, with no more of the message than e has.
+func (w *Builder) released(s *Session, e *core.QueuedMessage) {
+	seq := e.Seq
 	if _, found := s.queue.find(seq); !found {
 		return
 	}
 	w.release(w.im.enqueue(s, seq, 0))
-	marker := core.QueuedMessage{Seq: seq, QoS: 2, Released: true}
+	marker := core.QueuedMessage{Seq: seq, QoS: 2, Released: true, Msg: e.Msg}
 	w.open(AppendEntryKey(w.key[:0], s.sid, seq))
 	w.value = appendEntry(w.value, &marker, 0)
 	w.set()

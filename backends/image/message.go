@@ -10,6 +10,7 @@ const (
 	flagRetain     = 0x04
 	flagExpires    = 0x08
 	flagProperties = 0x10
+	flagStored     = 0x20 // what a data backend calls it follows, since format 3
 )
 
 // Flags of stored properties.
@@ -30,6 +31,9 @@ func appendMessage(dst []byte, m *core.Message) []byte {
 	if m.Properties != nil {
 		flags |= flagProperties
 	}
+	if m.Stored != nil {
+		flags |= flagStored
+	}
 	dst = append(dst, flags)
 	dst = AppendUvarint(dst, m.ID)
 	dst = appendVarint(dst, m.Published)
@@ -42,6 +46,9 @@ func appendMessage(dst []byte, m *core.Message) []byte {
 	if m.Properties != nil {
 		dst = appendProperties(dst, m.Properties)
 	}
+	if m.Stored != nil {
+		dst = AppendString(AppendString(dst, m.Stored.Sink), m.Stored.ID)
+	}
 	return appendBytes(dst, m.Payload)
 }
 
@@ -49,7 +56,7 @@ func appendMessage(dst []byte, m *core.Message) []byte {
 func readMessage(r *Reader) *core.Message {
 	flags := r.byte()
 	m := &core.Message{QoS: flags & flagQoS, Retain: flags&flagRetain != 0}
-	if flags&^(flagQoS|flagRetain|flagExpires|flagProperties) != 0 || m.QoS == 3 {
+	if flags&^(flagQoS|flagRetain|flagExpires|flagProperties|flagStored) != 0 || m.QoS == 3 {
 		r.fail()
 	}
 	m.ID = r.Uvarint()
@@ -62,6 +69,9 @@ func readMessage(r *Reader) *core.Message {
 	m.Username = r.String()
 	if flags&flagProperties != 0 {
 		m.Properties = readProperties(r)
+	}
+	if flags&flagStored != 0 {
+		m.Stored = &core.StoredName{Sink: r.String(), ID: r.String()}
 	}
 	m.Payload = append([]byte(nil), r.Bytes()...)
 	return m

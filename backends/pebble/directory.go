@@ -21,7 +21,8 @@ import (
 // when an older program could not read what this one writes.
 //
 //   - 2: delayed messages, proxy subscriptions, mount points of sessions
-const formatVersion = 2
+//   - 3: the names of messages in the data backends that offered them
+const formatVersion = 3
 
 const (
 	identityName = "fairlead.json" // what the directory is

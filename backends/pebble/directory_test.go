@@ -311,7 +311,7 @@ func TestOlderFormatIsMarked(t *testing.T) {
 	if err := errors.Join(err, json.Unmarshal(text, &id)); err != nil {
 		t.Fatal(err)
 	}
-	if id["format"] != 2.0 || id["written_by"] != "v2.0.0" || id["node_id"] != "00ff" || s.NodeID() != "00ff" {
+	if id["format"] != 3.0 || id["written_by"] != "v2.0.0" || id["node_id"] != "00ff" || s.NodeID() != "00ff" {
 		t.Errorf("the identity is %s", text)
 	}
 	if c := load(t, s); len(c.sessions) != 3 {

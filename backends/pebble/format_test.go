@@ -36,6 +36,10 @@ func formatOps() []core.Op {
 		Listener: "mqtts", Mount: "plant/%u/", Peer: netip.MustParseAddr("2001:db8::1"), Superuser: true, Disconnected: 1_700_000_000_001, Created: 1_600_000_000_000,
 		Will: &core.Will{Topic: "will/sensor", Payload: []byte("gone"), QoS: 1, Retain: true, Delay: 10, Expiry: 20, HasExpiry: true, Properties: props}, WillAt: 1_700_000_010_001}
 	s, shared := "sensor", m(9, 40)
+	named := func(m *core.Message) *core.Message {
+		m.Stored = &core.StoredName{Sink: "redis.main", ID: fmt.Sprintf("name of %d", m.ID)}
+		return m
+	}
 	return []core.Op{
 		{Kind: core.OpPutSession, Session: s, Record: record},
 		{Kind: core.OpPutSession, Session: "plain", Record: &core.SessionRecord{ClientID: "plain", Epoch: 1}},
@@ -47,6 +51,10 @@ func formatOps() []core.Op {
 		{Kind: core.OpReleased, Session: s, Entry: core.QueuedMessage{Seq: 2}},
 		{Kind: core.OpEnqueue, Session: s, Entry: core.QueuedMessage{Seq: 3, Msg: shared, QoS: 1}},
 		{Kind: core.OpEnqueue, Session: "plain", Entry: core.QueuedMessage{Seq: 0, Msg: shared, QoS: 1}},
+		{Kind: core.OpEnqueue, Session: s, Entry: core.QueuedMessage{Seq: 4, Msg: named(m(6, 20)), QoS: 2}},
+		{Kind: core.OpEnqueue, Session: s, Entry: core.QueuedMessage{Seq: 5, Msg: named(m(7, 3000)), QoS: 1}},
+		{Kind: core.OpEnqueue, Session: s, Entry: core.QueuedMessage{Seq: 6, Msg: named(m(8, 20)), QoS: 2}},
+		{Kind: core.OpReleased, Session: s, Entry: core.QueuedMessage{Seq: 6, Msg: named(m(8, 0))}},
 		{Kind: core.OpPutReceived, Session: s, PacketID: 65535},
 		{Kind: core.OpPutSubscription, Session: s, Subscription: &core.SubscriptionRecord{Filter: "commands/sensor", Proxy: true, SubscribeOptions: core.SubscribeOptions{QoS: 1}}},
 		{Kind: core.OpPutDelayed, Delayed: &core.DelayedRecord{Msg: m(5, 30), Due: 1_700_000_060_000, Listener: "mqtts", Peer: netip.MustParseAddr("192.0.2.1"), Superuser: true}},
@@ -66,8 +74,12 @@ func describeStore(t *testing.T, s *pebble.Store) string {
 		if m == nil {
 			return "none"
 		}
-		return fmt.Sprintf("%s of %s/%s id %d qos %d retain %t at %d until %d, %d bytes %x…, %+v", m.Topic, m.Publisher, m.Username, m.ID, m.QoS,
+		text := fmt.Sprintf("%s of %s/%s id %d qos %d retain %t at %d until %d, %d bytes %x…, %+v", m.Topic, m.Publisher, m.Username, m.ID, m.QoS,
 			m.Retain, m.Published, m.Expires, len(m.Payload), m.Payload[:min(4, len(m.Payload))], *m.Properties)
+		if m.Stored != nil {
+			text += fmt.Sprintf(", %q of %s", m.Stored.ID, m.Stored.Sink)
+		}
+		return text
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.sessions)) {
 		r := c.sessions[id]

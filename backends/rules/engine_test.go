@@ -59,6 +59,12 @@ func bubble(t *testing.T, f func(*testing.T)) { t.Helper(); synctest.Test(t, f) 
 
 func start(t *testing.T, db *rulestest.Memory, list []rules.Rule, change func(*rules.Options)) *world {
 	t.Helper()
+	return startOn(t, nil, db, list, change)
+}
+
+// startOn goes on with the sessions of a store, nil for none.
+func startOn(t *testing.T, store *coretest.MemStore, db *rulestest.Memory, list []rules.Rule, change func(*rules.Options)) *world {
+	t.Helper()
 	if db == nil {
 		db = rulestest.NewMemory()
 	}
@@ -72,7 +78,7 @@ func start(t *testing.T, db *rulestest.Memory, list []rules.Rule, change func(*r
 	if w.e, err = rules.New(o); err != nil {
 		t.Fatal(err)
 	}
-	w.Gateway = coretest.Start(t, nil, func(o *core.Options) {
+	w.Gateway = coretest.Start(t, store, func(o *core.Options) {
 		o.Sinks, o.Subscriptions, o.Retained = w.e.Sinks(), w.e.Sources(), w.e
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -527,4 +533,10 @@ func TestBatchesShrink(t *testing.T) {
 			t.Errorf("%d lines say that it is away", n)
 		}
 	})
+}
+
+// minute lets a minute pass.
+func (w *world) minute() {
+	time.Sleep(time.Minute)
+	synctest.Wait()
 }

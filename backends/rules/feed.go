@@ -19,7 +19,6 @@ func (r *reads) step(ctx context.Context, f *feed) {
 		return
 	}
 	r.pool.trouble.answered(r.pool)
-	f.pause = 0
 	if len(page) == 0 {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -31,11 +30,35 @@ func (r *reads) step(ctx context.Context, f *feed) {
 	}
 	ms, os := r.register(f, page)
 	taken, open := 0, false
+	kept := make(chan error, 1)
 	r.pool.engine.turn(func(g *core.Gateway, t *core.Turn) {
-		taken, open = g.Offer(t, &f.event, ms, f.rule.work.kind == retains)
+		taken, open = g.Offer(t, &f.event, ms, f.rule.work.kind == retains, func(err error) { kept <- err })
 	})
-	f.rule.read.Add(uint64(taken))
-	r.settle(f, page, os, taken, open)
+	// What is offered next must not be stored where this is not: after a restart nobody
+	// would know of the gap.
+	select {
+	case err := <-kept:
+		if err == nil {
+			f.rule.read.Add(uint64(taken))
+			r.settle(f, page, os, taken, open)
+			return
+		}
+		r.notKept(f, os)
+	case <-ctx.Done():
+	}
+}
+
+// notKept offers a page again later, which the gateway's store did not take.
+func (r *reads) notKept(f *feed, os []*offered) {
+	cfg := &r.pool.engine.cfg
+	f.pause = min(max(2*f.pause, cfg.RetryMin), cfg.RetryMax)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, o := range os {
+		f.remove(o)
+	}
+	r.later(f, f.pause)
+	r.tidy(f.reader)
 }
 
 func (r *reads) read(ctx context.Context, f *feed) ([]Message, error) {
@@ -78,20 +101,27 @@ func (r *reads) register(f *feed, page []Message) (ms []*core.Message, os []*off
 	for i := range page {
 		p := &page[i]
 		m := &core.Message{Topic: p.Topic, Payload: p.Payload, Publisher: p.Sender, ID: g.NewMessageID() | offeredMark,
-			Published: p.Arrived, Expires: p.Expires, QoS: min(p.QoS, 2), Retain: f.rule.work.kind == retains}
-		o := &offered{feed: f, id: m.ID, msgID: p.MsgID}
-		o.msg.Topic, o.msg.Publisher, o.msg.ID, o.msg.Published, o.msg.Expires, o.msg.QoS = m.Topic, m.Publisher, m.ID, m.Published, m.Expires, m.QoS
-		ms, os = append(ms, m), append(os, o)
-		if r.of[f.reader.id] == f.reader {
-			f.reader.underWay[o.id] = o
-		}
-		if f.order == nil {
-			f.order = map[string][]*offered{}
-		}
-		f.order[m.Topic] = append(f.order[m.Topic], o)
-		f.count++
+			Published: p.Arrived, Expires: p.Expires, QoS: min(p.QoS, 2), Retain: f.rule.work.kind == retains,
+			Stored: &core.StoredName{Sink: r.pool.name, ID: p.MsgID}}
+		ms, os = append(ms, m), append(os, r.underWay(f, m))
 	}
 	return ms, os
+}
+
+// underWay notes a message of f that is on its way to its client, behind those that are.
+// With the lock held.
+func (r *reads) underWay(f *feed, m *core.Message) *offered {
+	o := &offered{feed: f, id: m.ID, msgID: m.Stored.ID}
+	o.msg.Topic, o.msg.Publisher, o.msg.ID, o.msg.Published, o.msg.Expires, o.msg.QoS = m.Topic, m.Publisher, m.ID, m.Published, m.Expires, m.QoS
+	if r.of[f.reader.id] == f.reader {
+		f.reader.underWay[o.id] = o
+	}
+	if f.order == nil {
+		f.order = map[string][]*offered{}
+	}
+	f.order[m.Topic] = append(f.order[m.Topic], o)
+	f.count++
+	return o
 }
 
 // settle goes on after a page was offered.
@@ -110,6 +140,7 @@ func (r *reads) settle(f *feed, page []Message, os []*offered, taken int, open b
 			r.settled(o, &sc)
 		}
 	}
+	f.pause = 0
 	switch {
 	case !open:
 		r.end(f)
@@ -202,11 +233,7 @@ func (r *reads) acked(e *core.Event, sc *scratch) bool {
 }
 
 func (r *reads) ackedOffered(c *reader, o *offered, e *core.Event, sc *scratch) {
-	for _, rule := range r.acks {
-		if !rule.movesCursor() && rule.wants(e) {
-			r.pool.put(rule, rule.job(e, o.msgID), sc)
-		}
-	}
+	r.others(e, o.msgID, sc)
 	f := o.feed
 	r.settled(o, sc)
 	if f.timer != nil && f.pause == 0 { // it waits for the client, not for the database
@@ -215,14 +242,19 @@ func (r *reads) ackedOffered(c *reader, o *offered, e *core.Event, sc *scratch) 
 	r.tidy(c)
 }
 
-// hold keeps the cursor from going over what is still unread.
-func (r *reads) hold(c *reader, e *core.Event, sc *scratch) {
-	msgID := MessageID(e.Msg)
+// others makes the jobs of an acknowledgement that concern one message alone.
+func (r *reads) others(e *core.Event, msgID string, sc *scratch) {
 	for _, rule := range r.acks {
 		if !rule.movesCursor() && rule.wants(e) {
 			r.pool.put(rule, rule.job(e, msgID), sc)
 		}
 	}
+}
+
+// hold keeps the cursor from going over what is still unread.
+func (r *reads) hold(c *reader, e *core.Event, sc *scratch) {
+	msgID := MessageID(e.Msg)
+	r.others(e, msgID, sc)
 	old := c.held[e.Topic]
 	if old != nil && old.msgID > msgID || old == nil && len(c.held) >= maxHeld {
 		return // the rest comes again
@@ -244,9 +276,7 @@ func (r *reads) dropped(c *reader, e *core.Event) {
 	if o == nil {
 		return
 	}
-	switch e.Reason {
-	case core.NoMatchingSubscribers, core.DeliverNotAuthorized, core.MessageExpired, core.TooLargeForReceiver, core.ReceiverRefused:
-	default:
+	if !e.Reason.EndsOffer() {
 		return // it comes again with the next subscription
 	}
 	var sc scratch

@@ -47,6 +47,7 @@ type feed struct {
 	pause  time.Duration
 	timer  *time.Timer
 	state  feedState
+	again  bool // of no subscription: what waits in the queue since before the start
 }
 
 type feedState uint8
@@ -96,15 +97,19 @@ func newReads(p *pool) *reads {
 func (r *reads) wanted(kinds core.EventKind, filters []string) (core.EventKind, []string) {
 	if len(r.rules) > 0 {
 		kinds |= core.EventSubscribed | core.EventUnsubscribed | core.EventConnected | core.EventDisconnected |
-			core.EventSessionEnded | core.EventDropped | core.EventAcked
+			core.EventSessionEnded | core.EventDropped | core.EventAcked | core.EventRestored
 	}
 	return kinds, filters
 }
 
 // see takes notice of what concerns reading.
 func (r *reads) see(e *core.Event) {
-	if e.Kind == core.EventSubscribed {
+	switch e.Kind {
+	case core.EventSubscribed:
 		r.subscribed(e)
+		return
+	case core.EventRestored:
+		r.restored(e)
 		return
 	}
 	if r.clients.Load() == 0 {
@@ -119,7 +124,10 @@ func (r *reads) see(e *core.Event) {
 	switch e.Kind {
 	case core.EventUnsubscribed:
 		for _, f := range c.feeds {
-			if f.event.Filter == e.Filter && f.event.Proxy == e.Proxy {
+			switch {
+			case f.again:
+				r.uncovered(f, e.Topic)
+			case f.event.Filter == e.Filter && f.event.Proxy == e.Proxy:
 				r.end(f)
 			}
 		}
@@ -174,14 +182,9 @@ func (r *reads) begin(f *feed) bool {
 		r.mu.Unlock()
 		return false
 	}
-	c := r.of[f.event.ClientID]
-	if c == nil {
-		c = &reader{id: f.event.ClientID, underWay: map[uint64]*offered{}}
-		r.of[c.id] = c
-		r.clients.Add(1)
-	}
+	c := r.readerOf(f.event.ClientID)
 	for _, old := range c.feeds { // the same subscription anew
-		if old.rule == f.rule && old.event.Filter == f.event.Filter && old.event.Proxy == f.event.Proxy {
+		if old.rule == f.rule && !old.again && old.event.Filter == f.event.Filter && old.event.Proxy == f.event.Proxy {
 			r.end(old)
 		}
 	}
@@ -191,6 +194,17 @@ func (r *reads) begin(f *feed) bool {
 	r.mu.Unlock()
 	r.afterWriting(f)
 	return true
+}
+
+// readerOf gives a client's, made on demand. With the lock held.
+func (r *reads) readerOf(clientID string) *reader {
+	c := r.of[clientID]
+	if c == nil {
+		c = &reader{id: clientID, underWay: map[uint64]*offered{}}
+		r.of[c.id] = c
+		r.clients.Add(1)
+	}
+	return c
 }
 
 // afterWriting makes f ready once what was queued before it is written.
@@ -304,7 +318,9 @@ func (r *reads) tidy(c *reader) {
 // cursor may go.
 func (c *reader) holds(name string) bool {
 	for _, f := range c.feeds {
-		if f.rule.work.kind == fetches && f.state != ended && topic.Match(f.event.Topic, name) {
+		switch {
+		case f.rule.work.kind != fetches || f.state == ended:
+		case f.again && len(f.order[name]) > 0, !f.again && topic.Match(f.event.Topic, name):
 			return true
 		}
 	}

@@ -20,10 +20,19 @@ func (r *stampRecorder) Set(_, value []byte) { r.value = bytes.Clone(value) }
 
 // LaterStamp is what a program of the next format might leave.
 func LaterStamp() []byte {
+	return sealedStamp(append(image.AppendUvarint(nil, format+1), "whatever"...))
+}
+
+// FirstStamp is what a program of the first format left.
+func FirstStamp() []byte {
+	return sealedStamp(appendStamp(nil, &stamp{format: 1, number: 7, name: "older", since: 1, who: "a"}))
+}
+
+func sealedStamp(body []byte) []byte {
 	var b image.Builder
 	var r stampRecorder
 	b.Begin(nil, &r)
-	b.Put(stampKey(), append(image.AppendUvarint(nil, format+1), "whatever"...))
+	b.Put(stampKey(), body)
 	return r.value
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/fairlead-iot/fairlead/backends/image"
 	"github.com/fairlead-iot/fairlead/backends/sessions"
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -181,6 +182,33 @@ func damage(v *server, family string, n int) {
 				bad := slices.Clone(parts[part][key])
 				bad[len(bad)-1] ^= 1
 				parts[part][key] = bad
+			}
+		}
+	})
+}
+
+// A table that an earlier program wrote is gone on with, and the earlier one keeps out from
+// then on.
+func TestEarlierFormat(t *testing.T) {
+	v := newServer()
+	s := open(t, v, "a")
+	<-send(t, s, put("c", 0, 1))
+	s.Close()
+	first := sessions.FirstStamp()
+	v.memory.Edit(func(parts map[string]map[string][]byte) {
+		for key := range parts["m"] {
+			parts["m"][key] = first
+		}
+	})
+	s = open(t, v, "b")
+	defer s.Close()
+	if err := s.Load(t.Context(), newCounter()); err != nil || s.Stats().Sessions != 1 {
+		t.Errorf("%d sessions, %v", s.Stats().Sessions, err)
+	}
+	v.memory.Edit(func(parts map[string]map[string][]byte) {
+		for _, stamp := range parts["m"] {
+			if stamp[image.Envelope] == first[image.Envelope] {
+				t.Error("the stamp has the earlier format still")
 			}
 		}
 	})

@@ -10,8 +10,9 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/image"
 )
 
-// format is the number of the present layout of a table.
-const format = 1
+// format is the number of the present layout of a table: 2 has the names of messages in
+// the data backends that offered them.
+const format = 2
 
 // stamp is what stands beside each transaction.
 type stamp struct {

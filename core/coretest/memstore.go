@@ -222,7 +222,7 @@ func (s *memSession) do(o *core.Op) {
 		delete(s.queue, o.Entry.Seq)
 	case core.OpReleased:
 		if e, ok := s.queue[o.Entry.Seq]; ok {
-			e.Released, e.Msg = true, nil
+			e.Released, e.Msg = true, o.Entry.Msg
 			s.queue[o.Entry.Seq] = e
 		}
 	case core.OpPutReceived:

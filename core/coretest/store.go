@@ -58,6 +58,7 @@ func storeCases() []storeCase {
 		{"acks in any order", caseAcks},
 		{"entry replaced", caseReplace},
 		{"release markers", caseReleased},
+		{"names elsewhere", caseStoredNames},
 		{"QoS 2 identifiers", caseReceived},
 		{"registrations", caseRegistrations},
 		{"attachments", caseAttachments},

@@ -59,7 +59,11 @@ func (g *generator) op() core.Op {
 	case 10, 11:
 		return ack(id, g.seq(id))
 	case 12:
-		return released(id, g.seq(id))
+		op := released(id, g.seq(id))
+		if g.roll(2, "stored elsewhere") == 1 {
+			op.Entry.Msg = &core.Message{Topic: "a", ID: 7, QoS: 2, Stored: &core.StoredName{Sink: "x.pool", ID: "7"}}
+		}
+		return op
 	case 13:
 		return received(id, uint16(1+g.roll(5, "packet identifier")), g.roll(2, "present") == 1)
 	case 14:
@@ -126,6 +130,9 @@ func (g *generator) fresh() *core.Message {
 	m := message(g.ids, sizes[g.roll(len(sizes), "size")])
 	if g.roll(2, "properties") == 1 {
 		m.Properties = &core.Properties{ContentType: "x", User: []core.UserProperty{{Name: "n", Value: "v"}}}
+	}
+	if g.roll(3, "stored elsewhere") == 1 {
+		m.Stored = &core.StoredName{Sink: "x.pool", ID: fmt.Sprint("name ", g.ids)}
 	}
 	return m
 }

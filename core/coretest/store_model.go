@@ -90,7 +90,7 @@ func (m *model) op(op *core.Op) error {
 		delete(s.queue, op.Entry.Seq)
 	case core.OpReleased:
 		if _, ok := s.queue[op.Entry.Seq]; ok {
-			s.queue[op.Entry.Seq] = core.QueuedMessage{Seq: op.Entry.Seq, QoS: 2, Released: true}
+			s.queue[op.Entry.Seq] = core.QueuedMessage{Seq: op.Entry.Seq, QoS: 2, Released: true, Msg: op.Entry.Msg}
 		}
 	case core.OpPutReceived:
 		s.received[op.PacketID] = true
@@ -140,6 +140,7 @@ type plainMessage struct {
 	QoS                                 uint8
 	Retain                              bool
 	Properties                          *core.Properties
+	Stored                              core.StoredName
 }
 
 func plain(m *core.Message) *plainMessage {
@@ -149,6 +150,9 @@ func plain(m *core.Message) *plainMessage {
 	p := &plainMessage{
 		Topic: m.Topic, Payload: string(m.Payload), Publisher: m.Publisher, Username: m.Username,
 		ID: m.ID, Published: m.Published, Expires: m.Expires, QoS: m.QoS, Retain: m.Retain, Properties: m.Properties,
+	}
+	if m.Stored != nil {
+		p.Stored = *m.Stored
 	}
 	return p
 }
@@ -181,10 +185,10 @@ func sameWill(a, b *core.Will) bool {
 }
 
 // sameEntry compares what core gets with what it gave. Of a released entry only
-// the number and the mark are promised.
+// the number, the mark and the message that came with it are promised.
 func sameEntry(got, want core.QueuedMessage) bool {
 	if want.Released {
-		return got.Released && got.Seq == want.Seq
+		return got.Released && got.Seq == want.Seq && (want.Msg == nil || sameMessage(got.Msg, want.Msg))
 	}
 	return !got.Released && got.Seq == want.Seq && got.QoS == want.QoS && got.Retain == want.Retain &&
 		slices.Equal(got.SubIDs, want.SubIDs) && sameMessage(got.Msg, want.Msg)
@@ -204,6 +208,6 @@ func describeMessage(m *core.Message) string {
 	if m == nil {
 		return "no message"
 	}
-	return fmt.Sprintf("message %d of %q, %d bytes, QoS %d, from %q/%q, published %d, expires %d, properties %+v",
-		m.ID, m.Topic, len(m.Payload), m.QoS, m.Publisher, m.Username, m.Published, m.Expires, m.Properties)
+	return fmt.Sprintf("message %d of %q, %d bytes, QoS %d, from %q/%q, published %d, expires %d, properties %+v, stored as %+v",
+		m.ID, m.Topic, len(m.Payload), m.QoS, m.Publisher, m.Username, m.Published, m.Expires, m.Properties, m.Stored)
 }

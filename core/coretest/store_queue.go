@@ -107,6 +107,31 @@ func caseReleased(b *bench) {
 	b.reopen()
 }
 
+// caseStoredNames: what a data backend calls a message lasts as long as its entry, also
+// where no more of the message does.
+func caseStoredNames(b *bench) {
+	b.session("c")
+	b.session("d")
+	named := func(n, size int) *core.Message {
+		m := message(n, size)
+		m.Stored = &core.StoredName{Sink: "redis.main", ID: fmt.Sprint("name of ", n)}
+		return m
+	}
+	for i, size := range []int{0, 10, 500, 5000} {
+		b.do(enqueue("c", uint64(i), named(i, size)))
+	}
+	shared := named(9, 100)
+	b.do(enqueue("c", 4, shared), enqueue("d", 0, shared))
+	for _, seq := range []uint64{1, 3, 4} {
+		op := released("c", seq)
+		op.Entry.Msg = &core.Message{Topic: "t", Publisher: "p", ID: seq, QoS: 2, Stored: &core.StoredName{Sink: "redis.main", ID: "short"}}
+		b.do(op)
+	}
+	b.reopen() // compares
+	b.do(ack("c", 1), released("c", 3))
+	b.reopen()
+}
+
 func caseReceived(b *bench) {
 	b.session("c")
 	b.session("d")
