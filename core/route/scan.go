@@ -83,11 +83,11 @@ func (t *Topics) childFrom(c *Cursor, parent, from uint32) uint32 {
 func (t *Topics) regain(c *Cursor) {
 	path, down := c.path, c.down
 	c.path, c.ends, c.name = c.path[:0], c.ends[:0], c.name[:0]
+	c.limit = min(c.limit, t.nodes.top) // a restored one may say anything
 	parent := t.root
 	for i, id := range path {
-		p := t.nodes.at(id)
 		level, fixed := c.literal(i)
-		if p.parent != parent || fixed && string(t.text(id)) != level {
+		if id >= c.limit || t.nodes.at(id).parent != parent || fixed && string(t.text(id)) != level {
 			c.push(id, nil)
 			c.down = false
 			return

@@ -98,6 +98,13 @@ func (m *topicsMachine) stepScan(t rapid.TB, i, piece int) {
 	if s.calls++; s.calls > 10_000 {
 		t.Fatalf("scan %q does not end", s.filter)
 	}
+	if s.calls%2 == 0 { // another cursor goes on there
+		var other Cursor
+		if err := other.Restore(s.filter, s.cur.Append(nil)); err != nil {
+			t.Fatalf("scan %q: %v", s.filter, err)
+		}
+		s.cur = other
+	}
 	if !m.topics.Scan(s.filter, &s.cur, piece, func(name string, v uint32) bool {
 		if want, ok := m.oracle[name]; !ok || v != want || !naiveMatch(s.filter, name) {
 			t.Fatalf("scan %q: %q = %d; want %d, %v", s.filter, name, v, want, ok)
