@@ -302,18 +302,10 @@ func (bs backends) LooksUp(filter string) bool {
 }
 
 // ReadRetained implements core.RetainedOwner.
-func (bs backends) ReadRetained(ctx context.Context, filter string, max int) (found []*core.Message, err error) {
-	for _, s := range bs {
-		if len(found) >= max {
-			break
-		}
-		ms, err := s.Engine.ReadRetained(ctx, filter, max-len(found))
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, ms...)
-	}
-	return found, nil
+func (bs backends) ReadRetained(ctx context.Context, filter, after string, max int) ([]*core.Message, string, error) {
+	return rules.ReadAll(len(bs), after, max, func(i int, after string, max int) ([]*core.Message, string, error) {
+		return bs[i].Engine.ReadRetained(ctx, filter, after, max)
+	})
 }
 
 // figures are the rules' counters for metrics.

@@ -377,6 +377,16 @@ func (a *adminSource) work(f func(t *core.Turn) bool) bool {
 	return ok
 }
 
+// DeleteRetained implements admin.Source.
+func (a *adminSource) DeleteRetained(ctx context.Context, topics []string, about string) error {
+	kept := make(chan error, 1)
+	a.work(func(t *core.Turn) bool {
+		a.Gateway.DeleteRetained(t, topics, about, func(err error) { kept <- err })
+		return true
+	})
+	return await(ctx, kept)
+}
+
 // Bans implements admin.Source.
 func (a *adminSource) Bans() []core.Ban {
 	a.mu.Lock()

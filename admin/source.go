@@ -32,6 +32,12 @@ type Source interface {
 	DelayedMessage(id uint64) (info core.DelayedInfo, ok bool)
 	// CancelDelayed takes one back; it says whether there was one.
 	CancelDelayed(id uint64) bool
+	// Retained, RetainedMessage: as core.Gateway has them.
+	Retained(ctx context.Context, filter, after string, max int) (core.RetainedPage, error)
+	RetainedMessage(ctx context.Context, name string) (m core.RetainedMessage, ok bool, err error)
+	// DeleteRetained deletes the retained messages of topics, explained as of about, and
+	// returns once that is stored.
+	DeleteRetained(ctx context.Context, topics []string, about string) error
 	// Bans lists who is kept out, in order.
 	Bans() []core.Ban
 	// Ban keeps clients out and returns once that is stored. An error of type

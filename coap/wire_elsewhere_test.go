@@ -41,10 +41,10 @@ func (s *shelf) Take(events []core.Event) int {
 	return len(events)
 }
 
-func (s *shelf) ReadRetained(_ context.Context, filter string, max int) (found []*core.Message, err error) {
+func (s *shelf) ReadRetained(_ context.Context, filter, _ string, max int) (found []*core.Message, _ string, err error) {
 	<-time.After(s.takes)
 	if strings.HasPrefix(filter, "gone") {
-		return nil, errors.New("unplugged")
+		return nil, "", errors.New("unplugged")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *shelf) ReadRetained(_ context.Context, filter string, max int) (found [
 			found = append(found, m)
 		}
 	}
-	return found, nil
+	return found, "", nil
 }
 
 // shelved keeps retained messages elsewhere; finding one takes so long.

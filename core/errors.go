@@ -2,7 +2,7 @@ package core
 
 import "errors"
 
-// Errors that stores return and core branches on.
+// Errors that stores return and core branches on, and one that core returns.
 var (
 	// ErrStoreBusy: the store's queue is full; try later.
 	ErrStoreBusy = errors.New("store: too many commits under way")
@@ -12,6 +12,8 @@ var (
 	ErrStoreFull = errors.New("store: no space left")
 	// ErrSinkFull: a sink that is Sync did not take an event.
 	ErrSinkFull = errors.New("sink: queue full")
+	// ErrPlace: a walk cannot go on there.
+	ErrPlace = errors.New("the page before was of another filter, or of before the gateway was restarted")
 	// ErrStoreClosed: the store was closed.
 	ErrStoreClosed = errors.New("store: closed")
 )

@@ -180,8 +180,8 @@ type notHere string
 
 func (n notHere) OwnsRetained(topic string) bool { return strings.HasPrefix(topic, string(n)) }
 func (n notHere) LooksUp(string) bool            { return false }
-func (n notHere) ReadRetained(context.Context, string, int) ([]*core.Message, error) {
-	return nil, nil
+func (n notHere) ReadRetained(context.Context, string, string, int) ([]*core.Message, string, error) {
+	return nil, "", nil
 }
 
 func TestRetainedElsewhere(t *testing.T) {

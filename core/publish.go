@@ -278,16 +278,16 @@ func (g *Gateway) DeliverRemote(t *Turn, m *Message, done func(error)) {
 	case done == nil:
 	case t.opCount() > before:
 		c := t.keeping()
-		c.after = append(c.after, remoteDone(done))
+		c.after = append(c.after, waiter(done))
 	default:
 		done(nil)
 	}
 }
 
-// remoteDone is another node that waits for a commit.
-type remoteDone func(error)
+// waiter is whoever else waits for a commit.
+type waiter func(error)
 
-func (r remoteDone) committed(_ *Turn, err error) { r(err) }
+func (r waiter) committed(_ *Turn, err error) { r(err) }
 
 // target is one receiver of one message, copied out of the table under the
 // reader lock.

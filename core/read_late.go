@@ -69,7 +69,7 @@ func (w *reading) ask(ctx context.Context, id *Identity, wishes []wish) {
 	var found []*Message
 	var err error
 	if w.look {
-		found, err = g.elsewhere.ReadRetained(ctx, w.filter, w.max)
+		found, _, err = g.elsewhere.ReadRetained(ctx, w.filter, "", w.max)
 	}
 	g.done.call(func(t *Turn) { w.answer(t, found, err) })
 }
@@ -122,7 +122,7 @@ func (w *reading) list(t *Turn) (kept []*Message) {
 	g, s := w.g, w.link.Session
 	cur := new(route.Cursor)
 	for done := false; !done && len(kept) < w.max; {
-		t.found, done = g.retained.scan(w.filter, cur, min(w.max-len(kept), retainedSlice), t.found[:0])
+		t.found, done = g.retained.scan(w.filter, cur, w.max-len(kept), t.found[:0])
 		for i, m := range t.found {
 			t.found[i] = nil
 			if !g.retained.lapsed(m, t.now) && g.authorize(t, s, w.link.Epoch, ActionDeliver, m.Topic) {

@@ -3,6 +3,7 @@ package core_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -26,14 +27,19 @@ func (a *archive) LooksUp(filter string) bool {
 	return filter == "#" || strings.HasPrefix(filter, "db/")
 }
 
-func (a *archive) ReadRetained(ctx context.Context, _ string, _ int) ([]*core.Message, error) {
+func (a *archive) ReadRetained(ctx context.Context, _, after string, max int) ([]*core.Message, string, error) {
 	a.asked.Add(1)
 	select {
 	case <-time.After(a.takes):
-		return a.found, a.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, "", ctx.Err()
 	}
+	from, _ := strconv.Atoi(after)
+	end, next := len(a.found), ""
+	if end > from+max {
+		end, next = from+max, strconv.Itoa(from+max)
+	}
+	return a.found[from:end], next, a.err
 }
 
 func kept(topic string) *core.Message {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
-	"github.com/fairlead-iot/fairlead/core/route"
 )
 
 // someRights allows each action for the topics that are named.
@@ -120,8 +119,8 @@ func TestWillAndUnconnectedBelowAMountPoint(t *testing.T) {
 				t.Errorf("%s: %s", topic, r)
 			}
 		}
-		if ms, _, err := g.Retained("#", new(route.Cursor), 9); err != nil || len(ms) != 1 || ms[0].Topic != "m/a" {
-			t.Errorf("retained: %v %v", ms, err)
+		if p, err := g.Retained(t.Context(), "#", "", 9); err != nil || len(p.Messages) != 1 || p.Messages[0].Topic != "m/a" {
+			t.Errorf("retained: %v %v", p, err)
 		}
 	})
 }

@@ -70,18 +70,18 @@ func (r *retainedStore) release(i uint32) {
 	r.free = append(r.free, i)
 }
 
-// scan gives at most max messages that filter matches, from where cur stands, and
-// none after those that reach retainedSliceBytes.
+// scan looks at one slice of what is retained, from where cur stands, and gives at most
+// max messages that filter matches, none after those that reach retainedSliceBytes.
 func (r *retainedStore) scan(filter string, cur *route.Cursor, max int, dst []*Message) ([]*Message, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	room := retainedSliceBytes
-	done := r.index.Scan(filter, cur, max, func(_ string, v uint32) bool {
+	done := r.index.Scan(filter, cur, retainedSlice, func(_ string, v uint32) bool {
 		if m := r.slots[v]; m != nil {
 			dst = append(dst, m)
 			room -= m.Size()
 		}
-		return room > 0
+		return room > 0 && len(dst) < max
 	})
 	return dst, done
 }
@@ -96,9 +96,13 @@ func (g *Gateway) retain(t *Turn, m *Message) {
 		t.counters.reason(RetainedLimit)
 		g.record(t, RetainedLimit, m.Publisher, m)
 	}
-	if !changed {
-		return
+	if changed {
+		g.keepRetained(t, m)
 	}
+}
+
+// keepRetained has the store follow a change.
+func (g *Gateway) keepRetained(t *Turn, m *Message) {
 	t.Count(MessagesRetained, 1)
 	if len(m.Topic) > 0 && m.Topic[0] == '$' {
 		return // the gateway's own figures: made anew at each start
@@ -225,16 +229,6 @@ func (g *Gateway) giveRetained(t *Turn, tg *target) {
 		one := *tg
 		g.deliver(t, m, &one)
 	}
-}
-
-// Retained gives at most max retained messages that filter matches, for
-// administration, beginning where cur stands; done says that none follow.
-func (g *Gateway) Retained(filter string, cur *route.Cursor, max int) (ms []*Message, done bool, err error) {
-	if _, err := (g.limits).ParseFilter(filter); err != nil {
-		return nil, true, err
-	}
-	ms, done = g.retained.scan(filter, cur, max, nil)
-	return ms, done, nil
 }
 
 // sweepRetained removes expired retained messages, some at a time. [MQTT-3.3.2-5]

@@ -44,10 +44,16 @@ func (r *retainedStore) offer(m *Message) (changed, fits bool) {
 
 // lapsed says that m is not retained any longer at now, Unix milliseconds.
 func (r *retainedStore) lapsed(m *Message, now int64) bool {
+	end := r.lapses(m)
+	return end != 0 && now >= end
+}
+
+// lapses is until when m is retained, Unix milliseconds; 0 for ever.
+func (r *retainedStore) lapses(m *Message) int64 {
 	if m.Expires != 0 || r.expiry == 0 || ownFigure(m) {
-		return m.Expired(now)
+		return m.Expires
 	}
-	return now >= m.Published+r.expiry
+	return m.Published + r.expiry
 }
 
 // ownFigure says that the gateway itself published m below $SYS.

@@ -413,9 +413,10 @@ type RetainedOwner interface {
 	// LooksUp says that a subscription to filter is given retained messages from
 	// elsewhere. It must not block.
 	LooksUp(filter string) bool
-	// ReadRetained gives at most max of them, the caller's. It may block up to ctx; core
-	// calls it from a bounded pool. An error: it is not known what there is.
-	ReadRetained(ctx context.Context, filter string, max int) ([]*Message, error)
+	// ReadRetained gives at most max of them, the caller's, from after on: "" is the
+	// beginning, next what the following call takes, "" where none follow. It may block up
+	// to ctx, and is called beside the loops. An error: it is not known what there is.
+	ReadRetained(ctx context.Context, filter, after string, max int) (found []*Message, next string, err error)
 }
 
 // Sink takes events out of Fairlead.

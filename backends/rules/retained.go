@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -35,32 +37,66 @@ func (p *planned) givesRetained(filter string) bool {
 
 // ReadRetained implements core.RetainedOwner. What was published before is written first.
 // Of a database that is away it tries once in retry_max.
-func (e *Engine) ReadRetained(ctx context.Context, filter string, max int) (found []*core.Message, err error) {
+func (e *Engine) ReadRetained(ctx context.Context, filter, after string, max int) ([]*core.Message, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
 	defer cancel()
+	type source struct {
+		pool *pool
+		rule *planned
+	}
+	var all []source
 	for _, p := range e.pools {
 		for _, r := range p.reads.rules {
-			if len(found) >= max || !r.givesRetained(filter) {
-				continue
+			if r.givesRetained(filter) {
+				all = append(all, source{p, r})
 			}
-			ms, err := p.readRetained(ctx, r, filter, max-len(found))
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.name, err)
-			}
-			found = append(found, ms...)
 		}
 	}
-	return found, nil
+	return ReadAll(len(all), after, max, func(i int, after string, max int) ([]*core.Message, string, error) {
+		p := all[i].pool
+		found, next, err := p.readRetained(ctx, all[i].rule, filter, after, max)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", p.name, err)
+		}
+		return found, next, err
+	})
 }
 
-func (p *pool) readRetained(ctx context.Context, r *planned, filter string, max int) (found []*core.Message, err error) {
+// ReadAll reads from count sources, one behind the other, as core.RetainedOwner reads from
+// one: what it calls next is the number of a source, and of that what read called so.
+func ReadAll(count int, after string, max int, read func(i int, after string, max int) ([]*core.Message, string, error)) (found []*core.Message, next string, err error) {
+	i := 0
+	if after != "" {
+		number, inner, ok := strings.Cut(after, ".")
+		if i, err = strconv.Atoi(number); !ok || err != nil || i < 0 {
+			return nil, "", fmt.Errorf("%q is no place to go on at", after)
+		}
+		after = inner
+	}
+	for ; i < count; i++ {
+		if len(found) >= max {
+			return found, strconv.Itoa(i) + ".", nil
+		}
+		ms, inner, err := read(i, after, max-len(found))
+		if err != nil {
+			return nil, "", err
+		}
+		if found = append(found, ms...); inner != "" {
+			return found, strconv.Itoa(i) + "." + inner, nil
+		}
+		after = ""
+	}
+	return found, "", nil
+}
+
+func (p *pool) readRetained(ctx context.Context, r *planned, filter, after string, max int) (found []*core.Message, next string, err error) {
 	if p.trouble.lately(p.engine.cfg.RetryMax) {
-		return nil, errAway
+		return nil, "", errAway
 	}
 	if err := p.written(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	q := &Query{Filter: filter, Newest: r.MaxReturned}
+	q := &Query{Filter: filter, After: after, Newest: r.MaxReturned}
 	if r.TimeRange > 0 {
 		q.Since = time.Now().Add(-r.TimeRange).UnixMilli()
 	}
@@ -72,7 +108,7 @@ func (p *pool) readRetained(ctx context.Context, r *planned, filter string, max 
 			if !IsPermanent(err) {
 				p.trouble.failed(p, r.name(), err)
 			}
-			return nil, err
+			return nil, "", err
 		}
 		p.trouble.answered(p)
 		r.read.Add(uint64(len(page)))
@@ -81,10 +117,10 @@ func (p *pool) readRetained(ctx context.Context, r *planned, filter string, max 
 			q.After = page[i].Cursor
 		}
 		if len(page) == 0 {
-			break
+			return found, "", nil
 		}
 	}
-	return found, nil
+	return found, q.After, nil
 }
 
 // retained is a message in core's words.
