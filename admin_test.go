@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,66 @@ func TestDelayedEndToEnd(t *testing.T) {
 	}{{"GET", 200}, {"DELETE", 204}, {"GET", 404}, {"DELETE", 404}} {
 		if status, body := api(t, g.Gateway, s.method, path); status != s.want {
 			t.Errorf("%s %s: %d %s, want %d", s.method, path, status, body, s.want)
+		}
+	}
+}
+
+// TestRetainedEndToEnd: what clients retained is listed, shown and deleted, for good.
+func TestRetainedEndToEnd(t *testing.T) {
+	dir := t.TempDir()
+	g := start(t, testConfig(dir))
+	c := connect(t, g.Addresses()["mqtt"], 0)
+	for id, topic := range []string{"a/1", "a/2", "b/1"} {
+		c.Write([]byte("\x33\x08\x00\x03" + topic + "\x00" + string(rune('1'+id)) + "x"))
+		if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Write([]byte("\x82\x06\x00\x01\x00\x01#\x02")) // it hears nothing of what is deleted below
+	status, body := api(t, g.Gateway, "GET", "/api/v1/retained/a%2F2")
+	if status != 200 || !strings.Contains(body, `"payload": "eA=="`) || !strings.Contains(body, `"publisher": "abc"`) {
+		t.Errorf("one: %d %s", status, body)
+	}
+	password := g.FirstPassword()
+	for round, want := range []string{"a/1 a/2 b/1", "b/1", "b/1"} {
+		topics, after := []string{}, ""
+		for more := true; more; more = after != "" {
+			var page struct {
+				Retained []struct{ Topic string }
+				Next     string
+			}
+			status, body := api(t, g.Gateway, "GET", "/api/v1/retained?limit=1&after="+after)
+			if err := json.Unmarshal([]byte(body), &page); err != nil || status != 200 {
+				t.Fatalf("page: %d %s", status, body)
+			}
+			for _, m := range page.Retained {
+				topics = append(topics, m.Topic)
+			}
+			after = page.Next
+		}
+		slices.Sort(topics)
+		if got := strings.Join(topics, " "); got != want {
+			t.Errorf("round %d: %s, want %s", round, got, want)
+		}
+		switch round {
+		case 0:
+			if status, body := api(t, g.Gateway, "DELETE", "/api/v1/retained?topic=a/%2B&limit=1"); status != 200 || !strings.Contains(body, `"next"`) {
+				t.Errorf("a slice: %d %s", status, body)
+			}
+			if status, body := api(t, g.Gateway, "DELETE", "/api/v1/retained?topic=a/%2B"); status != 200 || !strings.Contains(body, `"deleted": 1`) {
+				t.Errorf("the rest: %d %s", status, body)
+			}
+		case 1:
+			if err := g.stop(); err != nil {
+				t.Fatal(err)
+			}
+			g = start(t, testConfig(dir))
+			g.Gateway.password = password // of the first start
+		}
+	}
+	for _, want := range []int{204, 404} {
+		if status, body := api(t, g.Gateway, "DELETE", "/api/v1/retained/b%2F1"); status != want {
+			t.Errorf("delete: %d %s, want %d", status, body, want)
 		}
 	}
 }

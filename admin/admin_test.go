@@ -30,6 +30,8 @@ type fake struct {
 	delayed   []core.DelayedInfo
 	cancelled []uint64
 	subs      map[string][]core.SubscriptionInfo
+
+	shelf // retained messages
 }
 
 func (f *fake) Stats() core.Stats { return f.stats }

@@ -90,15 +90,21 @@ func secretSource() *fake {
 		records: []core.Record{{Seq: 1, Reason: core.QueueFull, ClientID: "planted"}},
 		bans:    []core.Ban{{Kind: core.BanClientID, Value: "planted"}},
 		delayed: []core.DelayedInfo{{ID: 7, Topic: "planted"}},
+		shelf:   shelf{kept: []core.RetainedMessage{{Message: &core.Message{Topic: "planted", Payload: []byte("planted")}}}},
 		subs:    map[string][]core.SubscriptionInfo{"planted": {{Filter: "planted"}}}}
 }
 
 // acted says that something was done to a secretSource.
-func (f *fake) acted() bool { return len(f.kicked)+len(f.cancelled) > 0 || len(f.bans) != 1 }
+func (f *fake) acted() bool {
+	return len(f.kicked)+len(f.cancelled)+len(f.removed) > 0 || len(f.bans) != 1
+}
 
 func target(pattern string) (method, path string) {
+	if pattern == "DELETE /api/v1/retained" { // which ones must be said
+		pattern += "?topic=planted"
+	}
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{id}", "planted", "{number}", "7", "{kind}", "client_id", "{value}", "planted").Replace(path)
+	return method, strings.NewReplacer("{id}", "planted", "{number}", "7", "{topic}", "planted", "{kind}", "client_id", "{value}", "planted").Replace(path)
 }
 
 func askPage(t *testing.T, pattern string, change func(*http.Request), shown bool) {

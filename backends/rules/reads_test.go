@@ -439,6 +439,22 @@ func TestRetainedAskedFor(t *testing.T) {
 		if ms := p.Completed(core.OpRead).Messages; len(ms) != 150 || ms[149].Topic != "r/149" {
 			t.Errorf("listed %d", len(ms))
 		}
+		seen := 0
+		for after, more := "", true; more; more = after != "" {
+			ms, next, err := w.e.ReadRetained(t.Context(), "r/+", after, 7)
+			if err != nil || len(ms) > 7 || len(ms) > 0 && ms[0].Topic != fmt.Sprintf("r/%03d", seen) {
+				t.Fatalf("after %q: %d, %v", after, len(ms), err)
+			}
+			seen, after = seen+len(ms), next
+		}
+		if seen != 199 {
+			t.Errorf("%d on all pages", seen)
+		}
+		for _, after := range []string{"x", "-1.", "0"} {
+			if _, _, err := w.e.ReadRetained(t.Context(), "r/+", after, 7); err == nil {
+				t.Errorf("goes on at %q", after)
+			}
+		}
 		w.db.Away(errors.New("unplugged"))
 		for range 3 {
 			if got, r, took := w.read(p, "r/1"); got != "" || r != core.ServerUnavailable || took > time.Second {
