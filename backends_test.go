@@ -179,6 +179,26 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 	s.subscribe(late, "r/2")
 	s.publish(device, "r/2", "live", false)
 	s.wants(late.Messages(), "r/2=live")
+
+	// The administrator sees and deletes what is there alone.
+	for _, name := range []string{"r/3", "r/4", "r/5"} {
+		s.publish(device, name, "kept", true)
+	}
+	for _, c := range []struct{ method, path, want string }{
+		{"GET", "?topic=r/%2B&limit=2", `"next"`},
+		{"GET", "/r%2F3", `"payload": "a2VwdA=="`},
+		{"DELETE", "/r%2F3", ""},
+		{"GET", "/r%2F3", "not_found"},
+		{"DELETE", "?topic=r/%2B", `"deleted": 2`},
+		{"GET", "?topic=r/%2B", `"retained": []`},
+	} {
+		if status, body := api(t, s.Gateway, c.method, "/api/v1/retained"+c.path); !strings.Contains(body, c.want) || c.want == "" && status != 204 {
+			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
+		}
+	}
+	if left := r.cli("KEYS", "mqtt:retain:*"); left != "" {
+		t.Errorf("in Redis there are still %s", left)
+	}
 	s.stop()
 	r.await("0", "HGET", "mqtt:client:hub", "state")
 }
