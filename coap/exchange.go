@@ -54,7 +54,6 @@ func (m *Machine) call(t *core.Turn, s *scratch, a *protocols.Actions, q *reques
 		m.reply(t, a, x, m.busy("too many requests wait for their answer"))
 		return
 	case m.replies == nil:
-		m.ungather(t, q)
 		m.hearReplies(t, s, a, reply)
 		return
 	}
@@ -91,7 +90,7 @@ func (m *Machine) hearReplies(t *core.Turn, s *scratch, a *protocols.Actions, re
 	in := &interest{subID: m.subID, filter: reply, plain: topic.Filter(reply), users: 1}
 	m.asked = asked{interest: in}
 	m.operation++
-	m.hold(s.raw, forSubscribe)
+	m.hold(s, s.x, forSubscribe)
 	f := core.FilterRequest{Filter: reply, SubscribeOptions: core.SubscribeOptions{QoS: 1, RetainHandling: 2}}
 	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, Filters: []core.FilterRequest{f}})
 	if !pending {

@@ -59,7 +59,7 @@ func (id *identity) shows(o *identity) bool {
 
 // identified says that the request may go on as the client that the machine is linked to.
 // Otherwise it was answered, or it waits for core.
-func (m *Machine) identified(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place, raw []byte) bool {
+func (m *Machine) identified(t *core.Turn, s *scratch, a *protocols.Actions, q *request, x asking, at place) bool {
 	id, plain := identify(q)
 	linked := m.link.Load() != nil
 	switch {
@@ -69,7 +69,7 @@ func (m *Machine) identified(t *core.Turn, s *scratch, a *protocols.Actions, q *
 	case linked && id.bare() && (m.info.Secure || m.who.bareOf(true)):
 		return true // DTLS, or nothing to prove
 	case linked && m.who.shows(&id):
-		return m.longer(t, s, a, q, at, raw)
+		return m.longer(t, s, a, q, at)
 	case id.token != "", at.surface == connection && q.code != codes.POST && q.code != codes.GET:
 		m.refuse(t, core.BadCredentials, "an unknown token")
 		m.reply(t, a, x, failure(codes.Unauthorized, "the token is not known here; POST /"+m.adapter.cfg.Bridge+"/connection gives one"))
@@ -79,7 +79,7 @@ func (m *Machine) identified(t *core.Turn, s *scratch, a *protocols.Actions, q *
 		return false
 	}
 	m.leave(t, core.NormalDisconnect) // one address is one client at a time
-	m.connect(t, s, a, q, at, id, plain, raw)
+	m.connect(t, s, a, q, at, id, plain)
 	return false
 }
 
@@ -89,7 +89,7 @@ func (id *identity) bareOf(linked bool) bool { return linked && id.bare() }
 
 // longer begins the session anew where it is asked to outlive its connection and does
 // not yet, unless something hangs on it.
-func (m *Machine) longer(t *core.Turn, s *scratch, a *protocols.Actions, q *request, at place, raw []byte) bool {
+func (m *Machine) longer(t *core.Turn, s *scratch, a *protocols.Actions, q *request, at place) bool {
 	asked := wantedExpiry(q, at)
 	if asked <= m.who.expiry || len(m.observations) > 0 || m.durable || len(m.pending) > 0 {
 		return true
@@ -99,7 +99,7 @@ func (m *Machine) longer(t *core.Turn, s *scratch, a *protocols.Actions, q *requ
 		return true
 	}
 	m.leave(t, core.NormalDisconnect)
-	m.connect(t, s, a, q, at, id, plain, raw)
+	m.connect(t, s, a, q, at, id, plain)
 	return false
 }
 
@@ -122,7 +122,7 @@ func wantedExpiry(q *request, at place) uint32 {
 
 // connect asks core for the client's session. Its own lifetime is kept: a device that
 // sends a value in passing does not end what waits for it elsewhere.
-func (m *Machine) connect(t *core.Turn, s *scratch, a *protocols.Actions, q *request, at place, id identity, plain []byte, raw []byte) {
+func (m *Machine) connect(t *core.Turn, s *scratch, a *protocols.Actions, q *request, at place, id identity, plain []byte) {
 	id.expiry = wantedExpiry(q, at)
 	r := &core.ConnectRequest{
 		Conn:       m.conn,
@@ -148,7 +148,7 @@ func (m *Machine) connect(t *core.Turn, s *scratch, a *protocols.Actions, q *req
 		},
 	}
 	m.request = &id
-	m.hold(raw, forConnect)
+	m.hold(s, q.asking(), forConnect)
 	if res, pending := m.adapter.gw.Connect(t, r); !pending {
 		m.connectDone(t, s, a, res)
 	}
@@ -192,7 +192,9 @@ func (m *Machine) connectDone(t *core.Turn, s *scratch, a *protocols.Actions, re
 	}
 	m.restore(t)
 	m.adapter.gw.Resume(t, l)
-	m.resume(t, s, a)
+	if q, ok := m.unhold(s); ok {
+		m.serve(t, s, a, q, s.raw)
+	}
 }
 
 // firstSubID is where our Subscription Identifiers begin, far above what MQTT clients
@@ -201,17 +203,15 @@ const firstSubID = 1 << 27
 
 // refuseHeld answers the request whose client core did not let in.
 func (m *Machine) refuseHeld(t *core.Turn, s *scratch, a *protocols.Actions, res *core.ConnectResult) {
-	raw := m.held
-	m.held, m.request = nil, nil
-	if raw == nil || m.decode(raw, &s.message) != nil {
+	m.request = nil
+	if _, ok := m.unhold(s); !ok {
 		return
 	}
-	s.request.read(&s.message, len(raw))
 	r := m.refusal(res.Reason, res.Detail)
 	if res.Reason == core.NotAuthorized { // of CONNECT: nobody vouches for it
 		r.code = codes.Unauthorized // [CoAP-5.9.2-1]
 	}
-	m.reply(t, a, s.request.asking(), r)
+	m.reply(t, a, s.x, r)
 }
 
 // connection serves /mqtt/connection; the client is identified.

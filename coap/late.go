@@ -1,7 +1,6 @@
 package coap
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
@@ -11,16 +10,14 @@ import (
 )
 
 // Some retained messages have to be fetched from elsewhere. The request that needs one is
-// held until core has it, and is then done anew: up to there it has changed nothing.
+// held until core has it.
 
-// lateRead is a request that waits for retained messages, and those that it was given.
+// lateRead is what a request waits for of retained messages, and those that it was given.
 type lateRead struct {
-	asking asking
-	ackAt  int64  // as in pending
-	body   []byte // its payload, if that came block by block
-	want   string // what it waits for
-	list   bool   // want is a filter
-	given  []given
+	ackAt int64  // as in pending
+	want  string // what it waits for
+	list  bool   // want is a filter
+	given []given
 }
 
 // given is core's answer to one question.
@@ -76,13 +73,9 @@ func (m *Machine) givenFor(want string, list bool) *given {
 // holdForRead holds the request that is being done.
 func (m *Machine) holdForRead(t *core.Turn, want string, list bool) {
 	s := scratchOf(t)
-	m.hold(s.raw, forRead)
+	m.hold(s, s.x, forRead)
 	if m.late == nil {
-		m.late = &lateRead{asking: s.x, ackAt: m.ackAt(t, s.x)}
-		if s.x.block1.there {
-			m.late.body = bytes.Clone(s.request.payload)
-			m.adapter.transfers.Add(int64(len(m.late.body)))
-		}
+		m.late = &lateRead{ackAt: m.ackAt(t, s.x)}
 	}
 	m.late.want, m.late.list = want, list
 }
@@ -94,33 +87,7 @@ func (m *Machine) readDone(t *core.Turn, s *scratch, a *protocols.Actions, c *co
 		return
 	}
 	w.given = append(w.given, given{w.want, w.list, c.Messages, c.Reasons[0]})
-	raw := m.held
-	m.held = nil
-	if m.link.Load() != nil && raw != nil && m.decode(raw, &s.message) == nil {
-		q := &s.request
-		q.read(&s.message, len(raw))
-		if w.asking.block1.there {
-			q.payload = w.body
-		}
-		s.raw = raw
-		m.act(t, s, a, q, w.asking, m.adapter.cfg.locate(q.path))
-	}
-}
-
-// dropLate forgets what was read for a request.
-func (m *Machine) dropLate() {
-	if m.late != nil {
-		m.adapter.transfers.Add(-int64(len(m.late.body)))
-		m.late = nil
-	}
-}
-
-// heldAsking is what the answer to a held request, q, comes back to.
-func (m *Machine) heldAsking(q *request) asking {
-	if m.late != nil {
-		return m.late.asking
-	}
-	return q.asking()
+	m.actAnew(t, s, a)
 }
 
 // readAnew has what a topic retains read once more: from now on nothing passes by.
@@ -137,8 +104,8 @@ func (m *Machine) acknowledgeLate(t *core.Turn, a *protocols.Actions) {
 		return
 	}
 	w.ackAt = 0
-	m.acknowledge(t, a, w.asking)
-	w.asking.acked = true
+	m.acknowledge(t, a, m.held.asking)
+	m.held.asking.acked = true
 }
 
 // present gives the state of what is observed: the retained message, or nothing. Not

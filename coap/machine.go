@@ -39,7 +39,7 @@ type Machine struct {
 	operation uint32 // token of the last operation put to core
 	subID     uint32 // the last Subscription Identifier used
 
-	held    []byte     // the datagram that waits for core
+	held    held       // the request that waits for core
 	late    *lateRead  // with forRead, what more there is to know of it
 	asked   asked      // the observation that waits for core
 	request *identity  // whom Connect is about
@@ -139,7 +139,7 @@ func (m *Machine) settle(t *core.Turn, a *protocols.Actions) {
 		return
 	}
 	if m.waiting == forNothing {
-		m.dropLate()
+		m.late = nil
 	}
 	m.take(t, a)
 	m.pump(t, a)
@@ -192,7 +192,8 @@ func (m *Machine) end(r core.Reason) { m.state, m.reason = ended, r }
 func (m *Machine) leave(t *core.Turn, r core.Reason) {
 	l := m.link.Swap(nil)
 	m.dropUploads()
-	m.dropLate()
+	m.dropHeld()
+	m.late = nil
 	if l == nil {
 		return
 	}

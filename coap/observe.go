@@ -129,7 +129,7 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, o *o
 	}
 	o.interest = in
 	m.keep(t, o) // committed before the subscription that the answer waits for
-	m.hold(s.raw, forSubscribe)
+	m.hold(s, s.x, forSubscribe)
 	_, reasons, pending := m.adapter.gw.Subscribe(t, *m.link.Load(), &core.SubscribeRequest{Token: m.operation, SubID: in.subID, MaxSubscribers: at.most, Limited: o.data, Filters: []core.FilterRequest{f}})
 	if !pending {
 		m.waiting = forNothing
@@ -148,21 +148,18 @@ func qosOf(o *observation) uint8 {
 
 // subscribed takes core's answer to a subscription.
 func (m *Machine) subscribed(t *core.Turn, s *scratch, a *protocols.Actions, r core.Reason) {
-	w, raw := m.asked, m.held
+	w := m.asked
 	m.asked = asked{}
 	if w.observation == nil && r == core.Success { // a call waits for it
 		m.replies = w.interest
-		m.resume(t, s, a)
+		m.actAnew(t, s, a)
 		return
 	}
-	m.held = nil
-	if raw == nil || m.decode(raw, &s.message) != nil {
+	q, ok := m.unhold(s)
+	if !ok {
 		return
 	}
-	q := &s.request
-	q.read(&s.message, len(raw))
-	x := m.heldAsking(q)
-	s.raw, s.x = raw, x
+	x := s.x
 	if r != core.Success {
 		if w.observation != nil {
 			m.unkeep(t, w.observation)
@@ -233,7 +230,7 @@ func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *
 		return
 	}
 	m.operation++
-	m.hold(s.raw, forUnsubscribe)
+	m.hold(s, s.x, forUnsubscribe)
 	m.dropInterest(in)
 	if _, pending := m.adapter.gw.Unsubscribe(t, *m.link.Load(), m.operation, []string{in.filter}); !pending {
 		m.waiting = forNothing
@@ -243,15 +240,9 @@ func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *
 
 // deregistered answers once core has forgotten the subscription.
 func (m *Machine) deregistered(t *core.Turn, s *scratch, a *protocols.Actions) {
-	raw := m.held
-	m.held = nil
-	if raw == nil || m.decode(raw, &s.message) != nil {
-		return
+	if q, ok := m.unhold(s); ok {
+		m.tell(t, a, q, s.x, m.adapter.cfg.locate(q.path))
 	}
-	q := &s.request
-	q.read(&s.message, len(raw))
-	s.raw, s.x = raw, m.heldAsking(q)
-	m.tell(t, a, q, s.x, m.adapter.cfg.locate(q.path))
 }
 
 // observed finds the observation of a token.

@@ -96,7 +96,7 @@ func (m *Machine) serve(t *core.Turn, s *scratch, a *protocols.Actions, q *reque
 		m.discover(t, a, q, x)
 		return
 	}
-	if !m.identified(t, s, a, q, x, at, raw) {
+	if !m.identified(t, s, a, q, x, at) {
 		return
 	}
 	if q.block1.there && !m.gather(t, a, q, &x) {
@@ -189,19 +189,48 @@ func (m *Machine) tooFast(t *core.Turn, a *protocols.Actions) bool {
 	return false
 }
 
-// hold keeps the request's datagram until core has answered, then it is served anew.
-func (m *Machine) hold(raw []byte, w waiting) {
-	m.held = bytes.Clone(raw)
+// held is a request that waits for core, as far as it was done.
+type held struct {
+	raw    []byte // its datagram; nil for none
+	asking asking
+	body   []byte // its payload, where it completed a transfer
+}
+
+// hold keeps the request of s until core has answered, then it is done anew; x is what its
+// answer comes back to.
+func (m *Machine) hold(s *scratch, x asking, w waiting) {
+	m.held = held{raw: bytes.Clone(s.raw), asking: x}
+	if x.block1.there && x.block1.num > 0 { // else the datagram has all of it
+		m.held.body = s.request.payload
+		m.adapter.transfers.Add(int64(len(m.held.body)))
+	}
 	m.waiting = w
 }
 
-// resume serves the request that waited.
-func (m *Machine) resume(t *core.Turn, s *scratch, a *protocols.Actions) {
-	raw := m.held
-	m.held = nil
-	if raw == nil || m.decode(raw, &s.message) != nil {
-		return
+// unhold gives the request that was held, in s, and what its answer comes back to.
+func (m *Machine) unhold(s *scratch) (q *request, ok bool) {
+	h := m.held
+	m.dropHeld()
+	if h.raw == nil || m.decode(h.raw, &s.message) != nil {
+		return nil, false
 	}
-	s.request.read(&s.message, len(raw))
-	m.serve(t, s, a, &s.request, raw)
+	q = &s.request
+	q.read(&s.message, len(h.raw))
+	if h.body != nil {
+		q.payload = h.body
+	}
+	s.raw, s.x = h.raw, h.asking
+	return q, true
+}
+
+func (m *Machine) dropHeld() {
+	m.adapter.transfers.Add(-int64(len(m.held.body)))
+	m.held = held{}
+}
+
+// actAnew does the request that was held; up to there it has changed nothing.
+func (m *Machine) actAnew(t *core.Turn, s *scratch, a *protocols.Actions) {
+	if q, ok := m.unhold(s); ok {
+		m.act(t, s, a, q, s.x, m.adapter.cfg.locate(q.path))
+	}
 }

@@ -64,14 +64,6 @@ func (m *Machine) gather(t *core.Turn, a *protocols.Actions, q *request, x *aski
 	return true
 }
 
-// ungather has a transfer that q completed wait for q again: q is held and served anew.
-func (m *Machine) ungather(t *core.Turn, q *request) {
-	if q.block1.there && q.block1.num > 0 {
-		m.uploads = append(m.uploads, &upload{key: q.uploadKey(), body: q.payload[:q.block1.offset()], until: t.Now() + m.adapter.cfg.Lifetime.Milliseconds()})
-		m.adapter.transfers.Add(int64(q.block1.offset()))
-	}
-}
-
 // beginUpload makes room for a transfer, within the bounds of the peer and of all.
 func (m *Machine) beginUpload(t *core.Turn, q *request, key string) (r response, bad bool) {
 	cfg := &m.adapter.cfg
