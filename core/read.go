@@ -15,16 +15,15 @@ func (g *Gateway) Read(t *Turn, l Link, token uint32, name string) (m *Message, 
 		return nil, reason, false
 	}
 	w := reading{g: g, link: l, token: token, verb: "read", filter: at, max: 1, name: true}
-	wishes, r := w.judge(t)
-	if r != Success {
+	if r = w.judge(t); r != Success {
 		return nil, r, false
 	}
-	if len(wishes) == 0 {
+	if !w.rights {
 		if m = w.get(t); m != nil || !w.look {
 			return m, Success, false
 		}
 	}
-	r, pending = w.later(t, wishes)
+	r, pending = w.later(t)
 	return nil, r, pending
 }
 
@@ -99,15 +98,14 @@ func (g *Gateway) List(t *Turn, l Link, token uint32, filter string, max int) (m
 		return nil, reason, false
 	}
 	w := reading{g: g, link: l, token: token, verb: "list", filter: filter, max: max}
-	wishes, r := w.judge(t)
-	if r != Success {
+	if r = w.judge(t); r != Success {
 		return nil, r, false
 	}
-	if len(wishes) == 0 {
+	if !w.rights {
 		if ms = w.list(t); len(ms) >= max || !w.look {
 			return ms, Success, false
 		}
 	}
-	r, pending = w.later(t, wishes)
+	r, pending = w.later(t)
 	return nil, r, pending
 }

@@ -21,25 +21,29 @@ type reading struct {
 	max    int    // most messages
 	name   bool   // it is a Topic Name
 	look   bool   // elsewhere, too
+	rights bool   // must be asked for first
 }
 
-// judge says what must be asked for first; where nothing must, it has decided: r.
-func (w *reading) judge(t *Turn) (wishes []wish, r Reason) {
+// judge says what the answer needs: look and rights. Where it knows the rights, it has
+// decided: r.
+func (w *reading) judge(t *Turn) (r Reason) {
 	g := w.g
 	w.look = g.elsewhere != nil && g.elsewhere.LooksUp(w.filter)
-	if ask := (wish{ActionSubscribe, w.filter}); len(g.chain.preparers) > 0 && !g.remembers(t, w.link, ask.action, ask.topic) {
-		if id := g.identity(w.link.Session); g.chain.unprepared(&id, ask) {
-			return []wish{ask}, Success
-		}
+	if len(g.chain.preparers) > 0 && !g.remembers(t, w.link, ActionSubscribe, w.filter) {
+		id := g.identity(w.link.Session)
+		w.rights = g.chain.unprepared(&id, wish{ActionSubscribe, w.filter})
 	}
-	return nil, w.permitted(t)
+	if w.rights {
+		return Success
+	}
+	return w.permitted(t)
 }
 
 // later has the answer come by OpRead, unless too much waits already.
-func (w *reading) later(t *Turn, wishes []wish) (r Reason, pending bool) {
+func (w *reading) later(t *Turn) (r Reason, pending bool) {
 	g, held := w.g, *w
 	id := g.identity(w.link.Session)
-	if g.auths.submit(id.Peer, func(ctx context.Context) { held.ask(ctx, &id, wishes) }) {
+	if g.auths.submit(id.Peer, func(ctx context.Context) { held.ask(ctx, &id) }) {
 		return Success, true
 	}
 	g.Refuse(t, Refusal{Reason: ServerBusy, ClientID: w.link.Session.id, Detail: w.verb + " " + clip(w.filter) + ": too much waits already"})
@@ -57,13 +61,13 @@ func (w *reading) permitted(t *Turn) Reason {
 }
 
 // ask asks for what is not here. It may block.
-func (w *reading) ask(ctx context.Context, id *Identity, wishes []wish) {
+func (w *reading) ask(ctx context.Context, id *Identity) {
 	g := w.g
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.AuthTimeout)
 	defer cancel()
-	for _, v := range wishes {
+	if w.rights {
 		for _, p := range g.chain.preparers {
-			p.Prepare(ctx, id, v.action, v.topic)
+			p.Prepare(ctx, id, ActionSubscribe, w.filter)
 		}
 	}
 	var found []*Message
