@@ -95,7 +95,7 @@ func (m *movingSocket) move(t *testing.T) (port uint16) {
 		t.Fatal(err)
 	}
 	if old := m.now.Swap(c); old != nil {
-		old.Close()
+		old.Close() // only now: the port is another
 	}
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
@@ -128,9 +128,7 @@ func TestQUICClientMoves(t *testing.T) {
 	c.hears("welcome\nbefore\n")
 	m := await(t, h.adapter.made, "machine")
 	for range 3 {
-		if socket.move(t) == first {
-			t.Skip("the system gave the same port again")
-		}
+		socket.move(t)
 		c.say("after\n")
 		c.hears("after\n")
 		c.say("send 3 100000\n")
