@@ -60,7 +60,7 @@ func layers() []layer {
 		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions", "internal/testservice"}},
 		{folder: "backends/spool"}, // what waits for a database or a bridge
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
-		{folder: "backends/rules/rulestest", ours: []string{"core", "core/topic", "backends/rules", "internal/testservice"}},
+		{folder: "backends/rules/rulestest", ours: []string{"core", "core/coretest", "core/topic", "backends/rules", "internal/testservice"}},
 		{folder: "backends/identity/identitytest", ours: []string{"core", "backends/rules", "backends/identity", "internal/testservice"}},
 		// The engine of data rules, the queue on disk, what keeps sessions and what sources of
 		// identities share are for all of them.

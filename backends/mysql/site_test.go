@@ -228,3 +228,5 @@ func (s *site) Outage(t *testing.T) (restart func()) {
 func TestServiceRules(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) { rulestest.Run(t, s) })
 }
+
+func TestServiceKilled(t *testing.T) { rulestest.RunKilled(t, newSite(t, "mariadb"), mysql.Driver()) }

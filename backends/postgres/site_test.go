@@ -208,3 +208,7 @@ func (s *site) Outage(t *testing.T) (restart func()) {
 }
 
 func TestServiceRules(t *testing.T) { rulestest.Run(t, &site{server: server(t)}) }
+
+func TestServiceKilled(t *testing.T) {
+	rulestest.RunKilled(t, &site{server: server(t)}, postgres.Driver())
+}
