@@ -49,7 +49,7 @@ func newDTLSSession(p *port, from dtlsAddr, h *clientHello) (*dtlsSession, error
 	s := &dtlsSession{guard: p.guard, port: p, from: from, counted: true}
 	copy(s.random[:], h.random)
 	copy(s.id[:], p.guard.newID())
-	s.pipe = &dtlsPipe{session: s, more: make(chan struct{}, 1)}
+	s.pipe = &dtlsPipe{session: s, permit: p.listener.handshakes.permitFor(from.peer.Addr()), more: make(chan struct{}, 1)}
 	options, err := p.listener.dtlsOptions(func() []byte { return append([]byte(nil), s.id[:]...) })
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (s *dtlsSession) swallow(b []byte) bool {
 func (s *dtlsSession) run() {
 	err := s.conn.HandshakeContext(s.ctx)
 	s.established.Store(err == nil)
-	s.pipe.giveBack()
+	s.pipe.permit.giveBack()
 	s.cancel()
 	if err == nil {
 		err = s.read()

@@ -22,14 +22,13 @@ type dtlsGuard struct {
 // dtlsShared is what all ports of a listener have in common.
 type dtlsShared struct {
 	cookies *cookies
-	gate    chan struct{} // permits of handshakes
 	boxes   *outboxes
 	ports   []*port // set before they run, but for given ones; see find
 }
 
 // guardPorts makes the ports of one listener DTLS's.
 func guardPorts(ln *Listener, ports []*port) {
-	shared := &dtlsShared{cookies: newCookies(), gate: newGate(ln), boxes: &outboxes{}, ports: ports}
+	shared := &dtlsShared{cookies: newCookies(), boxes: &outboxes{}, ports: ports}
 	for i, p := range ports {
 		p.guard = &dtlsGuard{dtlsShared: shared, index: byte(i), sessions: map[netip.AddrPort]*dtlsSession{}, byID: map[[cidSize]byte]*dtlsSession{}}
 	}

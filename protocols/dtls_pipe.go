@@ -29,13 +29,13 @@ func (a dtlsAddr) String() string { return a.peer.String() }
 // dtlsPipe is what pion takes for the socket of one connection.
 type dtlsPipe struct {
 	session *dtlsSession
+	permit  *permit // to compute its handshake
 	more    chan struct{}
 
 	mu     sync.Mutex
 	queue  []dtlsRecord
 	until  time.Time
 	closed bool
-	gated  bool // this connection computes; it holds a permit
 }
 
 // dtlsRecord is a datagram that came.
@@ -66,17 +66,19 @@ func (p *dtlsPipe) wake() {
 	}
 }
 
-// ReadFrom implements net.PacketConn. During the handshake what comes is handed out as
-// far as there are permits to compute.
+// ReadFrom implements net.PacketConn. During the handshake what comes is handed out when
+// it is the connection's turn to compute.
 func (p *dtlsPipe) ReadFrom(b []byte) (int, net.Addr, error) {
-	p.giveBack()
+	p.permit.giveBack()
 	for {
 		r, until, err := p.next()
 		switch {
 		case err != nil:
 			return 0, nil, err
 		case r != nil:
-			p.takePermit()
+			if !p.session.established.Load() {
+				p.permit.take(p.session.ctx.Done())
+			}
 			return copy(b, r.b), r.from, nil
 		}
 		var late <-chan time.Time
@@ -105,31 +107,6 @@ func (p *dtlsPipe) next() (*dtlsRecord, time.Time, error) {
 	r := p.queue[0]
 	p.queue = p.queue[1:]
 	return &r, p.until, nil
-}
-
-// takePermit waits for one during the handshake. It is the reader's, as giveBack.
-func (p *dtlsPipe) takePermit() {
-	if p.session.established.Load() {
-		return
-	}
-	select {
-	case p.session.guard.gate <- struct{}{}:
-		p.mu.Lock()
-		p.gated = true
-		p.mu.Unlock()
-	case <-p.session.ctx.Done():
-	}
-}
-
-// giveBack gives the permit back, if there is one. Any goroutine.
-func (p *dtlsPipe) giveBack() {
-	p.mu.Lock()
-	gated := p.gated
-	p.gated = false
-	p.mu.Unlock()
-	if gated {
-		<-p.session.guard.gate
-	}
 }
 
 // WriteTo implements net.PacketConn.

@@ -13,14 +13,15 @@ import (
 // Listener is one listener of the configuration while it is open: its settings,
 // its protocol's adapter and its counters. Safe for concurrent use.
 type Listener struct {
-	name    string
-	cfg     ListenerConfig // with defaults filled in
-	adapter Adapter
-	rate    *bucket
-	perAddr *addresses
-	rates   *rates // nil: none is limited
-	tls     atomic.Pointer[tls.Config]
-	psk     atomic.Pointer[pskTable]
+	name       string
+	cfg        ListenerConfig // with defaults filled in
+	adapter    Adapter
+	rate       *bucket
+	perAddr    *addresses
+	rates      *rates // nil: none is limited
+	handshakes *handshakes
+	tls        atomic.Pointer[tls.Config]
+	psk        atomic.Pointer[pskTable]
 
 	open     atomic.Int64
 	fresh    atomic.Int64 // open and not yet accepted by the protocol
@@ -36,9 +37,10 @@ func newListener(name string, cfg *ListenerConfig, adapter Adapter) *Listener {
 	c := cfg.WithDefaults()
 	return &Listener{
 		name: name, cfg: c, adapter: adapter,
-		rate:    newBucket(c.AcceptRate, c.AcceptBurst),
-		rates:   newRates(&c),
-		perAddr: newAddresses(c.MaxConnectionsPerAddress, c.MaxUnauthenticatedPerAddress),
+		rate:       newBucket(c.AcceptRate, c.AcceptBurst),
+		rates:      newRates(&c),
+		handshakes: newHandshakes(c.HandshakeWorkers),
+		perAddr:    newAddresses(c.MaxConnectionsPerAddress, c.MaxUnauthenticatedPerAddress),
 	}
 }
 

@@ -1,7 +1,6 @@
 package protocols
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -49,8 +48,7 @@ type pumps struct {
 // pumpSocket is a listening socket of the pump.
 type pumpSocket struct {
 	net.Listener
-	of   *Listener
-	gate chan struct{} // permits of TLS handshakes
+	of *Listener
 
 	given bool          // by a caller of Serve
 	done  chan struct{} // of a given one: closed when nothing is accepted any more, then
@@ -64,21 +62,19 @@ func newPumps(g gateway, log *slog.Logger, y *tally) *pumps {
 func (p *pumps) serves(string) bool { return true }
 
 func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
-	gate := newGate(ln)
 	switch ln.cfg.Transport {
 	case Unix:
-		return p.bindUnix(ln, gate)
+		return p.bindUnix(ln)
 	case QUIC:
 		return p.bindQUIC(ln)
 	}
-	lc := net.ListenConfig{KeepAlive: keepAliveIdle * time.Second}
 	first := len(p.sockets)
 	err := eachAddress(ln.cfg.Address, func(a netip.AddrPort) (netip.AddrPort, error) {
-		l, err := lc.Listen(context.Background(), "tcp", a.String())
+		l, err := listenTCP(ln, a, p.log)
 		if err != nil {
 			return a, err
 		}
-		p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln, gate: gate})
+		p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln})
 		return l.Addr().(*net.TCPAddr).AddrPort(), nil
 	}, func() {
 		for _, s := range p.sockets[first:] {
@@ -96,15 +92,7 @@ func (p *pumps) bind(ln *Listener) ([]net.Addr, error) {
 	return addrs, nil
 }
 
-func newGate(ln *Listener) chan struct{} {
-	workers := ln.cfg.HandshakeWorkers
-	if workers == 0 {
-		workers = 2 * runtime.GOMAXPROCS(0)
-	}
-	return make(chan struct{}, workers)
-}
-
-func (p *pumps) bindUnix(ln *Listener, gate chan struct{}) ([]net.Addr, error) {
+func (p *pumps) bindUnix(ln *Listener) ([]net.Addr, error) {
 	mode, err := parseMode(ln.cfg.Mode)
 	if err != nil {
 		return nil, err
@@ -120,7 +108,8 @@ func (p *pumps) bindUnix(ln *Listener, gate chan struct{}) ([]net.Addr, error) {
 		l.Close()
 		return nil, err
 	}
-	p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln, gate: gate})
+	p.sockets = append(p.sockets, &pumpSocket{Listener: l, of: ln})
+	ln.queues.Store(1)
 	return []net.Addr{l.Addr()}, nil
 }
 

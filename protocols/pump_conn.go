@@ -28,7 +28,6 @@ const lingerTime = 2 * time.Second
 type pumpConn struct {
 	engine   *pumps
 	listener *Listener
-	gate     chan struct{}
 	outlet
 	slot     uint32 // with enrolled behind engine.mu
 	enrolled bool
@@ -70,7 +69,7 @@ type pumpConn struct {
 var _ core.Conn = (*pumpConn)(nil)
 
 func newPumpConn(p *pumps, c net.Conn, s *pumpSocket, peer netip.AddrPort) *pumpConn {
-	k := &pumpConn{engine: p, listener: s.of, gate: s.gate, peer: peer, reading: true}
+	k := &pumpConn{engine: p, listener: s.of, peer: peer, reading: true}
 	if s.of.rates != nil {
 		k.pace = &pace{}
 	}
@@ -169,6 +168,7 @@ func (c *pumpConn) leave() {
 // open is the connection's goroutine.
 func (c *pumpConn) open() {
 	if err := c.establish(); err != nil {
+		c.socket.outOfTurn()
 		c.enter()
 		c.lost(err)
 		c.leave()
@@ -204,12 +204,31 @@ func (c *pumpConn) establish() error {
 		state := q.conn.ConnectionState().TLS
 		info.TLS, info.ServerName = &state, state.ServerName
 	}
+	s, err := c.layers(&info)
+	if err != nil {
+		return err
+	}
+	c.socket.Conn.SetReadDeadline(time.Time{})
+	if err := c.begin(s, &info); err != nil {
+		return err
+	}
+	c.listen()
+	return nil
+}
+
+// layers goes through TLS and WebSocket, where the listener speaks them, in the turns of
+// the client's address.
+func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
+	web := c.listener.cfg.Transport == WebSocket || c.listener.cfg.Transport == SecureWS
+	if web || c.listener.secure() {
+		c.socket.inTurn(c.listener.handshakes.permitFor(info.Peer.Addr()))
+	}
 	var under net.Conn = c.socket
-	var s stream = plainStream{c.socket}
+	s = plainStream{c.socket}
 	if c.listener.secure() {
-		t, err := handshake(c.socket, c.listener.tls.Load(), c.gate, time.Until(deadline))
+		t, err := handshake(c.socket, c.listener.tls.Load())
 		if err != nil {
-			return &refusal{handshakeReason(err), "TLS handshake: " + err.Error()}
+			return nil, &refusal{handshakeReason(err), "TLS handshake: " + err.Error()}
 		}
 		state := t.ConnectionState()
 		info.TLS = &state
@@ -218,25 +237,18 @@ func (c *pumpConn) establish() error {
 		}
 		under, s = t, tlsStream{t, c.socket}
 	}
-	if cfg.Transport == WebSocket || cfg.Transport == SecureWS {
-		c.socket.Conn.SetReadDeadline(deadline)
+	if web {
 		ws, err := c.upgrade(under)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s = &wsStream{Conn: ws}
-	} else {
-		// From here on reading takes what is there; for TLS, records that came with
-		// the handshake's end are inside crypto/tls already, so the first read comes
-		// before the first wait.
-		c.socket.polling = true
+		return &wsStream{Conn: ws}, nil
 	}
-	c.socket.Conn.SetReadDeadline(time.Time{})
-	if err := c.begin(s, &info); err != nil {
-		return err
-	}
-	c.listen()
-	return nil
+	// From here on reading takes what is there; for TLS, records that came with
+	// the handshake's end are inside crypto/tls already, so the first read comes
+	// before the first wait.
+	c.socket.polling = true
+	return s, nil
 }
 
 func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {
@@ -339,11 +351,16 @@ func (c *pumpConn) take(feed func([]byte) error) error {
 	return c.readOnce(&c.engine.pools.helds, c.stream, feed)
 }
 
-// feedAll gives b to the machine in a turn of its own.
+// feedAll gives b to the machine in a turn of its own. Who is no stranger any more, or
+// waits for something else, needs no permit to compute.
 func (c *pumpConn) feedAll(b []byte) error {
 	c.enter()
 	defer c.leave()
-	return c.feedHere(b)
+	err := c.feedHere(b)
+	if c.accepted || err != nil {
+		c.socket.outOfTurn()
+	}
+	return err
 }
 
 // feedHere gives b to the machine in the turn that is under way. With errPaused the

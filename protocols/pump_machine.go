@@ -225,6 +225,7 @@ func (c *pumpConn) end(r core.Reason, goodbye bool) {
 // linger reads what an ended connection still sends until its end, so that
 // closing does not take the goodbye from the client; then closes. The reader's.
 func (c *pumpConn) linger() {
+	c.socket.outOfTurn()
 	if c.stream == nil { // it never got as far: whoever refused it may have said why
 		c.socket.finish(c.by)
 	}

@@ -76,6 +76,7 @@ func (c *pumpConn) listen() {
 	if !c.polled() {
 		return
 	}
+	s.outOfTurn() // its work waits for turns of the pump
 	tell := func() { c.post((*pumpConn).readable) }
 	s.mu.Lock()
 	s.gone = tell

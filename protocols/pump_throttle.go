@@ -82,6 +82,7 @@ func (c *pumpConn) tired() bool {
 	}
 	c.enter()
 	defer c.leave()
+	c.socket.outOfTurn() // which a client may still have that was accepted late
 	c.turn.Allot()
 	c.charge(&c.inlet, c.inlet.cost(0), unlimited)
 	c.reading = !c.throttled || c.over()

@@ -64,7 +64,7 @@ func (p *pumps) bindQUIC(ln *Listener) ([]net.Addr, error) {
 	}
 	var addrs []net.Addr
 	for _, s := range opened {
-		p.sockets = append(p.sockets, &pumpSocket{Listener: s, of: ln, gate: newGate(ln)})
+		p.sockets = append(p.sockets, &pumpSocket{Listener: s, of: ln})
 		addrs = append(addrs, s.Addr())
 	}
 	return addrs, nil

@@ -49,7 +49,7 @@ func (s *Server) join(ln net.Listener, name string) (*pumpSocket, error) {
 
 // join takes a socket in; running says that start was called.
 func (p *pumps) join(ln net.Listener, of *Listener, running bool) (*pumpSocket, error) {
-	s := &pumpSocket{Listener: ln, of: of, gate: newGate(of), given: true, done: make(chan struct{})}
+	s := &pumpSocket{Listener: ln, of: of, given: true, done: make(chan struct{})}
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {

@@ -51,8 +51,8 @@ type socket struct {
 	tryRead func(fd uintptr) bool
 	readN   int
 	readErr error
-	expect  int           // bytes, of the next read that blocks with a buffer
-	gate    chan struct{} // a handshake's permit, given back while parked
+	expect  int     // bytes, of the next read that blocks with a buffer
+	permit  *permit // without which a stranger does not compute; nil for everyone else
 	edge    ioCount
 
 	// The writer's side.
@@ -127,11 +127,45 @@ func (s *socket) unread(b []byte) {
 // out first: the peer may wait for it.
 func (s *socket) fill() error {
 	s.flush()
-	if s.gate != nil {
-		// A handshake that waits for its client must not keep others from theirs.
-		<-s.gate
-		defer func() { s.gate <- struct{}{} }()
+	if s.permit != nil {
+		return s.parkInTurn()
 	}
+	return s.park()
+}
+
+// inTurn has the reader compute with p from now on, where it needs one, until outOfTurn.
+// It is given back while the reader parks: who waits for its client must not keep others
+// from theirs.
+func (s *socket) inTurn(p *permit) {
+	s.permit = p
+	if len(s.rest) > 0 {
+		p.take(nil)
+	}
+}
+
+func (s *socket) outOfTurn() {
+	if s.permit != nil {
+		s.permit.giveBack()
+		s.permit = nil
+	}
+}
+
+// parkInTurn parks until something came and it is this connection's turn. What came
+// stays in the kernel until then: there are many who wait, and some leave meanwhile or
+// are too late.
+func (s *socket) parkInTurn() error {
+	s.permit.giveBack()
+	if s.raw == nil {
+		err := s.parkBlocking()
+		if err == nil {
+			s.permit.take(nil)
+		}
+		return err
+	}
+	if err := s.await(); err != nil {
+		return err
+	}
+	s.permit.take(nil)
 	return s.park()
 }
 

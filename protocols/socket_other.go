@@ -6,6 +6,8 @@ package protocols
 // blocks and every write goes through the writer goroutine.
 func (s *socket) setUp() {}
 
+func (s *socket) await() error { return nil }
+
 func (s *socket) park() error { return s.parkBlocking() }
 
 func (s *socket) tryOnce() int { return 0 }

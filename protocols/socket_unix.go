@@ -35,6 +35,15 @@ func (s *socket) setUp() {
 	}
 }
 
+// await parks until there is something to read, and leaves it there.
+func (s *socket) await() error {
+	return s.raw.Read(func(fd uintptr) bool {
+		var first [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK)
+		return err != syscall.EAGAIN && err != syscall.EINTR // what is no socket is read at once
+	})
+}
+
 // park waits until there is something to read, without a buffer, and reads it.
 func (s *socket) park() error {
 	if s.raw == nil {

@@ -66,21 +66,14 @@ func (s tlsStream) read(b []byte) (int, error) {
 	return total, nil
 }
 
-// handshake makes the TLS connection. A permit of gate is held while it computes,
-// not while it waits for the client.
-func handshake(s *socket, cfg *tls.Config, gate chan struct{}, within time.Duration) (*tls.Conn, error) {
+// handshake makes the TLS connection.
+func handshake(s *socket, cfg *tls.Config) (*tls.Conn, error) {
 	c := tls.Server(s, cfg)
-	s.Conn.SetReadDeadline(time.Now().Add(within))
-	gate <- struct{}{}
-	s.gate = gate
 	err := c.Handshake()
-	s.gate = nil
-	<-gate
 	s.flush() // the alert that says why, or session tickets
 	if err != nil {
 		return nil, err
 	}
-	s.Conn.SetReadDeadline(time.Time{})
 	return c, nil
 }
 
