@@ -29,13 +29,18 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, wait := range []string{"auto", "pump"} {
 		t.Run(wait, func(t *testing.T) {
 			h := start(t, wait, &ListenerConfig{Transport: Unix, Address: t.TempDir() + "/s"})
-			starve(t, h)
+			starve(t, h, unix.AF_UNIX, &unix.SockaddrUnix{Name: h.server.Addresses()["l"].String()})
+		})
+		t.Run(wait+" with queues", func(t *testing.T) {
+			h := start(t, wait, &ListenerConfig{Transport: TCP, Address: "127.0.0.1:0"})
+			at := netAddrPort(h.server.Addresses()["l"])
+			starve(t, h, unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
 		})
 	}
 }
 
-func starve(t *testing.T, h *harness) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+func starve(t *testing.T, h *harness, family int, to unix.Sockaddr) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +62,7 @@ func starve(t *testing.T, h *harness) {
 			unix.Close(f)
 		}
 	}()
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: h.server.Addresses()["l"].String()}); err != nil {
+	if err := unix.Connect(fd, to); err != nil {
 		t.Fatal(err)
 	}
 	ln := h.server.listeners["l"]

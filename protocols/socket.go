@@ -166,6 +166,9 @@ func (s *socket) parkInTurn() error {
 		return err
 	}
 	s.permit.take(nil)
+	if err := s.brokenOff(); err != nil {
+		return err
+	}
 	return s.park()
 }
 

@@ -8,6 +8,8 @@ func (s *socket) setUp() {}
 
 func (s *socket) await() error { return nil }
 
+func (s *socket) brokenOff() error { return nil }
+
 func (s *socket) park() error { return s.parkBlocking() }
 
 func (s *socket) tryOnce() int { return 0 }

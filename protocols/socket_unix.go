@@ -44,6 +44,21 @@ func (s *socket) await() error {
 	})
 }
 
+// brokenOff tells that the client broke off. Reading would give first what it sent before.
+func (s *socket) brokenOff() error {
+	var code int
+	var fault error
+	if err := s.raw.Control(func(fd uintptr) {
+		code, fault = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR)
+	}); err != nil {
+		return err
+	}
+	if fault == nil && code != 0 {
+		return syscall.Errno(code)
+	}
+	return nil
+}
+
 // park waits until there is something to read, without a buffer, and reads it.
 func (s *socket) park() error {
 	if s.raw == nil {
