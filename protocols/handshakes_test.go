@@ -88,14 +88,13 @@ func TestHandshakesGoOn(t *testing.T) {
 	from := netip.MustParseAddr("10.0.0.1")
 	p := h.permitFor(from)
 	p.take(nil)
-	fresh := h.ask(from, false)
+	fresh, behind := h.ask(from, false), h.ask(from, false)
 	other := h.ask(netip.MustParseAddr("10.0.0.2"), false)
 	p.giveBack()
 	<-fresh
 	again := make(chan struct{})
 	go func() { p.take(nil); close(again) }()
-	awaitCount(t, func() bool { return h.waitFor("10.0.0.1") == 1 })
-	behind := h.ask(from, false)
+	awaitCount(t, func() bool { return h.waitFor("10.0.0.1") == 2 })
 	h.give()
 	<-other
 	h.give()
@@ -325,4 +324,37 @@ func TestDTLSHandshakesTakeTurns(t *testing.T) {
 	}
 	p.giveBack()
 	await(t, dialled, "the handshake").asks("hello", "welcome")
+}
+
+// TestFirstBytesBehindAProxyHeaderWaitTheirTurn: they are here already when it is asked for.
+func TestFirstBytesBehindAProxyHeaderWaitTheirTurn(t *testing.T) {
+	h := start(t, "auto", &ListenerConfig{Transport: WebSocket, Address: "127.0.0.1:0", HandshakeWorkers: 1,
+		ProxyProtocol: "on", ProxyTrusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	giveBack := holdPermit(h)
+	c := h.dialRaw()
+	c.say("PROXY TCP4 10.0.0.1 192.0.2.8 1234 8083\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	h.awaitWaiting("10.0.0.1", 1)
+	giveBack()
+	c.hears("HTTP/1.1 404 ")
+}
+
+// TestHandshakesOverGivenSockets: they give their permit back while nothing is to be
+// computed, however the sockets are read.
+func TestHandshakesOverGivenSockets(t *testing.T) {
+	for kind := range givenKinds() {
+		for _, transport := range []string{TLS, WebSocket} {
+			t.Run(kind+" "+transport, func(t *testing.T) {
+				lc := &ListenerConfig{Transport: transport, HandshakeWorkers: 1}
+				if transport == TLS {
+					lc.TLS.CertFile = "?"
+				}
+				g := serveGiven(t, kind, lc)
+				for range 3 {
+					stranger := g.dial()
+					stranger.say("who is there\n")
+					stranger.hears("who is there\n")
+				}
+			})
+		}
+	}
 }
