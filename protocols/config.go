@@ -60,7 +60,7 @@ type ListenerConfig struct {
 	MaxUnauthenticatedPerAddress int           `toml:"max_unauthenticated_per_address" doc:"the same for one address (IPv6: one /64), so that one peer cannot take them all; 8,192 when 0"`
 	ConnectTimeout               time.Duration `toml:"connect_timeout" doc:"time from the connection's begin until its protocol has accepted it; 5s when 0"`
 	HandshakeTimeout             time.Duration `toml:"handshake_timeout" doc:"time for the TLS handshake and the WebSocket upgrade; 10s when 0"`
-	HandshakeWorkers             int           `toml:"handshake_workers" doc:"TLS handshakes computed at once (about 0.6 ms of processor time each); twice the processors when 0"`
+	HandshakeWorkers             int           `toml:"handshake_workers" doc:"handshakes of tls, wss and dtls (about 0.6 ms of processor time each), upgrades of ws and wss, and first packets of tls, ws and wss that are worked off at once; addresses take turns; half of the processors, at least 1, when 0"`
 
 	AcceptRate  int `toml:"accept_rate" unit:"connections/s" doc:"connections accepted a second; more wait in the backlog; 0 means no limit"`
 	AcceptBurst int `toml:"accept_burst" doc:"connections that may come at once above accept_rate; accept_rate when 0"`
@@ -82,7 +82,7 @@ type ListenerConfig struct {
 
 	SendBuffer int `toml:"send_buffer" unit:"bytes" doc:"kernel's send buffer; the system's own when 0"`
 	RecvBuffer int `toml:"recv_buffer" unit:"bytes" doc:"kernel's receive buffer; the system's own when 0"`
-	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; tcp on Linux has 16 queues of so many, by the address they come from; 4,096 when 0"`
+	Backlog    int `toml:"backlog" doc:"connections the kernel keeps until they are accepted; on Linux there are 16 queues of so many, by the address they come from, but for unix; 4,096 when 0"`
 
 	// Given says that the program that embeds the gateway brings the listening socket
 	// (Server.Serve). Nothing is bound then; Address is a name for people, or "".

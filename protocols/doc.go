@@ -45,9 +45,10 @@
 //
 // A machine that pauses is not read from; the kernel's buffers fill and the client
 // waits; a few datagrams are kept for it and the others dropped by name. A client that does not read its replies is not read from either. Accepting
-// beyond accept_rate, or without descriptors, leaves connections in the backlog: on the
-// loops, 16 queues of the kernel by where they come from. Strangers wait in lines of the
-// same kind, and come after everyone who was let in (last_linux.go).
+// beyond accept_rate, or without descriptors, leaves connections in the backlog: on Linux,
+// 16 queues of the kernel by where they come from. On the loops strangers wait in lines of the
+// same kind, and come after everyone who was let in (last_linux.go). On the pump what they
+// ask for is computed in turns by address, a few at once (handshakes.go).
 //
 // # Ends
 //
