@@ -221,14 +221,16 @@ func (c *pumpConn) establish() error {
 func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
 	web := c.listener.cfg.Transport == WebSocket || c.listener.cfg.Transport == SecureWS
 	if web || c.listener.secure() {
-		c.socket.inTurn(c.listener.handshakes.permitFor(info.Peer.Addr()))
+		if err := c.socket.inTurn(c.listener.handshakes.permitFor(info.Peer.Addr())); err != nil {
+			return nil, c.silent(err)
+		}
 	}
 	var under net.Conn = c.socket
 	s = plainStream{c.socket}
 	if c.listener.secure() {
 		t, err := handshake(c.socket, c.listener.tls.Load())
 		if err != nil {
-			return nil, &refusal{handshakeReason(err), "TLS handshake: " + err.Error()}
+			return nil, handshakeError(err)
 		}
 		state := t.ConnectionState()
 		info.TLS = &state
@@ -249,6 +251,14 @@ func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
 	// before the first wait.
 	c.socket.polling = true
 	return s, nil
+}
+
+// silent is why a client is refused that said nothing.
+func (c *pumpConn) silent(err error) error {
+	if c.listener.secure() {
+		return handshakeError(err)
+	}
+	return upgradeError(err, false)
 }
 
 func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {

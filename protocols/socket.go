@@ -133,14 +133,17 @@ func (s *socket) fill() error {
 	return s.park()
 }
 
-// inTurn has the reader compute with p from now on, where it needs one, until outOfTurn.
-// It is given back while the reader parks: who waits for its client must not keep others
-// from theirs.
-func (s *socket) inTurn(p *permit) {
+// inTurn has the reader compute with p from now on until outOfTurn, and waits until
+// something came and it has its turn, so that who waits holds nothing of the layers above.
+// The permit is given back while the reader parks: who waits for its client must not keep
+// others from theirs.
+func (s *socket) inTurn(p *permit) error {
 	s.permit = p
-	if len(s.rest) > 0 {
-		p.take(nil)
+	if len(s.rest) == 0 {
+		return s.fill()
 	}
+	p.take(nil)
+	return nil
 }
 
 func (s *socket) outOfTurn() {

@@ -77,6 +77,10 @@ func handshake(s *socket, cfg *tls.Config) (*tls.Conn, error) {
 	return c, nil
 }
 
+func handshakeError(err error) error {
+	return &refusal{handshakeReason(err), "TLS handshake: " + err.Error()}
+}
+
 // handshakeReason sorts the ends of a TLS handshake.
 func handshakeReason(err error) core.Reason {
 	var cert *tls.CertificateVerificationError
