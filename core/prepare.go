@@ -71,6 +71,7 @@ func (g *Gateway) holdPublish(t *Turn, l Link, p *Publish, w way) bool {
 	if !g.chain.unprepared(&id, ask) {
 		return false
 	}
+	p.settle()
 	held := *p
 	held.Payload = bytes.Clone(p.Payload) // the loop's buffer is another's then
 	s.mu.Lock()

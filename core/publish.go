@@ -43,7 +43,13 @@ func (g *Gateway) publishNow(t *Turn, l Link, p *Publish, w way) (pause bool, er
 // accept lets a message through, or refuses it.
 func (g *Gateway) accept(t *Turn, l Link, p *Publish, w way) (r Reason) {
 	s := l.Session
+	if p.Retain {
+		p.settle() // they count
+	}
 	if r = g.mayPublish(t, l, p, &w); r == Success {
+		if w.delay == 0 && g.onlyReceivers(p) {
+			return g.publishPlain(t, s, p)
+		}
 		switch m := g.message(t, s, p); {
 		case w.delay > 0:
 			id := g.identity(s)
@@ -163,9 +169,15 @@ func (g *Gateway) refusePublish(t *Turn, s *Session, p *Publish, r Reason, detai
 // message makes the Message of p. The payload is copied: p's bytes are the
 // loop's buffer.
 func (g *Gateway) message(t *Turn, s *Session, p *Publish) *Message {
+	return p.named(t, s, g.newMessageID())
+}
+
+// named is message with an ID that there is already.
+func (p *Publish) named(t *Turn, s *Session, id uint64) *Message {
+	p.settle()
 	m := newMessage(p.Payload)
 	m.Topic, m.QoS, m.Retain, m.Properties = p.Topic, p.QoS, p.Retain, p.Properties
-	m.Publisher, m.Username, m.ID, m.Published = s.id, s.user, g.newMessageID(), t.now
+	m.Publisher, m.Username, m.ID, m.Published = s.id, s.user, id, t.now
 	if p.HasExpiry {
 		m.Expires = t.now + int64(p.Expiry)*1000
 	}
@@ -243,7 +255,11 @@ func (g *Gateway) dispatchAnswered(t *Turn, s *Session, m *Message) (found bool)
 
 // route gives m to every receiver. found says that there was one.
 func (g *Gateway) route(t *Turn, m *Message) (found bool) {
-	nodes := g.match(t, m)
+	return g.hand(t, m, g.match(t, m))
+}
+
+// hand gives m to the receivers that match found.
+func (g *Gateway) hand(t *Turn, m *Message, nodes uint64) (found bool) {
 	if nodes != 0 && g.peers != nil {
 		g.forward(t, m, nodes)
 	}
@@ -455,13 +471,13 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	if s.ended {
 		return SessionEnded
 	}
-	if qos > 0 || (g.cfg.QueueQoS0 && s.away() && (s.durable || s.conn != nil)) {
+	if qos > 0 || g.queuesQoS0(s) {
 		return g.enqueue(t, s, m, tg, qos)
 	}
 	switch {
 	case s.away():
 		return OfflineQoS0
-	case s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.held() > g.cfg.MaxQueuedBytes):
+	case g.outgoingFull(s, tg):
 		return OutgoingFull
 	}
 	if tg.flags&subFastlane != 0 {
@@ -469,6 +485,17 @@ func (g *Gateway) deliverTo(t *Turn, m *Message, tg *target) Reason {
 	}
 	s.push(t, Delivery{Msg: m, SubID: tg.subID, SubIDs: tg.subIDs, Retain: tg.retained(m), Skip: uint16(g.mounts.length(s))})
 	return Success
+}
+
+// queuesQoS0 says that a message of QoS 0 waits in the queue of s. With the session's lock
+// held, as what follows.
+func (g *Gateway) queuesQoS0(s *Session) bool {
+	return g.cfg.QueueQoS0 && s.away() && (s.durable || s.conn != nil)
+}
+
+// outgoingFull says that no more of QoS 0 is written for s.
+func (g *Gateway) outgoingFull(s *Session, tg *target) bool {
+	return s.box != nil && tg.flags&subPaced == 0 && (s.box.len() >= g.cfg.MaxOutgoing || s.held() > g.cfg.MaxQueuedBytes)
 }
 
 // mayDeliver checks a delivery where its subscription does not settle it.

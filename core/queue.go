@@ -8,7 +8,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s, rank) {
 		return QueueFull
 	}
-	full := s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
+	full := g.fills(s, m)
 	if full && !paced && !s.durable && !g.makeRoomFor(t, s, rank, m.Size()) {
 		return QueueBytesFull
 	}
@@ -26,6 +26,23 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	s.ring.push(c)
 	s.seq++
 	g.pump(t, s)
+	return Success
+}
+
+// fills says that m is beyond what s may hold in memory.
+func (g *Gateway) fills(s *Session, m *Message) bool {
+	return s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
+}
+
+// beyond says which bound of its queue keeps s from taking m where nothing gives way, or
+// Success. With the session's lock held.
+func (g *Gateway) beyond(s *Session, m *Message) Reason {
+	switch {
+	case s.waiting() >= g.cfg.MaxQueued:
+		return QueueFull
+	case !s.durable && g.fills(s, m):
+		return QueueBytesFull
+	}
 	return Success
 }
 

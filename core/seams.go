@@ -153,6 +153,16 @@ type Publish struct {
 	Expiry     uint32 // Message Expiry Interval in seconds, valid when HasExpiry
 	HasExpiry  bool
 	Properties *Properties
+	// Later makes Properties, unless nil, where somebody wants the message. It is called at
+	// most once, before Publish returns.
+	Later interface{ Properties() *Properties }
+}
+
+// settle makes Properties, if that was left to be done later.
+func (p *Publish) settle() {
+	if p.Later != nil {
+		p.Properties, p.Later = p.Later.Properties(), nil
+	}
 }
 
 // SubscribeOptions are one filter's options. [MQTT 3.8.3.1]

@@ -40,6 +40,7 @@ type Turn struct {
 	rings   ringPool
 	ranked  *Message // the message whose rank is known
 	rank    uint8
+	draft   Message // of a publish whose receivers are looked for; nobody may keep it
 	allow   decisionCache
 	explain explainRing
 	counters

@@ -33,13 +33,15 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		PacketID:   p.PacketID,
 		Expiry:     p.Properties.MessageExpiry,
 		HasExpiry:  p.Properties.Present.Has(packet.PropMessageExpiry),
-		Properties: properties(&p.Properties),
+	}
+	if p.Properties.Present&carried != 0 {
+		s.message.Later = later{p}
 	}
 	if d := m.streams(); d != nil && p.QoS > 0 {
 		d.expectAnswer(p.PacketID)
 	}
 	pause, refused := m.adapter.gw.Publish(t, m.link, &s.message)
-	s.message.Payload, s.message.Properties = nil, nil
+	s.message.Payload, s.message.Properties, s.message.Later = nil, nil, nil
 	if refused != nil {
 		if refused.Reason != core.SessionTakenOver { // a fault of the client's that core leaves to us
 			return refused
@@ -52,6 +54,12 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	}
 	return nil
 }
+
+// later makes the properties of a PUBLISH once somebody wants it.
+type later struct{ *packet.Publish }
+
+// Properties implements core.Publish.Later.
+func (l later) Properties() *core.Properties { return properties(&l.Publish.Properties) }
 
 // permitted checks a PUBLISH against what CONNACK granted.
 func (m *Machine) permitted(p *packet.Publish) error {
