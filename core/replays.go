@@ -22,12 +22,18 @@ type replays struct {
 const fewReplays = 32
 
 // begin begins a replay, or begins it anew: who repeats a subscription has one under
-// way, however often.
-func (p *replays) begin(c retainedCursor) {
+// way, however often. The first one's cursor is another's while it is feeding.
+func (p *replays) begin(c retainedCursor, feeding bool) {
 	if i := p.find(c.filter); i >= 0 {
+		if c.cur = p.list[i].cur; feeding && i == 0 {
+			c.cur = new(route.Cursor)
+		} else {
+			*c.cur = route.Cursor{}
+		}
 		p.list[i] = c
 		return
 	}
+	c.cur = new(route.Cursor)
 	p.list = append(p.list, c)
 	switch n := len(p.list); {
 	case p.at != nil:

@@ -16,13 +16,22 @@ func TestReplays(t *testing.T) {
 	for step := range 20_000 {
 		filters := 20 + 400*(step/5000%2)
 		if rnd.IntN(5) < 3 {
-			c := retainedCursor{filter: fmt.Sprint("f/", rnd.IntN(filters)), cur: new(route.Cursor)}
-			p.begin(c)
+			c := retainedCursor{filter: fmt.Sprint("f/", rnd.IntN(filters))}
+			feeding := rnd.IntN(2) == 0
+			p.begin(c, feeding)
 			known := false
 			for i := range naive {
-				if naive[i].filter == c.filter {
-					naive[i], known = c, true
+				if naive[i].filter != c.filter {
+					continue
 				}
+				// Whoever feeds the first one has its cursor, which nobody else may touch.
+				if other := p.list[i].cur != naive[i].cur; other != (feeding && i == 0) {
+					t.Fatalf("step %d: replay %d has another cursor: %v", step, i, other)
+				}
+				naive[i], known = p.list[i], true
+			}
+			if !known {
+				c = p.list[len(p.list)-1]
 			}
 			if !known {
 				naive = append(naive, c)

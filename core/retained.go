@@ -132,14 +132,15 @@ func (w *subscribing) startRetained(t *Turn) {
 	if g.retained.len() == 0 {
 		return
 	}
-	var cursors []retainedCursor
+	cursors := t.cursors
+	defer func() { t.cursors = emptied(cursors, maxScratch) }()
 	for i := range w.accept {
 		a := &w.accept[i]
 		if !a.wantsRetained() {
 			continue
 		}
 		tg := target{session: s, subID: w.r.SubID, qos: a.qos, flags: a.flags() | g.mountFlags(s, string(a.parsed.Filter)) | subRetainAsPublished | subPaced, checked: uint32(a.version)}
-		cursors = append(cursors, retainedCursor{filter: string(a.parsed.Filter), cur: new(route.Cursor), tg: tg})
+		cursors = append(cursors, retainedCursor{filter: string(a.parsed.Filter), tg: tg})
 	}
 	if len(cursors) == 0 {
 		return
@@ -151,7 +152,7 @@ func (w *subscribing) startRetained(t *Turn) {
 	}
 	more := s.rarely()
 	for i := range cursors {
-		more.replays.begin(cursors[i])
+		more.replays.begin(cursors[i], s.feeding)
 	}
 	s.mu.Unlock()
 	g.feedRetained(t, s)

@@ -15,16 +15,30 @@ func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uin
 	if g.holdSubscribe(t, l, r) {
 		return nil, nil, true
 	}
-	w := subscribing{g: g, link: l, r: r}
+	w := subscribing{g: g, link: l, r: r, accept: t.accepts}
 	pending, alive := w.run(t)
 	if pending {
+		t.accepts = nil // the commit has them
 		return nil, nil, true
 	}
 	if alive {
 		w.tellSubscribed(t)
 		w.startRetained(t)
 	}
+	t.accepts = emptied(w.accept, maxScratch)
 	return t.granted, t.answers, false
+}
+
+// maxScratch is how many elements of a turn's scratch are kept for the next user.
+const maxScratch = 1024
+
+// emptied gives the room of s, cleared, unless it is for more than most.
+func emptied[T any](s []T, most int) []T {
+	if cap(s) > 2*most {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // run decides about all filters and adds what is allowed; the answers are the turn's.
@@ -176,6 +190,7 @@ func (w *subscribing) refuseLate(t *Turn) {
 		t.Count(SubscribesRefused, 1)
 		w.g.Refuse(t, Refusal{Reason: a.refused, ClientID: w.link.Session.id, Detail: "subscribe " + a.request.Filter})
 	}
+	clear(w.accept[len(kept):])
 	w.accept = kept
 }
 

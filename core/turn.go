@@ -40,7 +40,9 @@ type Turn struct {
 	rings   ringPool
 	ranked  *Message // the message whose rank is known
 	rank    uint8
-	draft   Message // of a publish whose receivers are looked for; nobody may keep it
+	accepts []accepted       // of a SUBSCRIBE
+	cursors []retainedCursor // that it begins
+	draft   Message          // of a publish whose receivers are looked for; nobody may keep it
 	allow   decisionCache
 	explain explainRing
 	counters
