@@ -135,8 +135,9 @@ func (g *Gateway) authorize(t *Turn, s *Session, epoch uint64, act Action, topic
 	if e.session == s && e.epoch == epoch && e.action == act && e.topic == topic {
 		return e.allowed
 	}
-	id, permitted := g.identityFor(s, act, topic)
-	ok := permitted || g.chain.decide(&id, act, topic)
+	var permitted bool
+	t.who, permitted = g.identityFor(s, act, topic)
+	ok := permitted || g.chain.decide(&t.who, act, topic)
 	*e = decision{session: s, epoch: epoch, topic: topic, action: act, allowed: ok}
 	return ok
 }

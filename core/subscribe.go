@@ -141,8 +141,8 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 			return 0, NotAuthorized
 		}
-		id := g.identity(s)
-		switch g.chain.covers(&id, string(p.Filter)) {
+		t.who = g.identity(s)
+		switch g.chain.covers(&t.who, string(p.Filter)) {
 		case Deny:
 			return 0, NotAuthorized
 		case Allow:
@@ -345,9 +345,15 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 	t.answers = t.answers[:0]
 	t.Spend(workFilter * len(filters))
 	var ops []Op
+	// One for all: each would be allocated for each filter.
+	var p topic.Subscription
+	var err error
+	found, proxy := false, false
+	durable := s.isDurable()
+	remove := func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, proxy, g.peers) }
 	for _, f := range filters {
 		t.Count(Unsubscribes, 1)
-		p, err := topic.ParseSubscription(f, g.limits)
+		p, err = topic.ParseSubscription(f, g.limits)
 		if err != nil {
 			t.answers = append(t.answers, unsubscribeReason(err))
 			continue
@@ -361,13 +367,14 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 			}
 			p = placed
 		}
-		found, proxy := false, false
-		g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, false, g.peers) })
+		proxy = false
+		g.routes.Update(remove)
 		if !found && g.proxied.Load() { // the client's own goes first
-			g.routes.Update(func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, true, g.peers) })
-			if proxy = found; found {
+			proxy = true
+			if g.routes.Update(remove); found {
 				s.forgetProxy(p.Raw)
 			}
+			proxy = found
 		}
 		if !found {
 			t.answers = append(t.answers, NoSubscriptionExisted)
@@ -375,9 +382,11 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 		}
 		t.answers = append(t.answers, Success)
 		g.tellUnsubscribed(t, s, &p, proxy)
-		ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw, Proxy: proxy})
+		if durable {
+			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw, Proxy: proxy})
+		}
 	}
-	if !s.isDurable() || len(ops) == 0 {
+	if !durable || len(ops) == 0 {
 		return t.answers, false
 	}
 	t.commitAlone(ops, &unsubscribing{link: l, token: token, reasons: append([]Reason(nil), t.answers...)})

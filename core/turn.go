@@ -40,6 +40,7 @@ type Turn struct {
 	rings   ringPool
 	ranked  *Message // the message whose rank is known
 	rank    uint8
+	who     Identity         // that is asked about; nobody may keep it
 	accepts []accepted       // of a SUBSCRIBE
 	cursors []retainedCursor // that it begins
 	draft   Message          // of a publish whose receivers are looked for; nobody may keep it

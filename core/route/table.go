@@ -39,6 +39,7 @@ type Table struct {
 	// changes anything below holds it and the lock of every reader as well.
 	writer  sync.Mutex
 	readers []*Reader
+	tx      Tx // that Update gives, one at a time
 
 	entries *entries
 	exact   *index // entries of exact filters
@@ -79,7 +80,8 @@ func (t *Table) Update(fn func(tx *Tx)) {
 			r.mu.Unlock()
 		}
 	}()
-	fn(&Tx{t})
+	t.tx.t = t
+	fn(&t.tx)
 }
 
 // NewReader returns a Reader of the table; the caller closes it.
