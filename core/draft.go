@@ -16,7 +16,7 @@ func (g *Gateway) publishPlain(t *Turn, s *Session, p *Publish) Reason {
 		t.Count(MessagesUnmatched, 1)
 		d.Payload = nil
 		return NoMatchingSubscribers
-	case nodes != 0 || !g.refusedByAll(t, d):
+	case nodes != 0 || !g.refusedByAll(t, d, p.more()):
 		g.hand(t, p.named(t, s, d.ID), nodes)
 	}
 	d.Payload = nil // the loop's buffer
@@ -30,15 +30,23 @@ const (
 	draftMost  = 8
 )
 
+// more is the size of what p leaves to be made later.
+func (p *Publish) more() int {
+	if p.Later == nil {
+		return 0
+	}
+	return p.Later.Size()
+}
+
 // refusedByAll drops a draft that all its receivers would drop, as their queues are full.
-// Nothing of it is kept.
-func (g *Gateway) refusedByAll(t *Turn, d *Message) bool {
-	if len(d.Payload) < draftAbove || len(t.targets) > draftMost || g.cfg.QueueDrop != DropNewest {
+// Nothing of it is kept. more is the size of what is not made yet.
+func (g *Gateway) refusedByAll(t *Turn, d *Message, more int) bool {
+	if len(d.Payload)+more < draftAbove || len(t.targets) > draftMost || g.cfg.QueueDrop != DropNewest {
 		return false
 	}
 	var reasons [draftMost]Reason
 	for i := range t.targets {
-		if reasons[i] = g.wouldDrop(d, &t.targets[i]); reasons[i] == Success {
+		if reasons[i] = g.wouldDrop(d, more, &t.targets[i]); reasons[i] == Success {
 			return false
 		}
 	}
@@ -55,7 +63,7 @@ func (g *Gateway) refusedByAll(t *Turn, d *Message) bool {
 
 // wouldDrop says which bound keeps d from a receiver, and Success where none does or
 // more than that is to be looked at.
-func (g *Gateway) wouldDrop(d *Message, tg *target) Reason {
+func (g *Gateway) wouldDrop(d *Message, more int, tg *target) Reason {
 	s := tg.session
 	if tg.group != nil || tg.flags&subCovered == 0 || tg.checked != uint32(g.chain.version()) || s.recheck.Load() {
 		return Success
@@ -67,7 +75,7 @@ func (g *Gateway) wouldDrop(d *Message, tg *target) Reason {
 	case s.ended:
 		return Success
 	case qos > 0 || g.queuesQoS0(s):
-		return g.beyond(s, d)
+		return g.beyond(s, d.Size()+more)
 	case s.away():
 		return Success
 	case g.outgoingFull(s, tg):

@@ -11,6 +11,8 @@ import (
 // madeLater counts how often the properties of a message were made.
 type madeLater struct{ times int }
 
+func (m *madeLater) Size() int { return 10 }
+
 func (m *madeLater) Properties() *core.Properties {
 	m.times++
 	return &core.Properties{ContentType: "text/plain"}

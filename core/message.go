@@ -77,7 +77,7 @@ func (m *Message) Size() int { return m.Length() + queueOverhead }
 // Length is how many bytes its topic, payload and properties have: what a store keeps
 // of it, but for a little.
 func (m *Message) Length() int {
-	return len(m.Topic) + len(m.Payload) + m.Properties.size()
+	return len(m.Topic) + len(m.Payload) + m.Properties.Size()
 }
 
 // DeliveryKind says what a Delivery asks the adapter to send.

@@ -8,7 +8,7 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	if !paced && s.waiting() >= g.cfg.MaxQueued && !g.makeRoom(t, s, rank) {
 		return QueueFull
 	}
-	full := g.fills(s, m)
+	full := g.fills(s, m.Size())
 	if full && !paced && !s.durable && !g.makeRoomFor(t, s, rank, m.Size()) {
 		return QueueBytesFull
 	}
@@ -29,18 +29,18 @@ func (g *Gateway) enqueue(t *Turn, s *Session, m *Message, tg *target, qos uint8
 	return Success
 }
 
-// fills says that m is beyond what s may hold in memory.
-func (g *Gateway) fills(s *Session, m *Message) bool {
-	return s.ring != nil && s.held()+m.Size() > g.cfg.MaxQueuedBytes
+// fills says that so many bytes more are beyond what s may hold in memory.
+func (g *Gateway) fills(s *Session, size int) bool {
+	return s.ring != nil && s.held()+size > g.cfg.MaxQueuedBytes
 }
 
-// beyond says which bound of its queue keeps s from taking m where nothing gives way, or
-// Success. With the session's lock held.
-func (g *Gateway) beyond(s *Session, m *Message) Reason {
+// beyond says which bound of its queue keeps s from taking a message of this size where
+// nothing gives way, or Success. With the session's lock held.
+func (g *Gateway) beyond(s *Session, size int) Reason {
 	switch {
 	case s.waiting() >= g.cfg.MaxQueued:
 		return QueueFull
-	case !s.durable && g.fills(s, m):
+	case !s.durable && g.fills(s, size):
 		return QueueBytesFull
 	}
 	return Success

@@ -63,11 +63,12 @@ func sizeRetained(m *Message) int { return retainedSize(m.Topic, m.Payload, m.Pr
 
 // retainedSize is what a message counts for in max_retained_bytes.
 func retainedSize(topic string, payload []byte, p *Properties) int {
-	return len(topic) + len(payload) + p.size() + 96
+	return len(topic) + len(payload) + p.Size() + 96
 }
 
 // size is what the properties hold; p may be nil.
-func (p *Properties) size() (n int) {
+// Size is what they count for in limits, in bytes.
+func (p *Properties) Size() (n int) {
 	if p == nil {
 		return 0
 	}

@@ -155,7 +155,14 @@ type Publish struct {
 	Properties *Properties
 	// Later makes Properties, unless nil, where somebody wants the message. It is called at
 	// most once, before Publish returns.
-	Later interface{ Properties() *Properties }
+	Later PropertyMaker
+}
+
+// PropertyMaker makes a message's properties.
+type PropertyMaker interface {
+	// Size is at most what Size of the Properties would be.
+	Size() int
+	Properties() *Properties
 }
 
 // settle makes Properties, if that was left to be done later.

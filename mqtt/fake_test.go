@@ -101,6 +101,9 @@ func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *c
 	r.note("publish %s %d", p.Topic, p.QoS)
 	c := *p
 	c.Payload = bytes.Clone(p.Payload)
+	if p.Later != nil {
+		c.Properties, c.Later = p.Later.Properties(), nil
+	}
 	r.published = append(r.published, c)
 	return r.publishPause, r.publishErr
 }

@@ -25,14 +25,14 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		return m.badPayload(t, s, a, p)
 	}
 	s.message = core.Publish{
-		Topic:      topic,
-		Payload:    p.Payload,
-		QoS:        p.QoS,
-		Retain:     p.Retain,
-		Dup:        p.Dup,
-		PacketID:   p.PacketID,
-		Expiry:     p.Properties.MessageExpiry,
-		HasExpiry:  p.Properties.Present.Has(packet.PropMessageExpiry),
+		Topic:     topic,
+		Payload:   p.Payload,
+		QoS:       p.QoS,
+		Retain:    p.Retain,
+		Dup:       p.Dup,
+		PacketID:  p.PacketID,
+		Expiry:    p.Properties.MessageExpiry,
+		HasExpiry: p.Properties.Present.Has(packet.PropMessageExpiry),
 	}
 	if p.Properties.Present&carried != 0 {
 		s.message.Later = later{p}
@@ -58,7 +58,17 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 // later makes the properties of a PUBLISH once somebody wants it.
 type later struct{ *packet.Publish }
 
-// Properties implements core.Publish.Later.
+// Size implements core.PropertyMaker.
+func (l later) Size() (n int) {
+	p := &l.Publish.Properties
+	n = len(p.ContentType) + len(p.ResponseTopic) + len(p.CorrelationData)
+	for name, value := range p.User.All() {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
+// Properties implements core.PropertyMaker.
 func (l later) Properties() *core.Properties { return properties(&l.Publish.Properties) }
 
 // permitted checks a PUBLISH against what CONNACK granted.
