@@ -437,6 +437,9 @@ func (g *Gateway) deliver(t *Turn, m *Message, tg *target) {
 	}
 	if reason != Success {
 		g.drop(t, m, tg.session.id, reason)
+		if reason == QueueFull || reason == QueueBytesFull || reason == OutgoingFull {
+			tg.session.stuffed.Store(true)
+		}
 	}
 }
 

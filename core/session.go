@@ -49,6 +49,9 @@ type Session struct {
 	// recheck says that the identity came back from elsewhere than where it
 	// subscribed: what its subscriptions cover is asked for each message anew.
 	recheck atomic.Bool
+	// stuffed says that there was no room for a message lately: whoever publishes asks
+	// before it makes one.
+	stuffed atomic.Bool
 }
 
 // Credits of a session, as shared groups see them.
