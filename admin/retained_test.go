@@ -48,8 +48,8 @@ func (s *shelf) Retained(_ context.Context, filter, after string, max int) (p co
 	return p, s.asking
 }
 
-func (s *shelf) RetainedMessage(_ context.Context, name string) (core.RetainedMessage, bool, error) {
-	p, err := s.Retained(nil, name, "", 1)
+func (s *shelf) RetainedMessage(ctx context.Context, name string) (core.RetainedMessage, bool, error) {
+	p, err := s.Retained(ctx, name, "", 1)
 	if err != nil || len(p.Messages) == 0 {
 		return core.RetainedMessage{}, false, err
 	}
