@@ -20,6 +20,8 @@ type commit struct {
 	asked int          // waits begun; the turn's own count
 	sinks bool         // it is a publisher's own
 
+	tickets [2]*ticket // of the session's delete and put in it, or one of them, or none
+
 	mu   sync.Mutex
 	left int // what it waits for: the store and peers; or sinks, and another commit
 	err  error
@@ -104,15 +106,7 @@ func (t *Turn) commitNow() {
 	t.closeCommit()
 	for i, c := range t.commits {
 		t.commits[i] = nil
-		done := c.done
-		if len(c.batch.Ops) == 0 { // only peers are waited for
-			done(nil)
-			continue
-		}
-		t.Count(StoreBatches, 1)
-		if err := t.g.store.Commit(&c.batch, done); err != nil {
-			done(err) // refused at once: nobody was acknowledged, everybody is told
-		}
+		t.handOver(c)
 	}
 	t.commits = t.commits[:0]
 }
@@ -162,6 +156,13 @@ func (t *Turn) commitAlone(ops []Op, a afterwards) {
 	t.closeCommit()
 	c := t.keeping()
 	c.batch.Ops = ops
+	n := 0
+	for i := range ops {
+		if k := ops[i].ticket; k != nil {
+			c.tickets[n] = k
+			n++
+		}
+	}
 	if a != nil {
 		c.after = append(c.after, a)
 	}

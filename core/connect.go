@@ -318,6 +318,7 @@ func (g *Gateway) takeSession(t *Turn, r *ConnectRequest, res *ConnectResult, us
 		}
 		ops = append(ops, g.begin(t, s, r, res, grant)...)
 		if !g.clients.swap(res.ClientID, old, s) {
+			t.giveBack(ops)
 			g.discard(t, s)
 			if old == nil {
 				g.clients.users.remove(user)

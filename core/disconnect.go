@@ -71,7 +71,7 @@ func (g *Gateway) putOp(s *Session) Op {
 	expect := s.more.inStore
 	s.more.inStore = s.epoch
 	s.more.putting++
-	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s), of: s}
+	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s), of: s, ticket: g.order.take(s.id)}
 }
 
 // leave undoes a Connect that was attached but cannot be granted.
@@ -159,7 +159,10 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	will, id := s.takeWill(), g.identityLocked(s)
 	s.ring, s.spilled = nil, false
 	s.noteCredit(g.window(s))
-	durable, left := s.durable, s.pending
+	if s.durable {
+		ops = []Op{{Kind: OpDeleteSession, Session: s.id, ticket: g.order.take(s.id)}}
+	}
+	left := s.pending
 	s.pending = 0
 	s.mu.Unlock()
 
@@ -176,9 +179,6 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	}
 	if will != nil {
 		g.publishWill(t, &id, will)
-	}
-	if durable {
-		ops = []Op{{Kind: OpDeleteSession, Session: s.id}}
 	}
 	return ops, true
 }

@@ -54,6 +54,7 @@ type Gateway struct {
 	routes    *route.Table
 	subs      subscriptions // changed inside routes.Update only
 	clients   directory
+	order     order
 	origins   originTable
 	retained  retainedStore
 	delayed   delayedMessages
@@ -102,6 +103,7 @@ func New(o Options) *Gateway {
 	g.ranks, _ = parseRanks(&g.cfg) // Validate told what is wrong
 	g.subs.init(o.Config.SharedStrategy)
 	g.clients.init(o.Config.MaxSessionsPerUser)
+	g.order.init()
 	g.retained.init(&g.cfg)
 	g.delayed.init(&g.cfg)
 	g.mounts.init(o.Mounts)

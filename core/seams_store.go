@@ -158,7 +158,8 @@ type Op struct {
 	MessageID    uint64
 	Value        []byte
 
-	of *Session // of OpPutSession: who is told
+	of     *Session // of OpPutSession: who is told
+	ticket *ticket  // of OpPutSession and OpDeleteSession: when it goes to the store
 }
 
 // Batch is a list of operations that are applied together or not at all.
