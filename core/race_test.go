@@ -84,6 +84,8 @@ type stormer struct {
 	rnd *rand.Rand
 	c   *stormConn
 	id  uint16
+
+	refused core.Reason // the last that a connect met
 }
 
 func (s *stormer) connect() {
@@ -103,7 +105,7 @@ func (s *stormer) connect() {
 		res = (<-s.c.done).Connect
 	}
 	if res.Reason != core.Success {
-		s.c = nil
+		s.c, s.refused = nil, res.Reason
 		return
 	}
 	s.c.mu.Lock()
@@ -163,6 +165,9 @@ func TestStorm(t *testing.T) {
 					s.c.answer(s.t)
 					s.g.Disconnect(s.t, s.c.link, core.NormalDisconnect, nil)
 				}
+				if s.refused != core.Success {
+					t.Errorf("a connect was refused: %s", s.refused)
+				}
 			})
 		}
 		wg.Wait()
@@ -173,6 +178,9 @@ func TestStorm(t *testing.T) {
 		balanced(t, g, 0)
 		if s := g.Stats(); s.Sessions != 0 || s.Subscriptions != 0 {
 			t.Errorf("%d sessions and %d subscriptions are left", s.Sessions, s.Subscriptions)
+		}
+		if n := g.Store.Stats().Sessions; n != 0 {
+			t.Errorf("%d sessions are left in the store", n)
 		}
 	})
 }
