@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -263,6 +264,9 @@ func (c *pumpConn) silent(err error) error {
 
 func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {
 	ws, err := upgrade(under, c.listener, &c.engine.frames)
+	if t, ok := under.(*tls.Conn); ok && err != nil {
+		t.CloseWrite() // the answer's end: without it, it counts as cut off. RFC 9112 section 9.8
+	}
 	c.socket.flush() // the answer, good or bad
 	return ws, err
 }

@@ -2,6 +2,7 @@ package protocols
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -216,6 +217,66 @@ func TestPlainHTTPIsToldWhatThisIs(t *testing.T) {
 	await(t, h.gateway.refusals, "first refusal")
 	if r := await(t, h.gateway.refusals, "refusal"); r.Reason != core.PacketTooLarge {
 		t.Fatalf("refused %+v", r)
+	}
+}
+
+// recorded keeps what was read.
+type recorded struct {
+	net.Conn
+	got []byte
+}
+
+func (r *recorded) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.got = append(r.got, b[:n]...)
+	return n, err
+}
+
+const recordAlert = 21
+
+// lastRecord is the type of the last TLS record.
+func lastRecord(all []byte) (kind byte) {
+	for len(all) >= 5 {
+		kind = all[0]
+		all = all[min(len(all), 5+int(binary.BigEndian.Uint16(all[3:]))):]
+	}
+	return kind
+}
+
+// TestRefusedUpgradeIsReadToItsEnd: the answer to a wrong request reaches a client that
+// sends more than is read of it.
+func TestRefusedUpgradeIsReadToItsEnd(t *testing.T) {
+	more := strings.Repeat("unread\n", 30000)
+	for _, transport := range []string{WebSocket, SecureWS} {
+		for _, c := range []struct{ request, answer, says string }{
+			{"POST /mqtt HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n", "426", "line over WebSocket"},
+			{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "404", "at /mqtt"},
+			{"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n", "400", "must be line"},
+		} {
+			t.Run(transport+" "+c.answer, func(t *testing.T) {
+				h := start(t, "", &ListenerConfig{Transport: transport, Address: "127.0.0.1:0"})
+				seen := &recorded{Conn: h.dialRaw()}
+				conn := &client{seen, t}
+				if transport == SecureWS {
+					old := h.tls.Clone()
+					old.MaxVersion = tls.VersionTLS12 // whose alerts can be told from without
+					conn.Conn = tls.Client(seen, old)
+				}
+				wrote := make(chan struct{})
+				go func() {
+					defer close(wrote)
+					conn.Write([]byte(c.request + more)) // more than the kernel takes at once
+				}()
+				got := conn.hearsEnd()
+				<-wrote
+				if transport == SecureWS && lastRecord(seen.got) != recordAlert {
+					t.Error("no close_notify ends the answer, which then counts as cut off")
+				}
+				if !strings.HasPrefix(got, "HTTP/1.1 "+c.answer+" ") || !strings.Contains(got, c.says) {
+					t.Fatalf("heard %q", got)
+				}
+			})
+		}
 	}
 }
 
