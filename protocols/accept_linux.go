@@ -86,7 +86,9 @@ func (l *loop) resumeAccepting() {
 			continue
 		}
 		a.resume = time.Time{}
-		l.watchAcceptor(i)
+		if l.watchAcceptor(i) != nil { // the kernel lacks memory for it, as it may just then
+			a.resume = l.now.Add(longBackOff)
+		}
 	}
 }
 

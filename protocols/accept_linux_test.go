@@ -23,10 +23,33 @@ func TestConnectionsSpreadEvenly(t *testing.T) {
 	}
 }
 
+// A loop that could not watch a socket again tries once more.
+func TestAcceptingIsResumedLater(t *testing.T) {
+	h := start(t, "block", &ListenerConfig{Transport: TCP, Address: "127.0.0.1:0"})
+	h.server.engines[0].(*loops).everywhere(func(l *loop) {
+		const i = 0
+		a := l.accepts[i]
+		a.resume = l.now // it is watched already, so it cannot be again
+		l.resumeAccepting()
+		if a.resume.IsZero() {
+			t.Error("it gave up")
+			return
+		}
+		l.suspend(a, 0)
+		l.resumeAccepting()
+		if !a.resume.IsZero() {
+			t.Error("it does not accept again")
+		}
+	})
+	c := h.dial()
+	c.say("hello\n")
+	c.hears("welcome\n")
+}
+
 // Without descriptors the gateway says so, does not spin, and goes on once there
 // are some.
 func TestOutOfDescriptors(t *testing.T) {
-	for _, wait := range []string{"auto", "pump"} {
+	for _, wait := range []string{"block", "park", "pump"} { // auto may open and close one meanwhile
 		t.Run(wait, func(t *testing.T) {
 			h := start(t, wait, &ListenerConfig{Transport: Unix, Address: t.TempDir() + "/s"})
 			starve(t, h, unix.AF_UNIX, &unix.SockaddrUnix{Name: h.server.Addresses()["l"].String()})
@@ -40,6 +63,10 @@ func TestOutOfDescriptors(t *testing.T) {
 }
 
 func starve(t *testing.T, h *harness, family int, to unix.Sockaddr) {
+	// The engine has started, and what it had open only meanwhile is closed.
+	first := h.dial()
+	first.say("hello\n")
+	first.hears("welcome\n")
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

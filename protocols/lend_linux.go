@@ -26,6 +26,9 @@ func (l *loop) balance() {
 		}
 	}
 	w := &l.waiting
+	if w.window.IsZero() { // the first turn
+		w.window, w.idle = l.now, 0
+	}
 	passed := l.now.Sub(w.window)
 	if passed < autoWindow {
 		return

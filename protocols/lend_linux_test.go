@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -15,6 +16,23 @@ func guestsOf(ls *loops) int {
 	n := make(chan int, 1)
 	ls.all[0].post(func(l *loop) { n <- len(l.guests) })
 	return <-n
+}
+
+// TestFirstTurnDoesNotDecide: what a loop did before its first window says nothing of how
+// busy it is.
+func TestFirstTurnDoesNotDecide(t *testing.T) {
+	ls := &loops{}
+	l, err := newLoop(ls, "auto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.closeDescriptors()
+	ls.all = []*loop{l}
+	l.now = time.Now()
+	l.balance()
+	if l.waiting.raw != nil || l.busy.Load() != 0 {
+		t.Errorf("it parks: %v, busy %d %%", l.waiting.raw != nil, l.busy.Load())
+	}
 }
 
 // An idle loop lends itself, is given back under load, and its connections,
