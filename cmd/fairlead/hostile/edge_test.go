@@ -193,13 +193,15 @@ func web(t *testing.T, at *arena, id string) *peer {
 	return p
 }
 
-// gone reads until the gateway ends the connection.
+// gone reads until the gateway ends the connection, and closes it: the gateway waits for
+// that a while, and an address can have only so many that wait.
 func (p *peer) gone(t *testing.T) {
 	t.Helper()
 	p.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, p.Conn); err != nil && strings.Contains(err.Error(), "timeout") {
 		t.Fatal("the gateway keeps the connection")
 	}
+	p.Close()
 }
 
 // upgradeDribble: the time is up in the midst of a field, which is the case that the
