@@ -208,7 +208,7 @@ func (g *Gateway) acknowledged(t *Turn, s *Session, c *cell, seq uint64, r Reaso
 	} else {
 		t.Count(Delivered, 1)
 		if c.msg != nil { // else PUBREC told of it
-			g.note(t, EventAcked, s, c.msg)
+			g.noteAcked(t, s, c.msg)
 		}
 	}
 	g.finish(t, s, c, seq)
@@ -221,7 +221,7 @@ func (g *Gateway) receivedByClient(t *Turn, s *Session, c *cell, seq uint64, r R
 		g.acknowledged(t, s, c, seq, r)
 		return
 	}
-	g.note(t, EventAcked, s, c.msg)
+	g.noteAcked(t, s, c.msg)
 	m := c.msg
 	s.ring.bytes -= m.Size()
 	c.msg, c.subIDs = nil, nil

@@ -54,6 +54,7 @@ func (l *restoring) Session(r SessionRecord) error {
 	}
 	m.will, m.willAt, m.keptWill, m.registrations = r.Will, r.WillAt, r.KeptWill, restoredRegistrations(r.Registrations)
 	m.attachments = r.Attachments
+	m.restoreReading()
 	m.sleep = sleep{seconds: r.Asleep, port: r.Port}
 	if r.Queued > 0 {
 		s.spilled, m.stored, s.pending = true, r.QueueHead, uint32(r.Queued)

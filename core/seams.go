@@ -392,6 +392,10 @@ type Event struct {
 	// and PUBCOMP remain. Msg has no payload.
 	Answered bool
 
+	// Unread, of EventAcked: a [Reader] had not offered all that it kept for a subscription
+	// that covers Topic when the gateway ended, and the client has not subscribed anew.
+	Unread bool
+
 	// Done, nil where no publisher waits, is for each sink that is Sync and took the event
 	// to call once, from any goroutine: with nil when it is safe, else with why not.
 	Done func(error)
@@ -449,6 +453,14 @@ type Sink interface {
 	Take(events []Event) int
 	// Sync says that a publisher's acknowledgement waits for Event.Done.
 	Sync() bool
+}
+
+// Reader is a Sink that offers to new subscriptions what it has kept, by [Gateway.Offer],
+// and tells [Gateway.AllOffered] at the end.
+type Reader interface {
+	// Reads says that it does so for e, an EventSubscribed that the session's store has
+	// not yet. It must not block and must not keep e.
+	Reads(e *Event) bool
 }
 
 // Peers is what core needs of the cluster. nil means a single node.

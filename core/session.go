@@ -71,6 +71,7 @@ type rare struct {
 	replays     replays
 	proxies     []proxied
 	attachments []Attachment
+	unread      []Attachment // of them, what was not read to its end before the start, see reading.go
 	created     int64
 	left        int64 // when the last connection ended, Unix milliseconds; 0 while connected
 	willAt      int64

@@ -69,10 +69,14 @@ func (w *subscribing) tellSubscribed(t *Turn) {
 		if e == nil {
 			return // nobody wants to know
 		}
-		e.Topic, e.Filter, e.QoS = string(a.parsed.Filter), a.parsed.Raw, a.qos
-		e.Fresh, e.Proxy, e.Retained = a.fresh, a.proxy, a.wantsRetained()
+		a.describe(e)
 		e.Before = w.g.nextMessage.Load()
 	}
+}
+
+func (a *accepted) describe(e *Event) {
+	e.Topic, e.Filter, e.QoS = string(a.parsed.Filter), a.parsed.Raw, a.qos
+	e.Fresh, e.Proxy, e.Retained = a.fresh, a.proxy, a.wantsRetained()
 }
 
 // tellUnsubscribed notes a subscription that is no more.

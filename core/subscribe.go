@@ -80,6 +80,7 @@ type subscribing struct {
 	accept  []accepted
 	granted []uint8
 	reasons []Reason
+	begun   []Attachment // what is read for them
 	// proxy says that the client does not ask and does not wait for an answer; from is
 	// who asks then, for each filter.
 	proxy bool
@@ -293,6 +294,10 @@ func (w *subscribing) ops() []Op {
 			r.Origin, r.Permitted = w.from[a.index].origin, w.from[a.index].permitted
 		}
 	}
+	w.begun = w.reading()
+	for _, a := range w.begun {
+		ops = append(ops, Op{Kind: OpPutAttachment, Session: s.id, Filter: a.Key, Value: a.Value})
+	}
 	return ops
 }
 
@@ -308,6 +313,7 @@ func (w *subscribing) committed(t *Turn, err error) {
 		w.undo()
 	}
 	if reason == Success {
+		w.link.Session.begins(w.begun)
 		w.tellSubscribed(t)
 	}
 	conn := w.link.conn()

@@ -20,6 +20,9 @@ func (r *reads) step(ctx context.Context, f *feed) {
 	}
 	r.pool.trouble.answered(r.pool)
 	if len(page) == 0 {
+		if f.rule.work.kind == fetches {
+			r.pool.engine.turn(func(g *core.Gateway, t *core.Turn) { g.AllOffered(t, r.pool.name, &f.event) })
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if f.state == running {
@@ -210,13 +213,13 @@ func (p *planned) movesCursor() bool {
 func (r *reads) acked(e *core.Event, sc *scratch) bool {
 	marked := e.Msg.ID&offeredMark != 0
 	if !marked && r.clients.Load() == 0 {
-		return false
+		return r.ackedUnread(e, sc)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.of[e.ClientID]
 	if c == nil {
-		return marked // nobody knows any more which it was: it may come again
+		return marked || r.ackedUnread(e, sc) // nobody knows any more which it was: it may come again
 	}
 	o := c.underWay[e.Msg.ID]
 	switch {
@@ -226,10 +229,19 @@ func (r *reads) acked(e *core.Event, sc *scratch) bool {
 	case marked:
 		return true
 	case !c.holds(e.Topic):
-		return false
+		return r.ackedUnread(e, sc)
 	}
 	r.hold(c, e, sc)
 	return true
+}
+
+// ackedUnread keeps cursors where they are until a new subscription has read what was
+// unread when the gateway ended; false: nothing was.
+func (r *reads) ackedUnread(e *core.Event, sc *scratch) bool {
+	if e.Unread {
+		r.others(e, MessageID(e.Msg), sc)
+	}
+	return e.Unread
 }
 
 func (r *reads) ackedOffered(c *reader, o *offered, e *core.Event, sc *scratch) {

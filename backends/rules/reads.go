@@ -170,6 +170,16 @@ func (p *planned) reads(e *core.Event) bool {
 	return e.Fresh && e.QoS > 0 && !shared
 }
 
+// Reads implements core.Reader for what has cursors.
+func (s others) Reads(e *core.Event) bool {
+	for _, rule := range s.reads.rules {
+		if rule.work.kind == fetches && rule.Function != OnMessageFetchQueue && rule.wants(e) && rule.reads(e) {
+			return true
+		}
+	}
+	return false
+}
+
 func isShared(filter string) bool {
 	s, err := topic.ParseSubscription(filter, topic.Limits{Length: topic.MaxLength})
 	return err == nil && s.Shared()

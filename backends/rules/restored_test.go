@@ -181,6 +181,58 @@ func TestOfferNotKept(t *testing.T) {
 	})
 }
 
+// What was not read yet when the gateway was killed is not skipped, whatever comes by the
+// subscription itself and is acknowledged: the next new subscription reads it.
+func TestUnreadBeforeKill(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const unread = 3000
+		w := start(t, nil, nil, nil)
+		s := w.unread(unread, 1)
+		seen := map[string]int{}
+		takes := func() {
+			for ds := s.Now(); len(ds) > 0; ds = s.Now() {
+				for _, d := range ds {
+					seen[string(d.Msg.Payload)]++
+					s.Ack(core.AckReceived1, d.PacketID)
+				}
+				synctest.Wait()
+			}
+		}
+		for range 2 { // the mark outlives a second kill
+			w = w.killed(0, nil)
+			s = w.Connect("s", durable)
+			synctest.Wait()
+			takes()
+			w.Connect("p", nil).Publish(pub("t", "live", 1, 1))
+			synctest.Wait()
+			takes()
+		}
+		if len(seen) > unread {
+			t.Fatal("nothing was left unread")
+		}
+		s.Disconnect(core.NormalDisconnect)
+		w.Connect("s", nil).Disconnect(core.NormalDisconnect) // that session is over
+		s = w.Connect("s", durable)
+		s.Subscribe(2, "t")
+		synctest.Wait()
+		takes()
+		w.minute()
+		takes()
+		for i := range unread {
+			if n := seen[fmt.Sprint(i)]; n != 1 {
+				t.Fatalf("%d came %d times", i, n)
+			}
+		}
+		// All is read: cursors move again, after a kill, too.
+		w = w.killed(0, nil)
+		s = w.Connect("s", durable)
+		w.Connect("p", nil).Publish(pub("t", "last", 1, 1))
+		synctest.Wait()
+		takes()
+		w.gets(w.subscriber("s", 1, "t"), "")
+	})
+}
+
 // receiver is a client of QoS 2 that keeps to the specification over any number of
 // connections.
 type receiver struct {
