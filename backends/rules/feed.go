@@ -20,7 +20,7 @@ func (r *reads) step(ctx context.Context, f *feed) {
 	}
 	r.pool.trouble.answered(r.pool)
 	if len(page) == 0 {
-		if f.rule.work.kind == fetches {
+		if f.rule.work.kind == fetches && !r.isEnded(f) { // else there may be another of its filter
 			r.pool.engine.turn(func(g *core.Gateway, t *core.Turn) { g.AllOffered(t, r.pool.name, &f.event) })
 		}
 		r.mu.Lock()
