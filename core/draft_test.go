@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -71,6 +72,7 @@ func noRoom(t *testing.T, size int, qos uint8, change func(*core.ConnectRequest)
 		}
 		p := core.Publish{Topic: "x", Payload: buffer, QoS: qos, PacketID: uint16(i + 1), Later: &later}
 		a.Publish(p)
+		synctest.Wait() // committed: from then on the first one is under way and takes no room
 	}
 	clear(buffer)
 	// A durable session's messages are in the store, however many bytes they are.
