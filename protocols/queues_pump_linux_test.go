@@ -16,6 +16,7 @@ import (
 // listenQueues opens the queues of an address for the pump, that nobody accepts from.
 func listenQueues(t *testing.T, lc *ListenerConfig) *pumpQueues {
 	t.Helper()
+	needQueues(t)
 	lc.Transport, lc.Address, lc.Protocol = WebSocket, "127.0.0.1:0", "line"
 	ln := newListener("l", lc, newLineAdapter())
 	l, err := listenTCP(ln, netip.MustParseAddrPort(lc.Address), slog.New(slog.DiscardHandler))
@@ -23,20 +24,15 @@ func listenQueues(t *testing.T, lc *ListenerConfig) *pumpQueues {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	if ln.Stats().Queues != acceptQueues {
-		t.Skip("this kernel has one queue for an address")
+	if n := ln.Stats().Queues; n != acceptQueues {
+		t.Fatalf("%d queues", n)
 	}
 	return l.(*pumpQueues)
 }
 
 func (q *pumpQueues) dialFrom(t *testing.T, source string) {
 	t.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
-	c, err := d.Dial("tcp", q.Addr().String())
-	if err != nil {
-		t.Skipf("this machine cannot dial from %s: %v", source, err)
-	}
-	t.Cleanup(func() { c.Close() })
+	connectFrom(t, source, q.Addr().String())
 }
 
 // TestPumpQueuesHaveTurns: whoever comes by another address than a crowd's is accepted as

@@ -27,14 +27,21 @@ func onFirst(h *harness) { h.server.engines[0].(*loops).all[1].load.Add(1 << 20)
 
 func (h *harness) dialFrom(source string) *client {
 	h.t.Helper()
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: 10 * time.Second}
-	c, err := d.Dial("tcp", h.server.Addresses()["l"].String())
-	if err != nil {
-		h.t.Fatal(err) // all of 127.0.0.0/8 is this machine
-	}
+	c := connectFrom(h.t, source, h.server.Addresses()["l"].String())
 	c.SetDeadline(time.Now().Add(30 * time.Second))
-	h.t.Cleanup(func() { c.Close() })
 	return &client{c, h.t}
+}
+
+// connectFrom connects from an address of this machine, until the test ends.
+func connectFrom(t testing.TB, source, address string) net.Conn {
+	t.Helper()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(source)}, Timeout: patience}
+	c, err := d.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err) // all of 127.0.0.0/8 is this machine
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
 }
 
 // TestQueuesHaveTurns: whoever comes by another address than a crowd's is accepted as the
