@@ -361,7 +361,11 @@ func (k *clock) deadline(t time.Time) time.Duration {
 	if t.IsZero() {
 		return 0
 	}
-	return max(k.now()+time.Until(t), 1)
+	by := k.now() + time.Until(t)
+	if by == 0 {
+		return -1 // which has passed as well
+	}
+	return by
 }
 
 // wrap makes an error what net's connections give.

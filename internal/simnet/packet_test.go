@@ -166,6 +166,29 @@ func TestPacketDeadlinesAndClose(t *testing.T) {
 	})
 }
 
+// A deadline in the past ends a read at once, when the network was just made, too.
+func TestPastDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, device, _ := sockets(t)
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := device.ReadFrom(make([]byte, 1))
+			ended <- err
+		}()
+		synctest.Wait()
+		device.SetReadDeadline(time.Unix(1, 0))
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			if !isTimeout(err) {
+				t.Error(err)
+			}
+		default:
+			t.Error("it waits still")
+		}
+	})
+}
+
 func TestPacketNotify(t *testing.T) {
 	_, d, g := sockets(t)
 	told := 0
