@@ -22,10 +22,10 @@ type pumps struct {
 	log     *slog.Logger
 	tally   *tally
 	pools   pools
-	frames  sync.Pool // gorilla's write buffers
-	turns   chan *core.Turn
-	wg      sync.WaitGroup
-	born    time.Time
+	upgradings
+	turns chan *core.Turn
+	wg    sync.WaitGroup
+	born  time.Time
 
 	sockets []*pumpSocket
 	started bool

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -241,11 +239,10 @@ func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
 		under, s = t, tlsStream{t, c.socket}
 	}
 	if web {
-		ws, err := c.upgrade(under)
-		if err != nil {
+		if err := c.upgrade(under); err != nil {
 			return nil, err
 		}
-		return &wsStream{Conn: ws}, nil
+		s = newWSStream(s, c.listener, &c.engine.pools.helds)
 	}
 	// From here on reading takes what is there; for TLS, records that came with
 	// the handshake's end are inside crypto/tls already, so the first read comes
@@ -262,13 +259,13 @@ func (c *pumpConn) silent(err error) error {
 	return upgradeError(err, false)
 }
 
-func (c *pumpConn) upgrade(under net.Conn) (*websocket.Conn, error) {
-	ws, err := upgrade(under, c.listener, &c.engine.frames)
+func (c *pumpConn) upgrade(under net.Conn) error {
+	err := upgrade(under, c.listener, &c.engine.upgradings)
 	if t, ok := under.(*tls.Conn); ok && err != nil {
 		t.CloseWrite() // the answer's end: without it, it counts as cut off. RFC 9112 section 9.8
 	}
 	c.socket.flush() // the answer, good or bad
-	return ws, err
+	return err
 }
 
 // readProxy reads the PROXY header in front of everything else.
@@ -324,10 +321,13 @@ func (c *pumpConn) begin(s stream, info *ConnInfo) error {
 func (c *pumpConn) read() {
 	for {
 		err := c.take(c.feedAll)
+		nothing := errors.Is(err, errNothing)
 		switch {
-		case !errors.Is(err, errAgain{}):
+		case !nothing && !errors.Is(err, errAgain{}):
 		case c.tired():
 			return
+		case nothing:
+			err = nil
 		case !c.polled():
 			err = c.stream.wait()
 		case c.resign():

@@ -7,7 +7,7 @@ import (
 )
 
 // PollConn is a net.Conn that can be asked without waiting. One that Serve accepts
-// has no goroutine and no buffer while it is idle, under plain TCP and TLS; any other
+// has no goroutine and no buffer while it is idle; any other
 // net.Conn keeps a goroutine that reads.
 type PollConn interface {
 	net.Conn
@@ -115,8 +115,13 @@ func (c *pumpConn) readable() {
 		switch {
 		case c.over(), errors.Is(err, errPaused):
 			return
+		case errors.Is(err, errNothing):
+			if c.tiredHere() {
+				return
+			}
 		case errors.Is(err, errAgain{}):
 			c.socket.flush()
+			c.tiredHere()
 			return
 		case err != nil:
 			c.lost(err)

@@ -74,10 +74,7 @@ const layerLook = 50 * time.Microsecond
 // tired charges what the stream worked for nothing, such as empty messages, and tells
 // whether the reader has ended for it. The reader's.
 func (c *pumpConn) tired() bool {
-	if c.pace == nil || c.listener.rates.client.time == 0 {
-		return false
-	}
-	if c.layer += c.stream.worked(); c.layer < layerLook {
+	if !c.worked() {
 		return false
 	}
 	c.enter()
@@ -87,6 +84,25 @@ func (c *pumpConn) tired() bool {
 	c.charge(&c.inlet, c.inlet.cost(0), unlimited)
 	c.reading = !c.throttled || c.over()
 	return !c.reading
+}
+
+// tiredHere is tired in the turn that is under way, without a reader.
+func (c *pumpConn) tiredHere() bool {
+	if !c.worked() {
+		return false
+	}
+	c.turn.Allot()
+	c.charge(&c.inlet, c.inlet.cost(0), unlimited)
+	return c.throttled
+}
+
+// worked tells whether the stream has worked for so much that it is to be charged.
+func (c *pumpConn) worked() bool {
+	if c.pace == nil || c.listener.rates.client.time == 0 {
+		return false
+	}
+	c.layer += c.stream.worked()
+	return c.layer >= layerLook
 }
 
 // resumeSlow goes on with a connection whose turn may have come. input is held.

@@ -16,7 +16,8 @@ import (
 type stream interface {
 	// wait parks until read may give something.
 	wait() error
-	// read gives bytes of the client, or errAgain when there are none at present.
+	// read gives bytes of the client, errAgain when there are none at present, or
+	// errNothing when what came was the layer's own and there may be more.
 	read(b []byte) (int, error)
 	// write takes b into the socket; it never blocks. The caller flushes.
 	write(b []byte) error
@@ -26,6 +27,9 @@ type stream interface {
 	// last, beyond what each byte costs. The reader's.
 	worked() time.Duration
 }
+
+// errNothing says that a read brought the machine nothing.
+var errNothing = errors.New("nothing for the machine")
 
 // plainStream is a socket as it is.
 type plainStream struct{ *socket }

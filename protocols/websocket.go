@@ -21,7 +21,7 @@ import (
 const (
 	maxUpgradeHeader = 16 << 10 // bytes of the HTTP request that opens a WebSocket
 	wsProtocols      = "Sec-Websocket-Protocol"
-	wsBuffer         = 1024 // gorilla's own buffers, of which each connection holds the read one
+	wsBuffer         = 1024 // bytes of a request, an answer or a message that go in one piece
 )
 
 // Subprotocols is implemented by an Adapter whose protocol has WebSocket
@@ -42,91 +42,108 @@ func subprotocols(a Adapter) []string {
 	return []string{a.Name()}
 }
 
-// wsStream carries the machine's bytes in binary messages. Reading parks inside
-// gorilla, whose errors are final, so it must not poll. Writing is behind the
-// connection's outgoing lock, which control answers take too.
+// wsStream carries the machine's bytes in binary messages over another stream.
 type wsStream struct {
-	*websocket.Conn
-	reader io.Reader // of the present message, nil between two
-	begun  int       // messages, since worked was asked
+	under  stream
+	pool   *helds
+	frames wsFrames // the reader's, as what follows
+	ended  error    // why nothing more is read; nil while it is
+	idle   int      // reads that gave the machine nothing, and pongs, since worked was asked
+
+	mu     sync.Mutex
+	closed bool // a Close went out, which is the last
 }
 
-// wsMessageTime is about what a message takes that holds nothing.
-const wsMessageTime = 500 * time.Nanosecond
+func newWSStream(under stream, ln *Listener, pool *helds) *wsStream {
+	return &wsStream{under: under, pool: pool, frames: wsFrames{limit: int64(ln.cfg.MaxPacketSize) + packetSlack}}
+}
+
+// wsFrameTime is about what a frame takes that holds nothing.
+const wsFrameTime = 50 * time.Nanosecond
 
 func (s *wsStream) worked() time.Duration {
-	n := s.begun
-	s.begun = 0
-	return time.Duration(n) * wsMessageTime
+	took := time.Duration(s.frames.frames)*wsFrameTime + time.Duration(s.idle)*readTime
+	s.frames.frames, s.idle = 0, 0
+	return took
 }
 
-// wait parks until a message begins.
-func (s *wsStream) wait() error {
-	kind, r, err := s.NextReader()
-	if err != nil {
-		return wsError(err)
-	}
-	if kind != websocket.BinaryMessage {
-		// [MQTT-6.0.0-1]
-		s.control(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseUnsupportedData, "binary messages only"))
-		return &refusal{core.ProtocolError, "a WebSocket message that is not binary"}
-	}
-	s.reader = r
-	s.begun++
-	return nil
-}
+func (s *wsStream) wait() error { return s.under.wait() }
 
-// read gives bytes of the present message; packets and messages need not be
-// aligned. [MQTT-6.0.0-2]
+// read gives what is in the frames that came, all that one read brings; packets and
+// messages need not be aligned. [MQTT-6.0.0-2]
 func (s *wsStream) read(b []byte) (int, error) {
-	if s.reader == nil {
-		return 0, errAgain{}
+	if s.ended != nil {
+		return 0, s.ended
 	}
-	n, err := s.reader.Read(b)
-	if err == io.EOF {
-		s.reader = nil
-		err = nil
-		if n == 0 {
-			err = errAgain{}
-		}
-	}
-	return n, wsError(err)
-}
-
-// wsError names what gorilla ends a connection for. It has queued a Close that says
-// so, except where the connection is broken.
-func wsError(err error) error {
-	var closed *websocket.CloseError
+	n, err := s.under.read(b)
+	n, fault := s.frames.decode(b[:max(n, 0)])
+	s.answer()
 	switch {
-	case err == nil:
-	case errors.Is(err, websocket.ErrReadLimit):
-		return &refusal{core.PacketTooLarge, "a WebSocket message larger than max_packet_size"}
-	case errors.As(err, &closed):
-		if closed.Code != websocket.CloseAbnormalClosure { // gorilla's word for an end without a Close
-			return errWSClosed
-		}
-	case strings.HasPrefix(err.Error(), "websocket: "): // it has no type for them
-		return &refusal{core.ProtocolError, err.Error()}
+	case fault != nil:
+		s.ended = s.end(fault)
+		err = s.ended
+	case err != nil && !errors.Is(err, errAgain{}):
+		s.ended = err
 	}
-	return err
+	if n > 0 {
+		return n, nil
+	}
+	if err == nil {
+		s.idle++
+		err = errNothing
+	}
+	return 0, err
 }
 
-// errWSClosed says that the client closed the WebSocket, which is answered in kind.
-// RFC 6455 section 5.5.1.
+// answer sends the pong that is due: one for all pings of a read, with what the last one
+// had. RFC 6455 section 5.5.3
+func (s *wsStream) answer() {
+	if s.frames.due {
+		s.frames.due = false
+		s.idle++
+		s.send(wsPong, s.frames.pong)
+	}
+}
+
+// end says in a Close why nothing more is read.
+func (s *wsStream) end(f *wsFault) error {
+	s.send(wsClose, closeBody(f.code, f.detail))
+	if f.reason == core.Success {
+		return errWSClosed
+	}
+	return &refusal{f.reason, f.detail}
+}
+
+// errWSClosed says that the client closed the WebSocket, or that we did.
 var errWSClosed = errors.New("closed by the client")
 
-func (s *wsStream) write(b []byte) error { return s.WriteMessage(websocket.BinaryMessage, b) }
+func (s *wsStream) write(b []byte) error { return s.send(wsBinary, b) }
 
-func (s *wsStream) control(kind int, data []byte) {
-	s.WriteControl(kind, data, time.Time{})
+// send writes a message or a control frame, in one piece as far as it is short.
+func (s *wsStream) send(op byte, b []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errWSClosed
+	}
+	s.closed = op == wsClose
+	h := s.pool.room(wsBuffer)
+	defer s.pool.put(h)
+	h.b = appendFrame(h.b, op, len(b))
+	n := min(len(b), cap(h.b)-len(h.b))
+	h.b = append(h.b, b[:n]...)
+	if err := s.under.write(h.b); err != nil || n == len(b) {
+		return err
+	}
+	return s.under.write(b[n:])
 }
 
 func (s *wsStream) leave(r core.Reason) {
-	code := websocket.CloseNormalClosure
+	code := wsNormal
 	if r == core.ServerShuttingDown {
-		code = websocket.CloseGoingAway
+		code = wsGoingAway
 	}
-	s.control(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""))
+	s.send(wsClose, closeBody(code, ""))
 }
 
 // refusal is an end that the edge decides while a connection is set up or read.
@@ -137,38 +154,70 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.detail }
 
-// upgrade reads the HTTP request on c and makes it a WebSocket.
-func upgrade(c net.Conn, ln *Listener, buffers *sync.Pool) (*websocket.Conn, error) {
-	limited := &io.LimitedReader{R: c, N: maxUpgradeHeader}
-	br := bufio.NewReaderSize(limited, wsBuffer)
-	r, err := http.ReadRequest(br)
+// upgrading is what reading a request takes, which is used again for the next.
+type upgrading struct {
+	limited io.LimitedReader
+	in      *bufio.Reader
+	out     *bufio.Writer
+}
+
+// upgradings is a pool of them.
+type upgradings struct{ pool sync.Pool }
+
+// of gives one that reads from c.
+func (p *upgradings) of(c net.Conn) *upgrading {
+	u, ok := p.pool.Get().(*upgrading)
+	if !ok {
+		u = &upgrading{in: bufio.NewReaderSize(nil, wsBuffer), out: bufio.NewWriterSize(nil, wsBuffer)}
+	}
+	u.limited = io.LimitedReader{R: c, N: maxUpgradeHeader}
+	u.in.Reset(&u.limited)
+	u.out.Reset(c)
+	return u
+}
+
+func (p *upgradings) put(u *upgrading) {
+	u.limited = io.LimitedReader{}
+	u.in.Reset(nil)
+	u.out.Reset(nil)
+	p.pool.Put(u)
+}
+
+// upgrade reads the HTTP request on c and answers it. What follows are frames.
+func upgrade(c net.Conn, ln *Listener, pool *upgradings) error {
+	with := pool.of(c)
+	defer pool.put(with)
+	r, err := http.ReadRequest(with.in)
 	if err != nil {
-		return nil, upgradeError(err, limited.N <= 0)
+		return upgradeError(err, with.limited.N <= 0)
 	}
 	// The names may come in several fields (RFC 6455 section 11.3.4); gorilla reads one.
 	if several := r.Header.Values(wsProtocols); len(several) > 1 {
 		r.Header.Set(wsProtocols, strings.Join(several, ", "))
 	}
-	w := &hijacked{conn: c, reader: br, header: http.Header{}}
+	w := &hijacked{conn: c, with: with, header: http.Header{}}
 	names := subprotocols(ln.adapter)
 	if err := checkUpgrade(r, ln, names); err != nil {
 		http.Error(w, err.detail, err.status)
-		return nil, &refusal{core.ProtocolError, err.detail}
+		return &refusal{core.ProtocolError, err.detail}
 	}
-	// Whatever follows goes through gorilla's own buffer.
-	limited.N = 1 << 62
+	// What gorilla makes for frames is not used: as little of it as there can be.
 	u := websocket.Upgrader{
-		ReadBufferSize: wsBuffer, WriteBufferSize: wsBuffer, WriteBufferPool: buffers,
+		ReadBufferSize: 1, WriteBufferPool: noBuffers{},
 		Subprotocols: names,
 		CheckOrigin:  func(r *http.Request) bool { return originAllowed(r, ln.cfg.Origins) },
 	}
-	ws, err := u.Upgrade(w, r, nil)
-	if err != nil {
-		return nil, &refusal{core.ProtocolError, err.Error()}
+	if _, err := u.Upgrade(w, r, nil); err != nil {
+		return &refusal{core.ProtocolError, err.Error()}
 	}
-	ws.SetReadLimit(int64(ln.cfg.MaxPacketSize) + packetSlack)
-	return ws, nil
+	return nil
 }
+
+// noBuffers is a pool that nothing is taken from.
+type noBuffers struct{}
+
+func (noBuffers) Get() any { return nil }
+func (noBuffers) Put(any)  {}
 
 func upgradeError(err error, tooLong bool) error {
 	var late net.Error
@@ -223,7 +272,7 @@ func originAllowed(r *http.Request, allowed []string) bool {
 // hijacked lets gorilla take over a connection that no http.Server has.
 type hijacked struct {
 	conn   net.Conn
-	reader *bufio.Reader
+	with   *upgrading
 	header http.Header
 	status int
 }
@@ -246,5 +295,5 @@ func (h *hijacked) Write(b []byte) (int, error) {
 }
 
 func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.conn, bufio.NewReadWriter(h.reader, bufio.NewWriterSize(h.conn, 16)), nil
+	return h.conn, bufio.NewReadWriter(h.with.in, h.with.out), nil
 }
