@@ -7,8 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -129,27 +127,6 @@ func TestProcessorShareIsValidated(t *testing.T) {
 	err = (&ListenerConfig{Protocol: "line", Transport: TCP, Address: "127.0.0.1:0", ClientProcessorShare: 101}).check()
 	if err == nil || !strings.Contains(err.Error(), "client_processor_share = 101") {
 		t.Errorf("validated as %v", err)
-	}
-}
-
-// TestEmptyMessagesTakeTime: what a WebSocket sends that is nothing to the machine has
-// its price as well.
-func TestEmptyMessagesTakeTime(t *testing.T) {
-	c := limited(WebSocket, func(c *ListenerConfig) { c.ClientProcessorShare = 1 })
-	h := start(t, "pump", &c)
-	k := h.dial()
-	k.say("hello\n")
-	k.hears("welcome\n")
-	for range 1000 {
-		if err := k.Conn.(*wsClient).ws.WriteMessage(websocket.BinaryMessage, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	await(t, h.gateway.refusals, "a record")
-	k.say("and yet\n")
-	k.hears("and yet\n")
-	if s := h.server.Listeners()["l"].Stats(); s.Rests == 0 {
-		t.Errorf("counters %+v", s)
 	}
 }
 

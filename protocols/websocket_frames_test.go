@@ -35,13 +35,17 @@ const (
 // upgradeRaw opens a WebSocket with these header fields and gives the answer.
 func (h *harness) upgradeRaw(fields ...string) (*wsRaw, *http.Response) {
 	h.t.Helper()
-	c := h.dialRaw()
+	return upgradeRawOn(h.dialRaw(), fields...)
+}
+
+func upgradeRawOn(c *client, fields ...string) (*wsRaw, *http.Response) {
+	c.t.Helper()
 	c.say("GET /mqtt HTTP/1.1\r\nHost: gw.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 		strings.Join(append(fields, ""), "\r\n") + "\r\n")
 	r := bufio.NewReader(c)
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
-		h.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	return &wsRaw{c, r}, resp
 }
@@ -213,6 +217,7 @@ func TestWebSocketCloseCodes(t *testing.T) {
 		{"a control frame in fragments", rawFrame(pingOp, "x"), 1002, core.ProtocolError},
 		{"a control frame above 125 bytes", rawFrame(fin|pingOp, strings.Repeat("x", 126)), 1002, core.ProtocolError},
 		{"a Close without a code is answered by one", rawFrame(fin|closing, ""), 1005, 0},
+		{"a Close with half a code", rawFrame(fin|closing, "\x03"), 1002, core.ProtocolError},
 		{"a Close with a code that is none", rawFrame(fin|closing, "\x03\xed"), 1002, core.ProtocolError}, // 1005
 		{"a Close whose words are not UTF-8", rawFrame(fin|closing, "\x03\xe8\xff"), 1002, core.ProtocolError},
 		{"a Close is answered in kind", rawFrame(fin|closing, "\x03\xe8bye"), 1000, 0},

@@ -195,10 +195,31 @@ func FuzzWebSocket(f *testing.F) {
 		out, got := l.play(t, request, frames, 0)
 		checkWebSocket(t, request, frames, out, got, lc.MaxPacketSize+packetSlack)
 		otherOut, otherGot := l.play(t, request, frames, int(cut)+1)
-		if !bytes.Equal(out, otherOut) || !bytes.Equal(got, otherGot) {
+		if !bytes.Equal(withoutPongs(out), withoutPongs(otherOut)) || !bytes.Equal(got, otherGot) {
 			t.Fatalf("in pieces: answered %q, the machine got %q; at once %q, %q", otherOut, otherGot, out, got)
 		}
 	})
+}
+
+// withoutPongs leaves out what depends on how the bytes come: a pong answers the pings of
+// one read. What the last one says does not.
+func withoutPongs(out []byte) (rest []byte) {
+	head := bytes.Index(out, []byte("\r\n\r\n")) + 4
+	if head < 4 || !bytes.HasPrefix(out, []byte("HTTP/1.1 101 ")) {
+		return out
+	}
+	var last []byte
+	rest = bytes.Clone(out[:head])
+	for b := out[head:]; len(b) >= 2; {
+		n := min(2+int(b[1]), len(b))
+		if b[0] == fin|pongOp {
+			last = b[:n]
+		} else {
+			rest = append(rest, b[:n]...)
+		}
+		b = b[n:]
+	}
+	return append(rest, last...)
 }
 
 // untilAnswered takes off what follows a request: a client that sends frames before it is
