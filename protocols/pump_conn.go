@@ -323,10 +323,15 @@ func (c *pumpConn) read() {
 		err := c.take(c.feedAll)
 		nothing := errors.Is(err, errNothing)
 		switch {
+		case err == nil:
+			if c.unfed {
+				giveWay() // it has had its share of a turn
+			}
 		case !nothing && !errors.Is(err, errAgain{}):
 		case c.tired():
 			return
 		case nothing:
+			giveWay()
 			err = nil
 		case !c.polled():
 			err = c.stream.wait()
