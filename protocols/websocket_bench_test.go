@@ -71,18 +71,21 @@ func BenchmarkWebSocketIn(b *testing.B) {
 	}
 }
 
+// BenchmarkWebSocketUpgrade is what requests take, those that are refused too.
 func BenchmarkWebSocketUpgrade(b *testing.B) {
 	for _, bc := range []struct{ name, request string }{
 		{"accepted", wsSeedRequest("line", "")},
 		{"wrong subprotocol", wsSeedRequest("chat", "")},
+		{"headers without end", wsSeedRequest("line", strings.Repeat("X-More: "+strings.Repeat("x", 1000)+"\r\n", 64))},
 		{"wrong origin", wsSeedRequest("line", "Origin: http://evil.example\r\n")},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			ln := wsListener()
 			var pool upgradings
+			request := []byte(bc.request)
 			b.ReportAllocs()
 			for range b.N {
-				upgrade(&wsLoop{in: []byte(bc.request)}, ln, &pool)
+				upgrade(&wsLoop{in: request}, ln, &pool)
 			}
 		})
 	}
