@@ -25,7 +25,9 @@
 // connections that can be polled (PollConn) have no goroutine either while idle. QUIC
 // is the pump's, too: quic-go reads the UDP socket, and the first stream of each
 // connection is a net.Conn to the pump. Its socket stays open until the last of its
-// connections is gone, whatever has become of the listener. Of a StreamMachine the
+// connections is gone, whatever has become of the listener. WebSocket is upgraded by
+// gorilla; its frames are taken apart in place (wsFrames), so that no connection holds a
+// buffer for them and what holds nothing makes no garbage. Of a StreamMachine the
 // client may open further streams, each with a reader of its own (dataStream); the
 // calls of such a machine, Output included, come one at a time.
 //

@@ -99,6 +99,7 @@ func TestServe(t *testing.T) {
 		{"talks", ListenerConfig{}, talks},
 		{"talks TLS", ListenerConfig{Transport: TLS}, talks},
 		{"talks WebSocket", ListenerConfig{Transport: WebSocket}, talks},
+		{"talks WebSocket over TLS", ListenerConfig{Transport: SecureWS}, talks},
 		{"pauses and goes on", ListenerConfig{}, pauses},
 		{"a client that does not read is not read from", ListenerConfig{}, doesNotRead},
 		{"connect timeout", ListenerConfig{ConnectTimeout: 300 * time.Millisecond}, func(t *testing.T, g *given) {
@@ -325,7 +326,13 @@ func TestServeBeforeRunAndWithoutIt(t *testing.T) {
 
 // A polled connection has no goroutine while it idles, and hears of input all the same.
 func TestPolledConnectionsHaveNoGoroutine(t *testing.T) {
-	g := serveGiven(t, "simnet", &ListenerConfig{})
+	for _, transport := range []string{TCP, WebSocket} {
+		t.Run(transport, func(t *testing.T) { polledIdle(t, transport) })
+	}
+}
+
+func polledIdle(t *testing.T, transport string) {
+	g := serveGiven(t, "simnet", &ListenerConfig{Transport: transport})
 	const count = 200
 	before := runtime.NumGoroutine()
 	var all []*client

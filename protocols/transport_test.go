@@ -300,18 +300,20 @@ func TestTextMessageEndsTheConnection(t *testing.T) {
 }
 
 func TestWebSocketPingIsAnswered(t *testing.T) {
-	h := start(t, "", &ListenerConfig{Transport: WebSocket, Address: "127.0.0.1:0"})
-	ws, _, err := h.wsDial("/mqtt", []string{"line"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ws.Close()
-	pong := make(chan string, 1)
-	ws.SetPongHandler(func(s string) error { pong <- s; return nil })
-	ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(patience))
-	go ws.ReadMessage()
-	if got := await(t, pong, "pong"); got != "are you there" {
-		t.Fatalf("pong %q", got)
+	for _, transport := range []string{WebSocket, SecureWS} {
+		t.Run(transport, func(t *testing.T) {
+			h := start(t, "", &ListenerConfig{Transport: transport, Address: "127.0.0.1:0"})
+			ws := h.dial().Conn.(*wsClient).ws
+			pong := make(chan string, 1)
+			ws.SetPongHandler(func(s string) error { pong <- s; return nil })
+			go ws.ReadMessage()
+			for _, payload := range []string{"are you there", "and now"} {
+				ws.WriteControl(websocket.PingMessage, []byte(payload), time.Now().Add(patience))
+				if got := await(t, pong, "pong"); got != payload {
+					t.Fatalf("pong %q", got)
+				}
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -66,6 +67,20 @@ func BenchmarkWebSocketIn(b *testing.B) {
 				if _, err := s.read(buf); err != nil && err != errNothing {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkWebSocketOut is what a message to a client takes.
+func BenchmarkWebSocketOut(b *testing.B) {
+	for _, size := range []int{100, 10_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			s := newWSStream(&wsLoop{}, wsListener(), &helds{})
+			message := make([]byte, size)
+			b.ReportAllocs()
+			for range b.N {
+				s.write(message)
 			}
 		})
 	}
