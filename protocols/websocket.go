@@ -76,6 +76,9 @@ func (s *wsStream) read(b []byte) (int, error) {
 		return 0, s.ended
 	}
 	n, err := s.under.read(b)
+	if n <= 0 && err == nil {
+		err = io.EOF
+	}
 	n, fault := s.frames.decode(b[:max(n, 0)])
 	s.answer()
 	switch {
