@@ -33,14 +33,12 @@ func TestPoolTakesTurns(t *testing.T) {
 	if n := ask("10.0.0.3", 4); n != 2 {
 		t.Errorf("%d more wait where 2 were left for all", n)
 	}
-	for p.waiting > 0 {
-		p.next()(t.Context())
+	for p.queue.Len() > 0 {
+		job, _ := p.queue.Next()
+		job(t.Context())
 	}
 	const want = "10.0.0.1#0 2001:db8::1#0 10.0.0.3#0 10.0.0.1#1 2001:db8::1#1 10.0.0.3#1 10.0.0.1#2 2001:db8::2#0 10.0.0.1#3 2001:db8::2#1"
 	if got := strings.Join(done, " "); got != want {
 		t.Errorf("in the order\n%s\nwant\n%s", got, want)
-	}
-	if len(p.lines) != 0 || len(p.turns) != 0 {
-		t.Errorf("%d lines are left", len(p.lines))
 	}
 }

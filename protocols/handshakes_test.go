@@ -19,10 +19,7 @@ import (
 func (h *handshakes) waitFor(from string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l := h.lines[blockOf(netip.MustParseAddr(from))]; l != nil {
-		return len(l.begun) + len(l.new)
-	}
-	return 0
+	return h.queue.Waiting(netip.MustParseAddr(from))
 }
 
 // TestHandshakesTakeTurns: addresses have their turns one after the other, an IPv6 /64 as
@@ -50,7 +47,7 @@ func TestHandshakesTakeTurns(t *testing.T) {
 			first.take(nil)
 			waits := make([]chan struct{}, len(c.wishes))
 			for i, w := range c.wishes {
-				waits[i] = h.ask(blockOf(netip.MustParseAddr(w.from)), w.begun)
+				waits[i] = h.ask(netip.MustParseAddr(w.from), w.begun)
 			}
 			first.giveBack()
 			first.giveBack() // nothing is given twice
@@ -75,7 +72,7 @@ func TestHandshakesTakeTurns(t *testing.T) {
 			if !slices.Equal(got, c.order) {
 				t.Errorf("served %v, want %v", got, c.order)
 			}
-			if h.free != 1 || len(h.lines) != 0 || len(h.turns) != 0 {
+			if h.free != 1 || h.queue.Len() != 0 {
 				t.Errorf("left: %+v", h)
 			}
 		})
@@ -133,8 +130,8 @@ func TestHandshakesAreBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if h.free != permits || len(h.lines) != 0 {
-		t.Errorf("%d permits are left of %d, %d lines", h.free, permits, len(h.lines))
+	if h.free != permits || h.queue.Len() != 0 {
+		t.Errorf("%d permits are left of %d, %d wait", h.free, permits, h.queue.Len())
 	}
 }
 

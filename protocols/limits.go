@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
+	"github.com/fairlead-iot/fairlead/internal/turns"
 )
 
 // Accepting pauses for firstBackOff when no descriptors are left, twice as long
@@ -84,19 +85,6 @@ func newAddresses(maxOpen, maxFresh int) *addresses {
 	return &addresses{counts: map[netip.Addr]addressCount{}, maxOpen: maxOpen, maxFresh: maxFresh}
 }
 
-// blockOf is what counts as one address: a whole IPv6 /64 belongs to one
-// customer, who could otherwise use a fresh address for every connection.
-func blockOf(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		p, err := a.Prefix(64)
-		if err == nil {
-			return p.Addr()
-		}
-	}
-	return a
-}
-
 // enter counts a new connection of a, or refuses it with AddressLimit.
 func (t *addresses) enter(a netip.Addr) core.Reason {
 	if !a.IsValid() {
@@ -104,7 +92,7 @@ func (t *addresses) enter(a netip.Addr) core.Reason {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a = blockOf(a)
+	a = turns.Block(a)
 	c := t.counts[a]
 	if t.maxOpen > 0 && int(c.open) >= t.maxOpen || t.maxFresh > 0 && int(c.fresh) >= t.maxFresh {
 		return core.AddressLimit
@@ -138,7 +126,7 @@ func (t *addresses) change(a netip.Addr, fresh, open uint32) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	a = blockOf(a)
+	a = turns.Block(a)
 	c := t.counts[a]
 	c.fresh -= fresh
 	c.open -= open

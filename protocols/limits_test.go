@@ -201,20 +201,6 @@ func TestAddressesAgreeWithOracle(t *testing.T) {
 	}
 }
 
-func TestAddressBlocks(t *testing.T) {
-	for _, c := range []struct{ name, a, b string }{
-		{"same /64", "2001:db8::1", "2001:db8::ffff"},
-		{"mapped", "::ffff:192.0.2.1", "192.0.2.1"},
-	} {
-		if blockOf(netip.MustParseAddr(c.a)) != blockOf(netip.MustParseAddr(c.b)) {
-			t.Errorf("%s: %s and %s count apart", c.name, c.a, c.b)
-		}
-	}
-	if blockOf(netip.MustParseAddr("2001:db8::1")) == blockOf(netip.MustParseAddr("2001:db8:0:1::1")) {
-		t.Error("two /64 count as one")
-	}
-}
-
 func TestOpenTellsWhoHoldsThePort(t *testing.T) {
 	for _, wait := range []string{"auto", "pump"} {
 		t.Run(wait, func(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"time"
+
+	"github.com/fairlead-iot/fairlead/internal/turns"
 )
 
 // answerBuckets is how many buckets the addresses without connections share. Their
@@ -30,7 +32,7 @@ func (l *answerLimit) take(t *peerTable, a netip.Addr, now time.Time, rate int) 
 	if l.buckets == nil {
 		l.buckets = make([]answerBucket, answerBuckets)
 	}
-	key := blockOf(a).As16()
+	key := turns.Block(a).As16()
 	b := &l.buckets[maphash.Bytes(t.seed, key[:])%answerBuckets]
 	if s := uint32(now.Unix()); b.second != s {
 		*b = answerBucket{second: s}
