@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/fairlead-iot/fairlead/devices"
 	"github.com/fairlead-iot/fairlead/internal/simnet"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -44,7 +42,7 @@ func serveMemory(t *testing.T) (running, *simnet.Network, <-chan error) {
 }
 
 func TestServeCarriesDevices(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer leavesNothing(t)()
 	g, n, ended := serveMemory(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -91,7 +89,7 @@ func TestServeCarriesDevices(t *testing.T) {
 }
 
 func TestServeBeforeAndAfterRun(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer leavesNothing(t)()
 	n := simnet.New(1)
 	listen := func() net.Listener {
 		ln, err := n.Listen("gateway:0")

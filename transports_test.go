@@ -20,8 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/fairlead-iot/fairlead/devices"
 	"github.com/fairlead-iot/fairlead/mqtt/packet"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -201,7 +199,7 @@ func (g *carried) next(c *devices.Client) *devices.Message {
 
 // TestTransports is one set of behaviours over every transport.
 func TestTransports(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer leavesNothing(t)()
 	behaviours := map[string]func(*testing.T, *carried){
 		"publish": publishes, "abrupt end": abruptEnd, "keep alive": keepAliveEnd,
 		"drain": drained, "oversize": oversize, "take over": takeOver,

@@ -24,7 +24,7 @@ func TestServerOverTCP(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	for range 3 { // one connection at a time: each gives its slot back
 		res, err := client.Get("http://" + s.Address().String() + "/livez")
 		if err != nil {

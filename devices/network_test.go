@@ -64,7 +64,7 @@ func play(conn net.Conn) {
 // roundTrip publishes and waits for the echo.
 func roundTrip(t *testing.T, url string, o Options) {
 	t.Helper()
-	c, err := Dial(within(t, 10*time.Second), url, o)
+	c, err := Dial(within(t, time.Minute), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestDialTLS(t *testing.T) {
 		{"not PEM", "mqtts://" + open, TLS{CAFile: p.file("client.key")}, []string{"client.key", "no PEM certificate"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			o := Options{TLS: c.tls, Timeout: 5 * time.Second}
+			o := Options{TLS: c.tls, Timeout: time.Minute}
 			wantDialError(t, c.url, o, c.want...)
 		})
 	}
@@ -266,7 +266,7 @@ func TestDialWebSocket(t *testing.T) {
 	wantDialError(t, "ws://"+host+"/nothing", Options{}, "404 Not Found", "/nothing", "/mqtt")
 	wantDialError(t, "ws://"+host+"/other", Options{}, "subprotocol mqtt")
 	wantDialError(t, "ws://"+host+"/text", Options{}, "not binary [MQTT-6.0.0-1]")
-	wantDialError(t, "mqtt://"+host, Options{Timeout: 100 * time.Millisecond}, "was reached and does not answer", "MQTT listener")
+	wantDialError(t, "mqtt://"+host, Options{Timeout: time.Second}, "was reached and does not answer", "MQTT listener")
 	tcp := listen(t, "tcp", "127.0.0.1:0")
 	serve(t, tcp)
 	wantDialError(t, "ws://"+tcp.Addr().String(), Options{}, "WebSocket listener")

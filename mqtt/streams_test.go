@@ -462,12 +462,12 @@ func TestStreamsMany(t *testing.T) {
 func TestStreamsKeepAlive(t *testing.T) {
 	t.Parallel()
 	c := startQUIC(t, 0).connect()
-	c.first.say("10.. 0004 4d515454 05 02 0001 00 0003 6b6131")
+	c.first.say("10.. 0004 4d515454 05 02 0003 00 0003 6b6131")
 	c.first.takes(0x20)
 	s := c.open()
 	beat := time.NewTicker(250 * time.Millisecond)
 	defer beat.Stop()
-	for range 9 { // 2.25 s, of which 1.5 without a packet would be the end
+	for range 20 { // 5 s, of which 4.5 without a packet would be the end
 		<-beat.C
 		s.say("3207 0001 61 0011 00 31")
 		s.hears("4003 0011 10")

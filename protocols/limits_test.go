@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -225,7 +227,7 @@ func TestOpenTellsWhoHoldsThePort(t *testing.T) {
 				s.Close()
 				t.Fatal("opened a port that is taken")
 			}
-			for _, part := range []string{`listener "front"`, l.Addr().String(), "address already in use", "held by process", "protocols.test", "listeners.front.address"} {
+			for _, part := range []string{`listener "front"`, l.Addr().String(), "address already in use", "held by process", filepath.Base(os.Args[0]), "listeners.front.address"} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q is not in: %v", part, err)
 				}

@@ -62,7 +62,7 @@ func (h *harness) behind(header string) *client {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	c.Write([]byte(header))
 	if h.server.listeners["l"].secure() {
 		c = tls.Client(c, h.tls)

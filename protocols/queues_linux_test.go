@@ -8,7 +8,6 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,7 +61,7 @@ func openGroup(t *testing.T, address string) ([]*boundSocket, steering) {
 // waitsIn tells in which queue a connection from source waits, and takes it.
 func waitsIn(t *testing.T, group []*boundSocket, source netip.Addr) int {
 	t.Helper()
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), Timeout: 10 * time.Second}
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0)), Timeout: patience}
 	c, err := d.Dial("tcp", group[0].addr.String())
 	if err != nil {
 		t.Fatal(err) // all of 127.0.0.0/8 is this machine

@@ -50,7 +50,9 @@ func TestClientRatesSlowAndCloseNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			everyEdge(t, change, func(t *testing.T, h *harness) {
-				c := h.dial()
+				c, other := h.dial(), h.dial()
+				other.say("hello\n")
+				other.hears("welcome\n")
 				c.say("hello\ntimer 1s\n")
 				c.hears("welcome\n")
 				const n = 100                         // 890 bytes
@@ -58,9 +60,8 @@ func TestClientRatesSlowAndCloseNobody(t *testing.T) {
 				begin := time.Now()
 				c.say(lines(n))
 				c.hears("line 0\n") // it is slowed from here on
-				other := h.dial()
-				other.say("hello\nme too\n")
-				other.hears("welcome\nme too\n")
+				other.say("me too\n")
+				other.hears("me too\n")
 				if d := time.Since(begin); d > least {
 					t.Errorf("another client waited for %s", d)
 				}

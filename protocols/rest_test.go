@@ -16,13 +16,14 @@ import (
 func TestRests(t *testing.T) {
 	share := func(c *ListenerConfig) { c.ClientProcessorShare, c.ClientProcessorBurst = 2, time.Millisecond }
 	everyEdge(t, share, func(t *testing.T, h *harness) {
-		c := h.dial()
+		c, other := h.dial(), h.dial()
+		other.say("hello\n")
+		other.hears("welcome\n")
 		begin := time.Now()
 		c.say("hello\ntimer 300ms\ncost 41ms\nsoon\nlater\n") // 40 ms too much: nobody rests for longer than a second
 		c.hears("welcome\n")
-		other := h.dial()
-		other.say("hello\nme too\n")
-		other.hears("welcome\nme too\n")
+		other.say("me too\n")
+		other.hears("me too\n")
 		if n := h.server.Listeners()["l"].Stats().Throttled; n != 1 {
 			t.Errorf("another client was served when %d rested", n)
 		}

@@ -28,7 +28,7 @@ func onFirst(h *harness) { h.server.engines[0].(*loops).all[1].load.Add(1 << 20)
 func (h *harness) dialFrom(source string) *client {
 	h.t.Helper()
 	c := connectFrom(h.t, source, h.server.Addresses()["l"].String())
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return &client{c, h.t}
 }
 
@@ -193,7 +193,7 @@ func TestStrangerIsToldOfOnce(t *testing.T) {
 		t.Error("another one ended")
 	}
 	// The long one is over its share or was answered: in no case it waits.
-	long.SetReadDeadline(time.Now().Add(10 * time.Second))
+	long.SetReadDeadline(time.Now().Add(patience))
 	var late net.Error
 	if _, err := long.Read(make([]byte, 1)); errors.As(err, &late) && late.Timeout() {
 		t.Error("what came beyond one read was not seen")

@@ -97,7 +97,7 @@ func (h *harness) refusedFor(why string) {
 	c, err := h.connect(h.server.Addresses()["l"]) // QUIC clients may learn of it now or later
 	if err == nil {
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		if h.server.listeners["l"].secure() {
 			c = tls.Client(c, h.tls)
 		}

@@ -147,7 +147,7 @@ func (l *wsScripts) play(t *testing.T, request, frames []byte, cut int) (out, go
 	l.come <- c
 	select {
 	case <-c.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the connection does not end")
 	}
 	c.mu.Lock()

@@ -174,7 +174,7 @@ func TestManyHandshakes(t *testing.T) {
 func TestDialErrorsOfTLS(t *testing.T) {
 	a := newAuthority(t)
 	kinds(t, func(t *testing.T, o Options) {
-		o.DialTimeout = 5 * time.Second
+		o.DialTimeout = time.Minute
 		l := start(t, o)
 		open := "mqtts://" + a.serve(t, 0, tls.NoClientCert, echo)
 		closed := "mqtts://" + a.serve(t, tls.VersionTLS12, tls.RequireAndVerifyClientCert, echo)

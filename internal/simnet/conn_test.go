@@ -74,7 +74,7 @@ func isTimeout(err error) bool {
 // soon keeps a test that hangs from hanging.
 func soon(t *testing.T, c net.Conn) {
 	t.Helper()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 }
