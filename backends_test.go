@@ -110,42 +110,64 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 	pool.Server = []string{"127.0.0.1:" + r.port}
 	c.Backends.Redis.Pools = map[string]*redis.Config{"main": &pool}
 	c.Node.Name = "n1"
-	s := &site{start(t, c), t}
+	s := &redisSite{site{start(t, c), t}, r}
+	hub, device := s.subscribedByOthers()
+	s.sensorSubscribedByOthers(device)
+	s.commandsOfOthers(device, hub)
+	s.missedWhileAway(device)
+	s.retainedThere(device)
+	s.retainedSeenByTheAdministrator(device)
+	s.stop()
+	r.await("0", "HGET", "mqtt:client:hub", "state")
+}
 
-	// Subscriptions that other programs wrote, and online state.
-	r.cli("HSET", "mqtt:sub:hub", "cmd/%c", "1", "pubsub/never", "1")
-	hub := s.dial(devices.Options{ClientID: "hub"})
-	r.await("1", "HGET", "mqtt:client:hub", "state")
-	device := s.dial(devices.Options{ClientID: "device"})
+// redisSite is a gateway and the Redis that it uses.
+type redisSite struct {
+	site
+	r *redisServer
+}
+
+// subscribedByOthers: subscriptions that other programs wrote, and online state.
+func (s *redisSite) subscribedByOthers() (hub, device *devices.Client) {
+	s.r.cli("HSET", "mqtt:sub:hub", "cmd/%c", "1", "pubsub/never", "1")
+	hub = s.dial(devices.Options{ClientID: "hub"})
+	s.r.await("1", "HGET", "mqtt:client:hub", "state")
+	device = s.dial(devices.Options{ClientID: "device"})
 	s.publish(device, "cmd/hub", "go", false)
 	s.wants(hub.Messages(), "cmd/hub=go")
+	return hub, device
+}
 
-	// A sensor gets its topics registered without ever having subscribed.
-	r.cli("HSET", "mqtt:sub:sensor", "cmd/sensor", "1")
-	sensor, err := devices.DialSensor(t.Context(), "mqttsn://"+s.Addresses()["mqttsn"], devices.Options{ClientID: "sensor"})
+// sensorSubscribedByOthers: it gets its topics registered without ever having subscribed.
+func (s *redisSite) sensorSubscribedByOthers(device *devices.Client) {
+	s.r.cli("HSET", "mqtt:sub:sensor", "cmd/sensor", "1")
+	sensor, err := devices.DialSensor(s.t.Context(), "mqttsn://"+s.Addresses()["mqttsn"], devices.Options{ClientID: "sensor"})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	defer sensor.Close()
 	s.publish(device, "cmd/sensor", "wake", false)
 	s.wants(sensor.Messages(), "cmd/sensor=wake")
+}
 
-	// Commands from other programs.
-	r.await("1", "PUBLISH", "mqtt_channel", `{"type":"subscribe","topic":"extra","clientid":"hub","qos":"1"}`)
+func (s *redisSite) commandsOfOthers(device, hub *devices.Client) {
+	s.r.await("1", "PUBLISH", "mqtt_channel", `{"type":"subscribe","topic":"extra","clientid":"hub","qos":"1"}`)
 	s.extra(device, hub)
+}
 
-	// What was published while a reader was away, and only that.
+// missedWhileAway: a reader gets what was published while it was away, and only that.
+func (s *redisSite) missedWhileAway(device *devices.Client) {
 	reader := s.dial(devices.Options{ClientID: "reader"})
 	s.publish(device, "pubsub/a", "1", false)
-	r.await("1", "ZCARD", "mqtt:msg:pubsub/a")
+	s.r.await("1", "ZCARD", "mqtt:msg:pubsub/a")
 	s.subscribe(reader, "pubsub/#")
-	r.await("1", "EXISTS", "mqtt:acked:reader:pubsub/#")
-	reader.Disconnect(t.Context())
-	r.await("0", "HGET", "mqtt:client:reader", "state")
+	s.r.await("1", "EXISTS", "mqtt:acked:reader:pubsub/#")
+	reader.Disconnect(s.t.Context())
+	s.r.await("0", "HGET", "mqtt:client:reader", "state")
 	for i := range 5 {
 		s.publish(device, "pubsub/a", fmt.Sprint("away ", i), false)
 	}
-	r.await("6", "ZCARD", "mqtt:msg:pubsub/a")
+	s.r.await("6", "ZCARD", "mqtt:msg:pubsub/a")
 	reader = s.dial(devices.Options{ClientID: "reader"})
 	s.subscribe(reader, "pubsub/#")
 	s.publish(device, "pubsub/b", "live", false)
@@ -155,32 +177,37 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 		case m := <-reader.Messages():
 			got[string(m.Payload)] = true
 		case <-time.After(time.Minute):
-			t.Fatalf("only %v came", got)
+			s.t.Fatalf("only %v came", got)
 		}
 	}
 	if len(got) != 6 || got["1"] || !got["live"] {
-		t.Errorf("the reader got %v", got)
+		s.t.Errorf("the reader got %v", got)
 	}
-	r.await(r.cli("ZRANGE", "mqtt:msg:pubsub/a", "-1", "-1"), "GET", "mqtt:acked:reader:pubsub/a")
+	s.r.await(s.r.cli("ZRANGE", "mqtt:msg:pubsub/a", "-1", "-1"), "GET", "mqtt:acked:reader:pubsub/a")
+}
 
-	// Retained messages are the database's alone, and come once.
+// retainedThere: retained messages are the database's alone, and come once.
+func (s *redisSite) retainedThere(device *devices.Client) {
+	early := s.dial(devices.Options{ClientID: "early"})
 	s.publish(device, "r/1", "kept", true)
-	r.await("kept", "HGET", "mqtt:retain:r/1", "payload")
-	s.subscribe(reader, "r/+")
-	s.wants(reader.Messages(), "r/1=kept retained")
+	s.r.await("kept", "HGET", "mqtt:retain:r/1", "payload")
+	s.subscribe(early, "r/+")
+	s.wants(early.Messages(), "r/1=kept retained")
 	s.publish(device, "r/1", "", true)
-	s.wants(reader.Messages(), "r/1=")
-	r.await("0", "EXISTS", "mqtt:retain:r/1")
+	s.wants(early.Messages(), "r/1=")
+	s.r.await("0", "EXISTS", "mqtt:retain:r/1")
 	s.publish(device, "r/2", "kept", true)
-	s.wants(reader.Messages(), "r/2=kept")
-	r.await("kept", "HGET", "mqtt:retain:r/2", "payload")
-	r.cli("DEL", "mqtt:retain:r/2") // what the gateway has itself would come below
+	s.wants(early.Messages(), "r/2=kept")
+	s.r.await("kept", "HGET", "mqtt:retain:r/2", "payload")
+	s.r.cli("DEL", "mqtt:retain:r/2") // what the gateway has itself would come below
 	late := s.dial(devices.Options{ClientID: "late"})
 	s.subscribe(late, "r/2")
 	s.publish(device, "r/2", "live", false)
 	s.wants(late.Messages(), "r/2=live")
+}
 
-	// The administrator sees and deletes what is there alone.
+// retainedSeenByTheAdministrator, who sees and deletes what is there alone.
+func (s *redisSite) retainedSeenByTheAdministrator(device *devices.Client) {
 	for _, name := range []string{"r/3", "r/4", "r/5"} {
 		s.publish(device, name, "kept", true)
 	}
@@ -192,15 +219,13 @@ func TestServiceRedisEndToEnd(t *testing.T) {
 		{"DELETE", "?topic=r/%2B", `"deleted": 2`},
 		{"GET", "?topic=r/%2B", `"retained": []`},
 	} {
-		if status, body := api(t, s.Gateway, c.method, "/api/v1/retained"+c.path); !strings.Contains(body, c.want) || c.want == "" && status != 204 {
-			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
+		if status, body := api(s.t, s.Gateway, c.method, "/api/v1/retained"+c.path); !strings.Contains(body, c.want) || c.want == "" && status != 204 {
+			s.t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
 	}
-	if left := r.cli("KEYS", "mqtt:retain:*"); left != "" {
-		t.Errorf("in Redis there are still %s", left)
+	if left := s.r.cli("KEYS", "mqtt:retain:*"); left != "" {
+		s.t.Errorf("in Redis there are still %s", left)
 	}
-	s.stop()
-	r.await("0", "HGET", "mqtt:client:hub", "state")
 }
 
 // extra publishes to extra until hub has it: the command comes when it comes.

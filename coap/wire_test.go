@@ -16,7 +16,7 @@ func chapters() []chapter {
 	return []chapter{
 		{"Message", messageScenes()},
 		{"Publish", publishScenes()},
-		{"Read", slices.Concat(readScenes(), elsewhereScenes())},
+		{"Read", slices.Concat(readScenes(), elsewhereScenes(), elsewhereCollectionScenes())},
 		{"Session", sessionScenes()},
 		{"Observe", slices.Concat(observeScenes(), pacingScenes(), tellingScenes())},
 		{"Block", blockScenes()},
