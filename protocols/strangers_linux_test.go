@@ -22,6 +22,30 @@ func whileHeld(t *testing.T, h *harness, f func(l *loop)) {
 	inLoop(h, f)
 }
 
+// awaitInput waits until so many of the loop's connections have something to read: a kernel
+// under load delivers when it comes to it.
+func awaitInput(t *testing.T, l *loop, connections int) {
+	t.Helper()
+	for late := time.Now().Add(patience); ; {
+		have := 0
+		for _, c := range l.slots {
+			if c == nil {
+				continue
+			}
+			if n, err := unix.IoctlGetInt(int(c.fd), unix.SIOCINQ); err == nil && n > 0 {
+				have++
+			}
+		}
+		if have >= connections {
+			return
+		}
+		if time.Now().After(late) {
+			t.Errorf("%d connections have something to read, %d should", have, connections)
+			return
+		}
+	}
+}
+
 // onFirst has all connections go to the first loop.
 func onFirst(h *harness) { h.server.engines[0].(*loops).all[1].load.Add(1 << 20) }
 
@@ -115,6 +139,7 @@ func TestLinesOfStrangers(t *testing.T) {
 			c.say("hello\n")
 		}
 		lone.say("hello\n")
+		awaitInput(t, l, 6)
 		l.hear(l.pollNow())
 		if l.calling != 6 || !l.waits() {
 			t.Errorf("%d wait, the loop goes on: %v", l.calling, l.waits())
@@ -155,6 +180,7 @@ func TestClientsAreHeardBehindStrangers(t *testing.T) {
 			c.say("half a li")
 		}
 		known.say("hi\n")
+		awaitInput(t, l, len(strangers)+1)
 		l.hear(l.pollNow())
 		if len(l.dirty) != 1 || l.calling != len(strangers) {
 			t.Errorf("%d clients were heard, %d strangers wait", len(l.dirty), l.calling)
