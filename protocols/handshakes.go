@@ -12,9 +12,9 @@ import (
 // handshakes gives permits to compute what strangers ask for where that is much: the
 // handshakes of TLS and DTLS, the upgrade to WebSocket. Few are computed at once, so that
 // processors are left for who is in already, and the addresses that wait have their turns
-// one after the other: who asks for many waits behind itself. In the line of one address, those that were begun go before new ones:
-// what was computed for them is lost when their time is over. What waits is bounded by the
-// unauthenticated connections.
+// one after the other: who asks for many waits behind itself. In the line of one address,
+// those that were begun go before new ones: what was computed for them is lost when their
+// time is over. What waits is bounded by the unauthenticated connections.
 type handshakes struct {
 	mu    sync.Mutex
 	free  int
