@@ -27,12 +27,18 @@ func (g *Gateway) Attach(t *Turn, l Link, a Attachment) Reason {
 	if !s.rarely().attach(a) || !s.durable {
 		return Success
 	}
-	o := Op{Kind: OpPutAttachment, Session: s.id, Filter: a.Key, Value: a.Value}
+	t.op(s.attachmentOp(a))
+	return Success
+}
+
+// attachmentOp stores a, or that it is no more.
+func (s *Session) attachmentOp(a Attachment) Op {
+	o := s.op(OpPutAttachment)
 	if a.Value == nil {
 		o.Kind = OpDeleteAttachment
 	}
-	t.op(o)
-	return Success
+	o.Filter, o.Value = a.Key, a.Value
+	return o
 }
 
 // attach adds, replaces or removes; false says that nothing changed.

@@ -64,11 +64,6 @@ func (g *Gateway) changeCommitted(t *Turn, r cellRef, reason Reason) {
 	case OpEnqueue:
 		g.cellCommitted(t, r, reason)
 		g.trim(s)
-		if s.ended && reason == Success {
-			// It raced with the end of its session: under the same ClientID a new
-			// one may exist, whose numbers begin above.
-			t.op(Op{Kind: OpAck, Session: s.id, Entry: QueuedMessage{Seq: r.seq}})
-		}
 	case OpReleased:
 		g.cellReleasedInStore(t, r, reason)
 	case OpAck:

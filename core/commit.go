@@ -97,7 +97,9 @@ func (t *Turn) keepReleased(s *Session, seq uint64, m *Message) {
 func (t *Turn) change(s *Session, k OpKind, e QueuedMessage) {
 	m := s.rarely()
 	m.committing++
-	c := t.op(Op{Kind: k, Session: s.id, Entry: e})
+	o := s.op(k)
+	o.Entry = e
+	c := t.op(o)
 	c.cells = append(c.cells, cellRef{s: s, seq: e.Seq, msg: e.Msg, gen: m.generation, change: k})
 }
 
@@ -236,7 +238,7 @@ func (a ackRef) settle(t *Turn, reason Reason) {
 		return
 	}
 	a.keep = false
-	c := t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: a.id})
+	c := t.op(s.packetOp(OpPutReceived, a.id))
 	c.acks = append(c.acks, a)
 }
 
@@ -245,7 +247,7 @@ func (a ackRef) settle(t *Turn, reason Reason) {
 func (c *commit) puts() {
 	for i := range c.batch.Ops {
 		op := &c.batch.Ops[i]
-		if op.of == nil {
+		if op.Kind != OpPutSession {
 			continue
 		}
 		op.of.mu.Lock()

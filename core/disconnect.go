@@ -71,7 +71,9 @@ func (g *Gateway) putOp(s *Session) Op {
 	expect := s.more.inStore
 	s.more.inStore = s.epoch
 	s.more.putting++
-	return Op{Kind: OpPutSession, Session: s.id, Expect: expect, Record: g.recordLocked(s), of: s, ticket: g.order.take(s.id)}
+	o := s.op(OpPutSession)
+	o.Expect, o.Record, o.ticket = expect, g.recordLocked(s), g.order.take(s.id)
+	return o
 }
 
 // leave undoes a Connect that was attached but cannot be granted.
@@ -160,7 +162,9 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	s.ring, s.spilled = nil, false
 	s.noteCredit(g.window(s))
 	if s.durable {
-		ops = []Op{{Kind: OpDeleteSession, Session: s.id, ticket: g.order.take(s.id)}}
+		o := s.op(OpDeleteSession)
+		o.ticket = g.order.take(s.id)
+		ops = []Op{o}
 	}
 	left := s.pending
 	s.pending = 0

@@ -27,5 +27,5 @@ func (ss *subscriptions) dropExclusive(tx *route.Tx, sub *subscription) {
 // could not be, when the next one's subscription was.
 func (l *restoring) settleExclusive(s *Session, filter string, proxy bool) {
 	l.g.Refuse(l.t, Refusal{Reason: ExclusiveTaken, ClientID: s.id, Detail: "restore " + filter})
-	l.forget = append(l.forget, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: filter, Proxy: proxy})
+	l.forget = append(l.forget, s.unsubscribeOp(filter, proxy))
 }

@@ -136,7 +136,7 @@ func (s *Session) noteSkipped(t *Turn, m *Message, r Reason) {
 		return
 	}
 	if a := (Attachment{Key: skippedKey, Value: []byte{1}}); s.rarely().attach(a) {
-		t.op(Op{Kind: OpPutAttachment, Session: s.id, Filter: a.Key, Value: a.Value})
+		t.op(s.attachmentOp(a))
 	}
 }
 

@@ -1,13 +1,22 @@
 package core
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // order sees that what is decided of a session's record goes to the store as it was
 // decided, whichever turns decide: they flush when they come to it. A delete that came
 // behind the put of the next session would take that along, though its client was told.
+// What else is decided of a session needs no place in that line: where it comes behind
+// the delete it is left out, or it would get into the record of the next session.
 type order struct {
 	mu   sync.Mutex
 	last map[string]*ticket // by ClientID, of those with one that has not gone
+
+	// handing is held while something is handed to the store, which does not block: by
+	// itself for a delete, shared for all else.
+	handing sync.RWMutex
 }
 
 // ticket is the place of one put or delete. Guarded by order.mu.
@@ -64,16 +73,45 @@ func (t *Turn) handOver(c *commit) {
 		return
 	}
 	done, tickets := c.done, c.tickets
-	if len(c.batch.Ops) == 0 { // only peers are waited for
-		done(nil)
-		return
+	taken, err := t.g.order.hand(t.g.store, c)
+	if taken {
+		t.Count(StoreBatches, 1)
 	}
-	t.Count(StoreBatches, 1)
-	if err := t.g.store.Commit(&c.batch, done); err != nil {
+	if err != nil || !taken {
 		done(err) // refused at once: nobody was acknowledged, everybody is told
 	}
 	for _, k := range tickets {
 		t.pass(k)
+	}
+}
+
+// hand gives c to the store; taken is false where that has nothing to do.
+func (o *order) hand(store Store, c *commit) (taken bool, err error) {
+	if ops := c.batch.Ops; len(ops) > 0 && ops[0].Kind == OpDeleteSession { // it stands first
+		o.handing.Lock()
+		defer o.handing.Unlock()
+		s := ops[0].of
+		err = store.Commit(&c.batch, c.done)
+		s.erased = err == nil
+		return true, err
+	}
+	o.handing.RLock()
+	defer o.handing.RUnlock()
+	c.leaveOut()
+	if len(c.batch.Ops) == 0 { // only peers are waited for, or nobody
+		return false, nil
+	}
+	return true, store.Commit(&c.batch, c.done)
+}
+
+// leaveOut takes out what is about a session that the store was told to forget.
+func (c *commit) leaveOut() {
+	ops := c.batch.Ops
+	for i := range ops {
+		if s := ops[i].of; s != nil && s.erased {
+			c.batch.Ops = slices.DeleteFunc(ops, func(o Op) bool { return o.of != nil && o.of.erased })
+			return
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func (w *subscribing) settleProxies(t *Turn, stale []proxied) (ops []Op) {
 			w.g.tellUnsubscribed(t, s, &p, true)
 		}
 		if s.isDurable() {
-			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: old.raw, Proxy: true})
+			ops = append(ops, s.unsubscribeOp(old.raw, true))
 		}
 	}
 	return ops

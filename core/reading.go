@@ -30,7 +30,7 @@ func (g *Gateway) AllOffered(t *Turn, sink string, e *Event) {
 	defer s.mu.Unlock()
 	a := Attachment{Key: readingKey + sink + "/" + e.Filter}
 	if s.more != nil && s.more.attach(a) && s.durable {
-		t.op(Op{Kind: OpDeleteAttachment, Session: s.id, Filter: a.Key})
+		t.op(s.attachmentOp(a))
 	}
 }
 

@@ -63,7 +63,7 @@ func (s *Session) received(t *Turn, l Link, d Delivery, wait *commit) {
 		// would be answered although they lost the message.
 		keep = true
 	case s.durable:
-		wait = t.op(Op{Kind: OpPutReceived, Session: s.id, PacketID: d.PacketID})
+		wait = t.op(s.packetOp(OpPutReceived, d.PacketID))
 	case wait == nil:
 		r.state = receivedKept
 	}
@@ -122,7 +122,7 @@ func (g *Gateway) release(t *Turn, s *Session, id uint16) {
 		// The identifier must be free in the store before the client may use it
 		// again, or its next message would look like a resend.
 		r.state = receivedReleasing
-		s.answer(t, d, t.op(Op{Kind: OpDeleteReceived, Session: s.id, PacketID: id}))
+		s.answer(t, d, t.op(s.packetOp(OpDeleteReceived, id)))
 	default:
 		s.forgetReceived(id)
 		s.answer(t, d, nil)

@@ -55,7 +55,9 @@ func (g *Gateway) Register(t *Turn, l Link, token uint32, r Registration) (why R
 	if !s.durable {
 		return Success, false
 	}
-	c := t.op(Op{Kind: OpPutRegistration, Session: s.id, PacketID: r.ID, Filter: r.stored()})
+	o := s.packetOp(OpPutRegistration, r.ID)
+	o.Filter = r.stored()
+	c := t.op(o)
 	if token == 0 {
 		return Success, false
 	}

@@ -158,7 +158,7 @@ type Op struct {
 	MessageID    uint64
 	Value        []byte
 
-	of     *Session // of OpPutSession: who is told
+	of     *Session // of what changes a session: whose it is of all with its ClientID
 	ticket *ticket  // of OpPutSession and OpDeleteSession: when it goes to the store
 }
 

@@ -37,6 +37,7 @@ type Session struct {
 	paused    bool   // the connection waits for OpReadable
 	asleep    bool   // the client sleeps, see sleep.go
 	fetching  bool   // it sleeps, but is awake to fetch what gathered
+	erased    bool   // the store was told to forget it; guarded by order.handing
 	feeding   bool   // retained messages are being fed by some turn
 	origin    uint16 // protocol, version and listener, in Gateway.origins
 	mount     uint16 // its mount point, in Gateway.mounts; never changes
@@ -100,6 +101,16 @@ type rare struct {
 	unsure     bool      // exempt is as far as it might be: nothing was read since the restart
 
 	vetting bool // what waits is being asked about anew, see vet.go
+}
+
+// op begins an operation on the session's record.
+func (s *Session) op(k OpKind) Op { return Op{Kind: k, Session: s.id, of: s} }
+
+// packetOp is one about a Packet Identifier, or another number like it.
+func (s *Session) packetOp(k OpKind, id uint16) Op {
+	o := s.op(k)
+	o.PacketID = id
+	return o
 }
 
 // ID is the session's ClientID.

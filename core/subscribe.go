@@ -287,18 +287,25 @@ func (w *subscribing) ops() []Op {
 	ops := make([]Op, 0, len(w.accept))
 	for i := range w.accept {
 		a := &w.accept[i]
-		ops = append(ops, Op{Kind: OpPutSubscription, Session: s.id, Subscription: &SubscriptionRecord{
-			Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID, Proxy: w.proxy}})
+		o := s.op(OpPutSubscription)
+		o.Subscription = &SubscriptionRecord{Filter: a.parsed.Raw, SubscribeOptions: a.request.SubscribeOptions, SubID: w.r.SubID, Proxy: w.proxy}
 		if w.proxy {
-			r := ops[len(ops)-1].Subscription
-			r.Origin, r.Permitted = w.from[a.index].origin, w.from[a.index].permitted
+			o.Subscription.Origin, o.Subscription.Permitted = w.from[a.index].origin, w.from[a.index].permitted
 		}
+		ops = append(ops, o)
 	}
 	w.begun = w.reading()
 	for _, a := range w.begun {
-		ops = append(ops, Op{Kind: OpPutAttachment, Session: s.id, Filter: a.Key, Value: a.Value})
+		ops = append(ops, s.attachmentOp(a))
 	}
 	return ops
+}
+
+// unsubscribeOp has the store forget a subscription.
+func (s *Session) unsubscribeOp(raw string, proxy bool) Op {
+	o := s.op(OpDeleteSubscription)
+	o.Filter, o.Proxy = raw, proxy
+	return o
 }
 
 // committed answers a durable session's SUBSCRIBE.
@@ -389,7 +396,7 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 		t.answers = append(t.answers, Success)
 		g.tellUnsubscribed(t, s, &p, proxy)
 		if durable {
-			ops = append(ops, Op{Kind: OpDeleteSubscription, Session: s.id, Filter: p.Raw, Proxy: proxy})
+			ops = append(ops, s.unsubscribeOp(p.Raw, proxy))
 		}
 	}
 	if !durable || len(ops) == 0 {
