@@ -203,14 +203,14 @@ type entering struct {
 	r   *ConnectRequest
 	res *ConnectResult
 
-	proxies *subscribing // what the configuration subscribed for it, or nil
+	proxies *subscribing // what is subscribed for it, or nil
 }
 
 func (e *entering) committed(t *Turn, err error) {
 	res := e.res
 	if reason := storeReason(err); reason != Success {
 		if e.proxies != nil {
-			e.proxies.undo()
+			e.proxies.giveUp()
 		}
 		e.g.leave(t, res.Link)
 		res = e.g.refuseConnect(t, e.r, &Error{Reason: reason, Detail: "the session cannot be stored", Err: err})
@@ -229,8 +229,7 @@ func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult, proxie
 		e.Peer = peerAddr(r.Conn)
 	}
 	if proxies != nil {
-		proxies.tellSubscribed(t)
-		proxies.startRetained(t)
+		proxies.settle(t)
 	}
 }
 

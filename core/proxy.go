@@ -106,9 +106,9 @@ func (s *Session) permits(name string) bool {
 // permitted says that the request's filter of index needs no rule.
 func (w *subscribing) permitted(index int) bool { return w.proxy && w.from[index].permitted }
 
-// subscribeProxies gives the client that l has just connected its proxy subscriptions,
-// and takes back those that it has no more. ops is what the store must keep; w, unless
-// nil, is to go on once it has.
+// subscribeProxies decides which proxy subscriptions the client that l has just connected
+// gets, and which it has no more. ops is what the store must keep; w, unless nil, is to
+// settle once it has.
 func (g *Gateway) subscribeProxies(t *Turn, l Link, r *ConnectRequest) (w *subscribing, ops []Op) {
 	s := l.Session
 	had := s.proxies()
@@ -127,11 +127,12 @@ func (g *Gateway) subscribeProxies(t *Turn, l Link, r *ConnectRequest) (w *subsc
 			w.want(t, r.sourced[i].origin, &r.sourced[i].found[j])
 		}
 	}
-	if !w.subscribe(t) {
+	w.checkWanted(t)
+	stale := slices.DeleteFunc(had, func(p proxied) bool { return w.has(p.raw) || r.unanswered(p.origin) })
+	if !w.decide(stale, true) {
 		return nil, nil // taken over meanwhile
 	}
-	stale := slices.DeleteFunc(had, func(p proxied) bool { return w.has(p.raw) || r.unanswered(p.origin) })
-	return w, append(w.ops(), w.settleProxies(t, stale)...)
+	return w, w.proxyOps()
 }
 
 // proxying begins a change of the proxy subscriptions of l's session.
@@ -153,76 +154,129 @@ func (w *subscribing) want(t *Turn, origin string, p *ProxyRequest) {
 	w.from = append(w.from, proxied{origin: origin, permitted: p.Permitted})
 }
 
-// subscribe checks what is wanted, puts it into the table and notes it. false: the
-// session ended meanwhile.
-func (w *subscribing) subscribe(t *Turn) (alive bool) {
+// checkWanted decides about all that is wanted.
+func (w *subscribing) checkWanted(t *Turn) {
 	for i := range w.r.Filters {
 		t.Count(Subscribes, 1)
 		if _, reason, detail := w.check(t, i); reason != Success {
 			w.refuse(t, reason, w.r.Filters[i].Filter+detail)
 		}
 	}
-	w.noteProxies() // before a message can come that needs them
-	if !w.add(t) {
-		return false
-	}
-	w.refuseLate(t)
-	return true
 }
 
-// has says that raw is among what the table took.
+// has says that raw is among what was accepted.
 func (w *subscribing) has(raw string) bool {
 	return slices.ContainsFunc(w.accept, func(a accepted) bool { return a.parsed.Raw == raw })
 }
 
-// noteProxies notes what was accepted among the session's proxy subscriptions; the
-// latest word about one counts.
-func (w *subscribing) noteProxies() {
+// decide notes among the session's proxy subscriptions what was accepted, and no more what
+// is stale; the latest word about one counts. The table follows with settle: before the
+// store has the session, nobody who publishes may find it. false, and nothing is done:
+// the session ended meanwhile, or who connects was taken over.
+func (w *subscribing) decide(stale []proxied, connects bool) bool {
 	s := w.link.Session
-	if len(w.accept) == 0 {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended || connects && !w.link.live() {
+		return false
+	}
+	w.stale = stale
+	if len(w.accept)+len(stale) == 0 {
+		return true
+	}
 	m := s.rarely()
-	list := slices.Clone(m.proxies)
+	w.had = m.proxies
+	list := slices.DeleteFunc(slices.Clone(w.had), w.touches)
 	for i := range w.accept {
 		a := &w.accept[i]
 		p := w.from[a.index]
 		p.raw, p.filter = a.parsed.Raw, string(a.parsed.Filter)
-		if at := slices.IndexFunc(list, func(o proxied) bool { return o.raw == p.raw }); at >= 0 {
-			list[at] = p
-		} else {
+		list = append(slices.DeleteFunc(list, p.same), p)
+	}
+	m.proxies = list
+	if s.durable && !connects { // whose record has a place already
+		w.ticket = w.g.order.take(s.id)
+	}
+	return true
+}
+
+// same says that o is about the same filter.
+func (p proxied) same(o proxied) bool { return p.raw == o.raw }
+
+// touches says that w changes the proxy subscription p.
+func (w *subscribing) touches(p proxied) bool {
+	return w.has(p.raw) || slices.ContainsFunc(w.stale, p.same)
+}
+
+// proxyOps are what a durable session's store must keep of what was decided.
+func (w *subscribing) proxyOps() []Op {
+	s := w.link.Session
+	if !s.isDurable() {
+		return nil
+	}
+	ops := w.ops()
+	for i := range w.stale {
+		ops = append(ops, s.unsubscribeOp(w.stale[i].raw, true))
+	}
+	if len(ops) > 0 {
+		ops[0].ticket = w.ticket
+	}
+	return ops
+}
+
+// giveUp takes back what decide noted: it was not kept.
+func (w *subscribing) giveUp() {
+	s := w.link.Session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more == nil {
+		return
+	}
+	list := slices.DeleteFunc(slices.Clone(s.more.proxies), w.touches)
+	for _, p := range w.had {
+		if w.touches(p) {
 			list = append(list, p)
 		}
 	}
-	m.proxies = list
+	s.more.proxies = list
+}
+
+// settle has the table follow what was decided, if that holds still, and lets retained
+// messages come.
+func (w *subscribing) settle(t *Turn) {
+	noted := w.link.Session.proxies()
+	holds := func(raw string) bool { return slices.ContainsFunc(noted, proxied{raw: raw}.same) }
+	w.accept = slices.DeleteFunc(w.accept, func(a accepted) bool { return !holds(a.parsed.Raw) })
+	if !w.add(t) {
+		return // its session is over
+	}
+	w.refuseLate(t)
+	for _, old := range w.stale {
+		if !holds(old.raw) {
+			w.end(t, old.raw)
+		}
+	}
+	w.link.Session.begins(w.begun)
+	w.tellSubscribed(t)
+	w.startRetained(t)
+}
+
+// end takes a proxy subscription out of the table.
+func (w *subscribing) end(t *Turn, raw string) {
+	p, err := topic.ParseSubscription(raw, unlimited())
+	if err != nil {
+		return
+	}
+	found := false
+	w.g.routes.Update(func(tx *route.Tx) { found = w.g.subs.unsubscribe(tx, w.link.Session, &p, true, w.g.peers) })
+	if found {
+		w.g.tellUnsubscribed(t, w.link.Session, &p, true)
+	}
 }
 
 func (w *subscribing) refuse(t *Turn, r Reason, detail string) {
 	t.Count(SubscribesRefused, 1)
 	w.g.Refuse(t, Refusal{Reason: r, ClientID: w.link.Session.id, Detail: "proxy subscribe " + detail})
-}
-
-// settleProxies ends the stale ones.
-func (w *subscribing) settleProxies(t *Turn, stale []proxied) (ops []Op) {
-	s := w.link.Session
-	for _, old := range stale {
-		s.forgetProxy(old.raw)
-		p, err := topic.ParseSubscription(old.raw, unlimited())
-		if err != nil {
-			continue
-		}
-		found := false
-		w.g.routes.Update(func(tx *route.Tx) { found = w.g.subs.unsubscribe(tx, s, &p, true, w.g.peers) })
-		if found {
-			w.g.tellUnsubscribed(t, s, &p, true)
-		}
-		if s.isDurable() {
-			ops = append(ops, s.unsubscribeOp(old.raw, true))
-		}
-	}
-	return ops
 }
 
 // unlimited is for filters that were accepted once.

@@ -92,8 +92,9 @@ func (g *Gateway) sourceFails(s SubscriptionSource, id *Identity, err error) {
 const commanded = "command of "
 
 // ChangeProxies gives a client further proxy subscriptions and takes others, named as
-// they were given, at once: for commands of administrators and databases, such as origin
-// tells. They last as long as the session does. What the client is refused is explained.
+// they were given, at once or, with a durable session, once the store has it: for commands
+// of administrators and databases, such as origin tells. They last as long as the session
+// does. What the client is refused is explained.
 // It is told of nothing; retained messages follow as the options have it. false: the
 // client has no session here.
 func (g *Gateway) ChangeProxies(t *Turn, clientID, origin string, add []ProxyRequest, remove []string) bool {
@@ -109,17 +110,16 @@ func (g *Gateway) ChangeProxies(t *Turn, clientID, origin string, add []ProxyReq
 	for i := range add {
 		w.want(t, commanded+origin, &add[i])
 	}
-	if !w.subscribe(t) {
+	w.checkWanted(t)
+	if !w.decide(w.named(remove), false) {
 		return false
 	}
 	g.chain.regrants.Add(1) // cached decisions about the session may be wrong now
-	ops := append(w.ops(), w.settleProxies(t, w.named(remove))...)
-	if len(ops) > 0 {
+	if ops := w.proxyOps(); len(ops) > 0 {
 		t.commitAlone(ops, &changing{w})
 		return true
 	}
-	w.tellSubscribed(t)
-	w.startRetained(t)
+	w.settle(t)
 	return true
 }
 
@@ -159,13 +159,10 @@ type changing struct{ w *subscribing }
 
 func (c *changing) committed(t *Turn, err error) {
 	if storeReason(err) != Success {
-		c.w.undo()
+		c.w.giveUp()
 		return
 	}
-	c.w.tellSubscribed(t)
-	if c.w.link.conn() != nil {
-		c.w.startRetained(t)
-	}
+	c.w.settle(t)
 }
 
 // seeProxies has UNSUBSCRIBE look for proxy subscriptions, too.

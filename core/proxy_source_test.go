@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -163,6 +164,7 @@ func TestChangeProxies(t *testing.T) {
 		wantListed(t, g, "s", "cmd/s@1 proxy")
 		g.ChangeProxies(g.T, "s", "channel", []core.ProxyRequest{row("other", 0)}, []string{"cmd/%c", "never"})
 		g.T.End()
+		synctest.Wait()
 		wantListed(t, g, "s", "other@0 proxy")
 		if g.ChangeProxies(g.T, "nobody", "channel", nil, nil) {
 			t.Error("nobody is known")

@@ -83,8 +83,11 @@ type subscribing struct {
 	begun   []Attachment // what is read for them
 	// proxy says that the client does not ask and does not wait for an answer; from is
 	// who asks then, for each filter.
-	proxy bool
-	from  []proxied
+	proxy  bool
+	from   []proxied
+	had    []proxied // what the session had before
+	stale  []proxied // what it has no more
+	ticket *ticket   // of a durable session that goes on
 }
 
 type accepted struct {
@@ -185,6 +188,9 @@ func (w *subscribing) refuseLate(t *Turn) {
 		if w.proxy {
 			w.link.Session.forgetProxy(a.parsed.Raw)
 			w.refuse(t, a.refused, a.request.Filter)
+			if a.durable { // the store has it already
+				t.op(w.link.Session.unsubscribeOp(a.parsed.Raw, true))
+			}
 			continue
 		}
 		t.answers[a.index] = a.refused
@@ -339,15 +345,10 @@ func (w *subscribing) undo() {
 	g.routes.Update(func(tx *route.Tx) {
 		for i := range w.accept {
 			if w.accept[i].fresh {
-				g.subs.unsubscribe(tx, w.link.Session, &w.accept[i].parsed, w.proxy, g.peers)
+				g.subs.unsubscribe(tx, w.link.Session, &w.accept[i].parsed, false, g.peers)
 			}
 		}
 	})
-	for i := range w.accept {
-		if w.proxy && w.accept[i].fresh {
-			w.link.Session.forgetProxy(w.accept[i].parsed.Raw)
-		}
-	}
 }
 
 // Unsubscribe removes subscriptions, named as they were subscribed. reasons holds
