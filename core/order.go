@@ -8,8 +8,8 @@ import (
 // order sees that what is decided of a session's record goes to the store as it was
 // decided, whichever turns decide: they flush when they come to it. A delete that came
 // behind the put of the next session would take that along, though its client was told.
-// What else is decided of a session needs no place in that line: where it comes behind
-// the delete it is left out, or it would get into the record of the next session.
+// What else is decided of a session has no place in that line: where it comes behind the
+// delete it is left out, or it would get into the record of the next session.
 type order struct {
 	mu   sync.Mutex
 	last map[string]*ticket // by ClientID, of those with one that has not gone
@@ -19,7 +19,8 @@ type order struct {
 	handing sync.RWMutex
 }
 
-// ticket is the place of one put or delete. Guarded by order.mu.
+// ticket is the place of one put or delete, or of a change of subscriptions: another
+// connection may take the next one back. Guarded by order.mu.
 type ticket struct {
 	id     string
 	before *ticket // nil for none, or once this one has gone

@@ -1,6 +1,7 @@
 package core_test
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,15 +162,8 @@ func (c *formerScene) play(t *testing.T, replace func(*formerWorld)) {
 	g := coretest.Start(t, nil, nil)
 	w := &formerWorld{t: t, g: g, s: g.Connect("s", durable), p: g.Connect("p", nil), slow: g.NewTurn()}
 	defer w.slow.Close()
-	w.run(c.before)
-	w.slow.Begin(time.Now())
-	w.run(c.decide)
-	w.run(replace)
-	w.run(c.then)
-	g.Store.Hold()
-	w.slow.End()
-	synctest.Wait()
-	next := coretest.Start(t, g.Store.Kill(g.Store.Held()), nil)
+	w.slowly(c, replace)
+	next := coretest.Start(t, g.Store.Kill(0), nil)
 	w.g, w.s, w.p = next, next.Connect("s", durable), next.Connect("p", nil)
 	if !w.s.Result.SessionPresent {
 		t.Fatal("the next session is lost")
@@ -177,9 +171,65 @@ func (c *formerScene) play(t *testing.T, replace func(*formerWorld)) {
 	w.run(c.judge)
 }
 
+// slowly plays c until the slow turn has come to its end: what follows what that decided
+// either waits for it or is done.
+func (w *formerWorld) slowly(c *formerScene, next func(*formerWorld)) {
+	w.run(c.before)
+	w.slow.Begin(time.Now())
+	c.decide(w)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		next(w)
+		if c.then != nil {
+			c.then(w)
+		}
+	})
+	synctest.Wait()
+	w.slow.End()
+	wait.Wait()
+	synctest.Wait()
+}
+
 func (w *formerWorld) run(step func(*formerWorld)) {
 	if step != nil {
 		step(w)
 		synctest.Wait()
 	}
+}
+
+// What a turn has decided of a session's subscriptions goes to the store before what is
+// decided on the next connection of that session.
+func TestSubscriptionsOfTakenOverFlushedLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		former formerScene
+		want   string
+	}{
+		"subscribed, then not": {formerScene{
+			decide: func(w *formerWorld) { w.subscribe("x") },
+			then:   func(w *formerWorld) { w.s.Unsubscribe("x") },
+		}, ""},
+		"not subscribed, then so": {formerScene{
+			before: (*formerWorld).subscribed,
+			decide: func(w *formerWorld) { w.g.Gateway.Unsubscribe(w.slow, w.link(), 1, []string{"x"}) },
+			then:   (*formerWorld).subscribed,
+		}, "x@2"},
+		"refused, then subscribed": {formerScene{
+			before: func(w *formerWorld) { w.p.Subscribe(0, "$exclusive/x") },
+			decide: func(w *formerWorld) { w.subscribe("$exclusive/x") },
+			then:   (*formerWorld).subscribed,
+		}, "x@2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) { c.former.playResumed(t, c.want) })
+		})
+	}
+}
+
+func (c *formerScene) playResumed(t *testing.T, want string) {
+	g := coretest.Start(t, nil, nil)
+	w := &formerWorld{t: t, g: g, s: g.Connect("s", durable), p: g.Connect("p", nil), slow: g.NewTurn()}
+	defer w.slow.Close()
+	w.slowly(c, func(w *formerWorld) { w.s = g.Connect("s", durable) })
+	wantListed(t, g, "s", want)
+	wantListed(t, coretest.Start(t, g.Store.Kill(0), nil), "s", want)
 }

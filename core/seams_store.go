@@ -158,8 +158,8 @@ type Op struct {
 	MessageID    uint64
 	Value        []byte
 
-	of     *Session // of what changes a session: whose it is of all with its ClientID
-	ticket *ticket  // of OpPutSession and OpDeleteSession: when it goes to the store
+	of     *Session // whose record it is about, of all that the ClientID had
+	ticket *ticket  // its place in the order, nil for none
 }
 
 // Batch is a list of operations that are applied together or not at all.

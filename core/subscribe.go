@@ -57,13 +57,17 @@ func (w *subscribing) run(t *Turn) (pending, alive bool) {
 		}
 	}
 	if !w.add(t) {
+		t.pass(w.ticket)
 		for i := range t.answers {
 			t.answers[i] = SessionTakenOver
 		}
 		return false, false
 	}
 	w.refuseLate(t)
-	if ops := w.ops(); len(ops) > 0 {
+	if ops := w.ops(); len(ops) == 0 {
+		t.pass(w.ticket)
+	} else {
+		ops[0].ticket = w.ticket
 		w.reasons = append([]Reason(nil), t.answers...)
 		w.granted = append([]uint8(nil), t.granted...)
 		t.commitAlone(ops, w)
@@ -87,7 +91,7 @@ type subscribing struct {
 	from   []proxied
 	had    []proxied // what the session had before
 	stale  []proxied // what it has no more
-	ticket *ticket   // of a durable session that goes on
+	ticket *ticket   // of a durable session, unless it connects
 }
 
 type accepted struct {
@@ -167,6 +171,9 @@ func (w *subscribing) add(t *Turn) (alive bool) {
 		g.routes.Update(func(tx *route.Tx) {
 			if alive = !s.gone; !alive {
 				return
+			}
+			if rest[0].durable && !w.proxy && w.ticket == nil {
+				w.ticket = g.order.take(s.id)
 			}
 			for i := range rest[:n] {
 				g.subs.subscribe(tx, s, &rest[i], w.r.SubID, g)
@@ -364,7 +371,12 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 	var err error
 	found, proxy := false, false
 	durable := s.isDurable()
-	remove := func(tx *route.Tx) { found = g.subs.unsubscribe(tx, s, &p, proxy, g.peers) }
+	var place *ticket
+	remove := func(tx *route.Tx) {
+		if found = g.subs.unsubscribe(tx, s, &p, proxy, g.peers); found && durable && place == nil {
+			place = g.order.take(s.id)
+		}
+	}
 	for _, f := range filters {
 		t.Count(Unsubscribes, 1)
 		p, err = topic.ParseSubscription(f, g.limits)
@@ -403,6 +415,7 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (
 	if !durable || len(ops) == 0 {
 		return t.answers, false
 	}
+	ops[0].ticket = place
 	t.commitAlone(ops, &unsubscribing{link: l, token: token, reasons: append([]Reason(nil), t.answers...)})
 	return nil, true
 }
