@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -204,9 +205,13 @@ type entering struct {
 	res *ConnectResult
 
 	proxies *subscribing // what is subscribed for it, or nil
+	again   bool         // it was put once more
 }
 
 func (e *entering) committed(t *Turn, err error) {
+	if errors.Is(err, ErrConflict) && e.replace(t) {
+		return
+	}
 	res := e.res
 	if reason := storeReason(err); reason != Success {
 		if e.proxies != nil {
@@ -218,6 +223,27 @@ func (e *entering) committed(t *Turn, err error) {
 		e.g.entered(t, e.r, res, e.proxies)
 	}
 	t.complete(e.r.Conn, Completion{Op: OpConnect, Connect: res})
+}
+
+// replace stores a new session once more, and in the place of what the store has: it could
+// not be told that the client's former session had ended. false: that is not the fault.
+func (e *entering) replace(t *Turn) bool {
+	s := e.res.Link.Session
+	s.mu.Lock()
+	if e.again || !e.res.Link.live() || !s.unstored() {
+		s.mu.Unlock()
+		return false
+	}
+	e.again = true
+	former := (&Session{id: s.id}).op(OpDeleteSession)
+	former.ticket = t.g.order.take(s.id)
+	ops := []Op{former, t.g.putOp(s)}
+	s.mu.Unlock()
+	if e.proxies != nil {
+		ops = append(ops, e.proxies.proxyOps()...)
+	}
+	t.commitAlone(ops, e)
+	return true
 }
 
 func (g *Gateway) entered(t *Turn, r *ConnectRequest, res *ConnectResult, proxies *subscribing) {

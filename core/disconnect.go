@@ -78,15 +78,19 @@ func (g *Gateway) putOp(s *Session) Op {
 
 // leave undoes a Connect that was attached but cannot be granted.
 func (g *Gateway) leave(t *Turn, l Link) {
-	l.Session.mu.Lock()
-	if m := l.Session.more; m != nil && l.live() {
-		if g.sleepOn(t, l.Session) {
-			l.Session.mu.Unlock()
+	s := l.Session
+	s.mu.Lock()
+	if m := s.more; m != nil && l.live() {
+		if g.sleepOn(t, s) {
+			s.mu.Unlock()
 			return
 		}
 		m.will = nil
+		if s.unstored() { // the client knows of none to go on with [MQTT-3.2.2-3]
+			s.expiry = 0
+		}
 	}
-	l.Session.mu.Unlock()
+	s.mu.Unlock()
 	g.Disconnect(t, l, NormalDisconnect, nil)
 }
 

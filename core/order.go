@@ -93,7 +93,7 @@ func (o *order) hand(store Store, c *commit) (taken bool, err error) {
 		defer o.handing.Unlock()
 		s := ops[0].of
 		err = store.Commit(&c.batch, c.done)
-		s.erased = err == nil
+		s.erased = true // over it is, whatever the store says
 		return true, err
 	}
 	o.handing.RLock()

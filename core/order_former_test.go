@@ -233,3 +233,58 @@ func (c *formerScene) playResumed(t *testing.T, want string) {
 	wantListed(t, g, "s", want)
 	wantListed(t, coretest.Start(t, g.Store.Kill(0), nil), "s", want)
 }
+
+// The store did not take the end of a session: its client is let in all the same, with a
+// session that has nothing of that one.
+func TestConnectAfterEndThatWasNotStored(t *testing.T) {
+	clean := func(r *core.ConnectRequest) { r.CleanStart, r.Expiry = true, core.NeverExpires }
+	for name, end := range map[string]func(*testing.T, *coretest.Gateway, *coretest.Client){
+		"end": func(_ *testing.T, g *coretest.Gateway, s *coretest.Client) {
+			over := uint32(0)
+			g.Gateway.Disconnect(g.T, s.Result.Link, core.NormalDisconnect, &over)
+			g.T.End()
+		},
+		"clean start": func(t *testing.T, g *coretest.Gateway, _ *coretest.Client) {
+			if r := g.Connect("s", clean).Result.Reason; r != core.StoreFull {
+				t.Errorf("connect while the store is full: %s", r)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				news := core.ProxySubscription{Filter: "news"}
+				g := startProxied(t, nil, news)
+				s := g.Connect("s", durable)
+				s.Subscribe(1, "old")
+				g.Store.Fail(core.ErrStoreFull)
+				end(t, g, s)
+				synctest.Wait()
+				g.Store.Fail(nil)
+				s = g.Connect("s", durable)
+				if r := s.Result; r.Reason != core.Success || r.SessionPresent {
+					t.Fatalf("connect: %s, session present: %v", r.Reason, r.SessionPresent)
+				}
+				s.Subscribe(1, "new")
+				wantListed(t, startProxied(t, g.Store.Kill(0), news), "s", "new@1, news@0 proxy")
+			})
+		})
+	}
+}
+
+// A client whose first connect the store did not take begins with the next one. [MQTT-3.2.2-3]
+func TestMQTT_3_2_2_3_NoSessionWasStored(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		g.Store.Fail(core.ErrStoreFull)
+		if r := g.Connect("s", durable).Result.Reason; r != core.StoreFull {
+			t.Errorf("connect while the store is full: %s", r)
+		}
+		synctest.Wait()
+		g.Store.Fail(nil)
+		for i, present := range []bool{false, true} {
+			if r := g.Connect("s", durable).Result; r.Reason != core.Success || r.SessionPresent != present {
+				t.Errorf("connect %d: %s, session present: %v", i+1, r.Reason, r.SessionPresent)
+			}
+		}
+	})
+}

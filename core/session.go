@@ -138,6 +138,9 @@ func (l Link) conn() Conn {
 	return s.conn
 }
 
+// unstored says that the store never had the session. With its lock held.
+func (s *Session) unstored() bool { return s.durable && s.more.confirmed == 0 }
+
 // isDurable says whether the session outlives its connection.
 func (s *Session) isDurable() bool {
 	s.mu.Lock()
