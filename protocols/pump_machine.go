@@ -168,7 +168,12 @@ func (c *pumpConn) abandon() {
 // refuse ends what the edge itself does not let go on.
 func (c *pumpConn) refuse(r core.Reason, detail string) {
 	c.listener.refuse(c.engine.gateway, c.turn, r, c.peer, detail)
-	c.end(r, false)
+	c.end(r, c.layered())
+}
+
+// layered says that TLS or WebSocket, which have an end of their own, got that far.
+func (c *pumpConn) layered() bool {
+	return c.counted && (c.listener.secure() || c.listener.cfg.Transport == WebSocket)
 }
 
 // lost ends the connection for an error of the transport or of its set-up.
@@ -181,7 +186,7 @@ func (c *pumpConn) lost(err error) {
 	case errors.As(err, &why):
 		c.listener.refuse(c.engine.gateway, c.turn, why.reason, c.peer, why.detail)
 		// TLS and WebSocket have said why in their own words, where they got that far.
-		c.end(why.reason, c.counted && (c.listener.secure() || c.listener.cfg.Transport == WebSocket))
+		c.end(why.reason, c.layered())
 	case c.machine == nil:
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)

@@ -147,6 +147,7 @@ func (s *wsStream) leave(r core.Reason) {
 		code = wsGoingAway
 	}
 	s.send(wsClose, closeBody(code, ""))
+	s.under.leave(r) // over TLS, close_notify. RFC 8446 section 6.1
 }
 
 // refusal is an end that the edge decides while a connection is set up or read.

@@ -40,14 +40,20 @@ func (h *harness) upgradeRaw(fields ...string) (*wsRaw, *http.Response) {
 
 func upgradeRawOn(c *client, fields ...string) (*wsRaw, *http.Response) {
 	c.t.Helper()
-	c.say("GET /mqtt HTTP/1.1\r\nHost: gw.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+	w := &wsRaw{c, bufio.NewReader(c)}
+	return w, w.upgrade(fields...)
+}
+
+// upgrade asks for a WebSocket.
+func (w *wsRaw) upgrade(fields ...string) *http.Response {
+	w.t.Helper()
+	w.say("GET /mqtt HTTP/1.1\r\nHost: gw.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
 		strings.Join(append(fields, ""), "\r\n") + "\r\n")
-	r := bufio.NewReader(c)
-	resp, err := http.ReadResponse(r, nil)
+	resp, err := http.ReadResponse(w.r, nil)
 	if err != nil {
-		c.t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	return &wsRaw{c, r}, resp
+	return resp
 }
 
 const (
