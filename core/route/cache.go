@@ -77,34 +77,48 @@ func (r *Reader) lookupBytes(hash uint64, topic []byte) *cached {
 	return nil
 }
 
+// see notes that the topic of c was asked for, and tells whether what it holds is valid.
+func (r *Reader) see(c *cached) (valid bool) {
+	r.last = c
+	valid = c.stamp == r.t.epochs.stamp(&c.buckets)
+	if r.seen = never; valid {
+		r.seen = r.t.changes.Load()
+	}
+	return valid
+}
+
 // use sets the matches to what c holds, if that is still valid.
 func (r *Reader) use(c *cached) bool {
-	if c == nil || c.stamp != r.t.epochs.stamp(&c.buckets) {
+	if c == nil || !r.see(c) {
 		return false
 	}
-	r.last = c
 	r.m = Matches{t: r.t, topic: c.topic, entries: c.entries(), Truncated: c.truncated}
 	return true
 }
 
-// remember puts the matches into the cache, in place of what the cache holds
-// for the topic or of the older of its slots.
-func (r *Reader) remember(hash uint64, topic string) {
-	found := r.m.entries
-	if len(r.cache) == 0 || len(found) > mostEntries || len(topic) > longestCached {
+// cacheable says that what a walk found is remembered.
+func (r *Reader) cacheable(w *walk) bool {
+	return len(r.cache) > 0 && len(w.found) <= mostEntries && len(w.topic) <= longestCached
+}
+
+// remember puts what a walk found, which nothing has changed since it began, into the
+// cache, in place of what the cache holds for the topic or of the older of its slots.
+func (r *Reader) remember(w *walk) {
+	if !r.cacheable(w) {
 		return
 	}
+	hash, topic, found := w.hash, w.topic, w.found
 	c := r.lookup(hash, topic)
 	if c == nil {
 		ways := r.ways(hash)
 		ways[0], ways[1] = ways[1], ways[0]
 		c = &ways[0]
 	}
-	c.hash, c.topic, c.used, c.truncated = hash, topic, true, r.m.Truncated
-	c.buckets = r.walk.buckets(hash)
+	c.hash, c.topic, c.used, c.truncated = hash, topic, true, w.truncated
+	c.buckets = w.buckets()
 	c.stamp = r.t.epochs.stamp(&c.buckets)
 	c.count = uint16(len(found))
-	r.last = c
+	r.see(c)
 	if len(found) <= fewEntries {
 		copy(c.few[:], found)
 		return

@@ -91,8 +91,12 @@ func drain(it *Iter) (all []uint32) {
 // matched reads all a match says. A filter that stands there twice is an error
 // unless hashes are made to collide.
 func matched(t rapid.TB, r *Reader, topic string, collide bool) map[string]result {
+	return matchedBy(t, topic, collide, func(fn func(*Matches)) { r.Match(topic, fn) })
+}
+
+func matchedBy(t rapid.TB, topic string, collide bool, match func(fn func(*Matches))) map[string]result {
 	got := map[string]result{}
-	r.Match(topic, func(m *Matches) {
+	match(func(m *Matches) {
 		if m.Truncated || m.Topic() != topic {
 			t.Errorf("topic %q: truncated %v, topic %q", topic, m.Truncated, m.Topic())
 		}

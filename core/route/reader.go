@@ -2,6 +2,9 @@ package route
 
 import "sync"
 
+// never is no number of changes.
+const never = ^uint64(0)
+
 // Reader matches topic names against a Table. Each event loop has its own, so
 // that its lock is all but never waited for and its cache knows the loop's
 // topics. It may be used from several goroutines, one at a time.
@@ -11,6 +14,7 @@ type Reader struct {
 	t     *Table
 	cache []cached // a power of two, or empty
 	last  *cached  // slot of the topic seen last: Match mostly follows Intern
+	seen  uint64   // the table's changes when last was valid, or never
 	walk  walk
 	m     Matches
 }
@@ -60,7 +64,7 @@ func (r *Reader) Intern(topic []byte) (string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c := r.lookupBytes(hash, topic); c != nil {
-		r.last = c
+		r.see(c)
 		return c.topic, true
 	}
 	return "", false
@@ -68,7 +72,12 @@ func (r *Reader) Intern(topic []byte) (string, bool) {
 
 // search finds the filters that match and remembers them.
 func (r *Reader) search(hash uint64, topic string) {
-	r.walk.run(topic, hash)
-	r.m = Matches{t: r.t, topic: topic, entries: r.walk.found, Truncated: r.walk.truncated, Work: r.walk.work}
-	r.remember(hash, topic)
+	r.walk.begin(topic, hash, r.t.maxWork)
+	r.give(&r.walk, r.walk.work)
+	r.remember(&r.walk)
+}
+
+// give sets the matches to what w found.
+func (r *Reader) give(w *walk, work int) {
+	r.m = Matches{t: r.t, topic: w.topic, entries: w.found, Truncated: w.truncated, Work: work}
 }

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Defaults for Options.
@@ -17,8 +18,8 @@ const (
 
 // Options of a Table. The zero value is ready for use.
 type Options struct {
-	// MaxMatchWork bounds one match: visited trie nodes plus compared filters.
-	// 0 means DefaultMatchWork.
+	// MaxMatchWork bounds one match: visited trie nodes plus compared filters, each
+	// 64 bytes of theirs. 0 means DefaultMatchWork.
 	MaxMatchWork int
 	// CacheEntries is how many topics a Reader remembers, rounded up to a power
 	// of two. 0 means DefaultCacheEntries; below 0 means none.
@@ -45,6 +46,7 @@ type Table struct {
 	exact   *index // entries of exact filters
 	trie    *trie  // entries of wildcard filters
 	epochs  epochs
+	changes atomic.Uint64 // updates; written as the above, read by anyone
 }
 
 // New returns an empty Table.
@@ -80,6 +82,7 @@ func (t *Table) Update(fn func(tx *Tx)) {
 			r.mu.Unlock()
 		}
 	}()
+	t.changes.Add(1)
 	t.tx.t = t
 	fn(&t.tx)
 }
