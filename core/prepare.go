@@ -74,6 +74,7 @@ func (g *Gateway) holdPublish(t *Turn, l Link, p *Publish, w way) bool {
 	p.settle()
 	held := *p
 	held.Payload = bytes.Clone(p.Payload) // the loop's buffer is another's then
+	held.Search = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !g.prepare(&id, []wish{ask}, func(t *Turn) { g.publishHeld(t, l, &held, w) }) {

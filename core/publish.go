@@ -7,12 +7,11 @@ import (
 	"github.com/fairlead-iot/fairlead/core/route"
 )
 
-// Publish takes a client's message. QoS 1 and 2 are answered by a Delivery
+// Publish takes a client's message, or leaves it for now, see [Publish.Search]. QoS 1 and 2 are answered by a Delivery
 // (DeliverAck, DeliverReceived) with its Reason, in order, once the message has
 // the durability that its receivers were promised. pause asks the edge to stop
 // reading until OpReadable. err is what must end the connection.
 func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
-	t.Count(MessagesReceived, 1)
 	if g.goesElsewhere(l.Session, p.Topic) {
 		placed, w := g.place(l.Session, p)
 		return g.publish(t, l, &placed, w)
@@ -22,9 +21,23 @@ func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) 
 
 func (g *Gateway) publish(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
 	if g.holdPublish(t, l, p, w) {
+		t.Count(MessagesReceived, 1)
+		p.Search.forget()
 		return true, nil
 	}
-	return g.publishNow(t, l, p, w)
+	if p.Search == nil {
+		t.Count(MessagesReceived, 1)
+		return g.publishNow(t, l, p, w)
+	}
+	if !g.seek(t, l, p, &w) {
+		return false, nil
+	}
+	t.Count(MessagesReceived, 1)
+	t.sought = p.Search
+	pause, err = g.publishNow(t, l, p, w)
+	t.sought = nil
+	p.Search.forget()
+	return pause, err
 }
 
 func (g *Gateway) publishNow(t *Turn, l Link, p *Publish, w way) (pause bool, err *Error) {
@@ -146,7 +159,7 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
 	if g.beyondLimits(p.Topic) {
 		return TopicNameInvalid
 	}
-	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
+	if !w.permitted && !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
 		return NotAuthorized
 	}
 	if p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.fitsRetained(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
@@ -328,7 +341,7 @@ func (tg *target) retained(m *Message) bool {
 func (g *Gateway) match(t *Turn, m *Message) (nodes uint64) {
 	t.targets, t.twins = t.targets[:0], false
 	entries, truncated := 0, false
-	t.reader.Match(m.Topic, func(ms *route.Matches) {
+	t.matches(m.Topic, func(ms *route.Matches) {
 		entries, truncated = ms.Entries(), ms.Truncated
 		t.Spend(workPublish + entries + ms.Work/workSteps)
 		for i := range entries {

@@ -156,6 +156,11 @@ type Publish struct {
 	// Later makes Properties, unless nil, where somebody wants the message. It is called at
 	// most once, before Publish returns.
 	Later PropertyMaker
+	// Search, unless nil, lets Publish leave off where its receivers take long to find:
+	// nothing has happened then but that Search is unfinished, and the caller asks again
+	// with the same message and the same Search once others were served. nil: they are
+	// found at once.
+	Search *Search
 }
 
 // PropertyMaker makes a message's properties.

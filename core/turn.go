@@ -33,6 +33,7 @@ type Turn struct {
 	answers []Reason
 	events  []Event
 	own     *commit // of the publisher at work, if its answer waits for sinks
+	sought  *Search // of the publish at work, done
 	scratch []byte
 	found   []*Message // retained messages between scan and delivery
 	late    []lateCompletion

@@ -84,6 +84,8 @@ type scratch struct {
 	auth        packet.Auth
 
 	message core.Publish
+	search  core.Search // of message, on connections that have none
+	left    bool        // core has left the PUBLISH under way
 
 	taken    []core.Delivery
 	outgoing packet.Outgoing

@@ -100,7 +100,7 @@ func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *c
 	}
 	r.note("publish %s %d", p.Topic, p.QoS)
 	c := *p
-	c.Payload = bytes.Clone(p.Payload)
+	c.Payload, c.Search = bytes.Clone(p.Payload), nil
 	if p.Later != nil {
 		c.Properties, c.Later = p.Later.Properties(), nil
 	}

@@ -45,6 +45,7 @@ type rare struct {
 	refused []core.Reason        // filters of the SUBSCRIBE under way that were not put to core
 
 	aliases []string             // inbound: topic of alias i+1, "" where there is none
+	search  core.Search          // of a PUBLISH that core has left, unless it came by a data stream
 	method  string               // Authentication Method
 	auth    *core.Authentication // core's part of it
 
@@ -102,7 +103,7 @@ func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 	s := scratchOf(t)
 	packets := uint64(0)
 	t.Allot()
-	for m.waiting == forNothing && m.state != ended && !a.EndStream && (!a.Limited || a.Messages > 0) {
+	for m.waiting == forNothing && m.state != ended && !a.EndStream && !a.Again && (!a.Limited || a.Messages > 0) {
 		if t.Spent() {
 			a.Again = true
 			break
@@ -119,6 +120,11 @@ func (m *Machine) input(t *core.Turn, b []byte, a *protocols.Actions) (used int)
 		packets++
 		t.Spend(1)
 		m.handle(t, s, a, f)
+		if s.left { // it comes again, whole
+			s.left, a.Again = false, true
+			used -= n
+			packets--
+		}
 	}
 	a.Pause = m.waiting != forNothing && m.state != ended
 	t.Count(core.PacketsReceived, packets)
@@ -291,6 +297,9 @@ func (m *Machine) leave(t *core.Turn) {
 		return
 	}
 	m.linked = false
+	if m.rare != nil {
+		m.rare.search = core.Search{}
+	}
 	var expiry *uint32
 	if m.rare != nil && m.rare.hasExpiry {
 		expiry = &m.rare.expiry

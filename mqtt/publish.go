@@ -17,11 +17,12 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	if err := m.permitted(p); err != nil {
 		return err
 	}
-	topic, err := m.topicOf(t, p)
+	search := m.search(s)
+	topic, err := m.topicOf(t, search, p)
 	if err != nil {
 		return err
 	}
-	if m.adapter.cfg.CheckPayloadFormat && p.Properties.PayloadFormat == 1 && !packet.ValidUTF8(p.Payload) {
+	if m.adapter.cfg.CheckPayloadFormat && !search.Unfinished() && p.Properties.PayloadFormat == 1 && !packet.ValidUTF8(p.Payload) {
 		return m.badPayload(t, s, a, p)
 	}
 	s.message = core.Publish{
@@ -33,6 +34,7 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		PacketID:  p.PacketID,
 		Expiry:    p.Properties.MessageExpiry,
 		HasExpiry: p.Properties.Present.Has(packet.PropMessageExpiry),
+		Search:    search,
 	}
 	if p.Properties.Present&carried != 0 {
 		s.message.Later = later{p}
@@ -42,6 +44,10 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	}
 	pause, refused := m.adapter.gw.Publish(t, m.link, &s.message)
 	s.message.Payload, s.message.Properties, s.message.Later = nil, nil, nil
+	if search.Unfinished() {
+		m.leavePublish(s, a)
+		return nil
+	}
 	if refused != nil {
 		if refused.Reason != core.SessionTakenOver { // a fault of the client's that core leaves to us
 			return refused
@@ -53,6 +59,27 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		m.waiting = forReadable
 	}
 	return nil
+}
+
+// search is where core keeps what it has found for a PUBLISH that it leaves: of the
+// connection or the data stream, each of which has one PUBLISH under way.
+func (m *Machine) search(s *scratch) *core.Search {
+	switch {
+	case m.onStream():
+		return &m.streams().present().search
+	case m.rare != nil:
+		return &m.rare.search
+	}
+	return &s.search
+}
+
+// leavePublish has the PUBLISH under way come again after others were served.
+func (m *Machine) leavePublish(s *scratch, a *protocols.Actions) {
+	s.left = true
+	a.Messages++
+	if s.search.Unfinished() {
+		m.rarely().search, s.search = s.search, core.Search{}
+	}
 }
 
 // later makes the properties of a PUBLISH once somebody wants it.
@@ -104,7 +131,10 @@ func (m *Machine) badPayload(t *core.Turn, s *scratch, a *protocols.Actions, p *
 
 // topicOf gives the topic of a PUBLISH, through its alias if it has one.
 // [MQTT 5 section 3.3.2.3.4]
-func (m *Machine) topicOf(t *core.Turn, p *packet.Publish) (string, error) {
+func (m *Machine) topicOf(t *core.Turn, search *core.Search, p *packet.Publish) (string, error) {
+	if name := search.Topic(); name != "" && name == string(p.Topic) {
+		return name, nil // as it came before: its alias is known, too
+	}
 	if !p.Properties.Present.Has(packet.PropTopicAlias) {
 		return t.InternTopic(p.Topic), nil
 	}

@@ -24,9 +24,10 @@ type streams struct {
 // streamState is one data stream.
 type streamState struct {
 	aliases []string // as rare.aliases
-	owed    int      // entries of received
-	awaited int      // entries of sent
-	ended   bool     // nothing more comes by it
+	search  core.Search
+	owed    int  // entries of received
+	awaited int  // entries of sent
+	ended   bool // nothing more comes by it
 }
 
 // streamFilter is one subscription with wildcards.
