@@ -3,7 +3,9 @@ package core_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/core/coretest"
@@ -55,11 +57,11 @@ func BenchmarkPublish(b *testing.B) {
 				for i := range subs {
 					connectSink(g, fmt.Sprint("s", i), qos, "bench/topic/of/usual/length")
 				}
-				payload := make([]byte, 64)
+				payload, search := make([]byte, 64), core.Search{}
 				b.ReportAllocs()
 				b.ResetTimer()
 				for i := range b.N {
-					g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "bench/topic/of/usual/length", Payload: payload, QoS: qos, PacketID: uint16(i%60000) + 1})
+					g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "bench/topic/of/usual/length", Payload: payload, QoS: qos, PacketID: uint16(i%60000) + 1, Search: &search})
 					g.T.End()
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*subs), "ns/delivery")
@@ -73,10 +75,69 @@ func BenchmarkFanIn(b *testing.B) {
 	g := coretest.Start(b, nil, nil)
 	p := connectSink(g, "publisher", 0)
 	connectSink(g, "s", 0, "bench/#")
-	payload := make([]byte, 64)
+	payload, search := make([]byte, 64), core.Search{}
 	b.ReportAllocs()
 	for i := range b.N {
-		g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "bench/topic/of/usual/length", Payload: payload})
+		g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "bench/topic/of/usual/length", Payload: payload, Search: &search})
+		if i%100 == 99 {
+			g.T.End()
+		}
+	}
+}
+
+// BenchmarkDearPublish measures the pieces of a publish that matches 8,192 filters of one
+// session: those of the search, and the last, which merges and delivers.
+func BenchmarkDearPublish(b *testing.B) {
+	g := coretest.Start(b, nil, nil)
+	p, many := connectSink(g, "publisher", 0), connectSink(g, "many", 0)
+	const levels = 13
+	for mix := range 1 << levels {
+		f := "h"
+		for i := range levels {
+			f += []string{"/a", "/+"}[mix>>i&1]
+		}
+		subscribeSink(g, many, f)
+	}
+	var s core.Search
+	pieces := 0
+	var worst, last, all time.Duration
+	for b.Loop() {
+		subscribeSink(g, many, "+/x") // nothing is remembered
+		g.Gateway.Unsubscribe(g.T, many.link, 1, []string{"+/x"})
+		for more := true; more; {
+			begun := time.Now()
+			g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "h" + strings.Repeat("/a", levels), Search: &s})
+			took := time.Since(begun)
+			pieces++
+			all += took
+			if more = s.Unfinished(); more {
+				worst = max(worst, took)
+			} else {
+				last += took
+			}
+			g.T.End()
+		}
+	}
+	b.ReportMetric(float64(pieces)/float64(b.N), "pieces/publish")
+	b.ReportMetric(float64(all.Microseconds())/float64(b.N), "µs/publish")
+	b.ReportMetric(float64(worst.Microseconds()), "µs/worst-search")
+	b.ReportMetric(float64((all-last).Microseconds())/float64(pieces-b.N), "µs/search")
+	b.ReportMetric(float64(last.Microseconds())/float64(b.N), "µs/last")
+}
+
+// BenchmarkManyTopics publishes to more topics than a turn remembers.
+func BenchmarkManyTopics(b *testing.B) {
+	g := coretest.Start(b, nil, nil)
+	p := connectSink(g, "publisher", 0)
+	connectSink(g, "s", 0, "bench/+/of/usual/length", "other/#")
+	topics := make([]string, 20_000)
+	for i := range topics {
+		topics[i] = fmt.Sprintf("bench/topic-%d/of/usual/length", i)
+	}
+	payload, search := make([]byte, 64), core.Search{}
+	b.ReportAllocs()
+	for i := range b.N {
+		g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: topics[i%len(topics)], Payload: payload, Search: &search})
 		if i%100 == 99 {
 			g.T.End()
 		}

@@ -95,7 +95,7 @@ func (l *line) send(s string) {
 			l.m.Complete(l.gw.T, c, &a)
 			l.apply(&a)
 		}
-		if a.Close || n == 0 {
+		if a.Close || n == 0 && !a.Again {
 			return
 		}
 	}

@@ -73,8 +73,9 @@ type Actions struct {
 	// Pause stops reading until Complete was called.
 	Pause bool
 	// Again says that Input left whole packets because the connection has had its
-	// share of the turn (core.Turn.Spent): the same bytes come again after others
-	// were served, without further ones.
+	// share of the turn (core.Turn.Spent), or core has left its message
+	// (core.Publish.Search): the same bytes come again after others were served,
+	// without further ones. It may have used none of them.
 	Again bool
 	// Close ends the connection once Out is written (best effort, bounded time).
 	Close bool
