@@ -26,8 +26,14 @@
 //
 // # A message's way
 //
-// [Gateway.Publish] authorises, stores what must be retained, matches, and puts
-// a [Delivery] into each receiver's session. Receivers whose session is durable
-// get QoS 1 and 2 only after the store has committed, and so does the publisher
-// its acknowledgement. [Turn.End] wakes each touched connection once.
+// [Gateway.Publish] places and authorises, looks for the filters that match, stores what
+// must be retained, and puts a [Delivery] into each receiver's session. Receivers whose
+// session is durable get QoS 1 and 2 only after the store has committed, and so does the
+// publisher its acknowledgement. [Turn.End] wakes each touched connection once.
+//
+// The look for filters comes before everything that cannot be undone. Where it takes long,
+// and the adapter has given a [Search], it is broken off after some steps, and Publish
+// returns with nothing done; the adapter leaves the packet where it is and calls again
+// after others were served. All that comes before it (the topic's alias, place and
+// right) has no effect and is done again.
 package core

@@ -12,7 +12,7 @@ type way struct {
 	delay  uint32 // seconds until it is published, 0 for at once
 	reason Reason // why it cannot be published, or Success
 	detail string
-	// permitted says that authorize was asked in the same call.
+	// permitted says that mayPublishTo was asked in the same call.
 	permitted bool
 }
 

@@ -156,14 +156,24 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
 	if w.reason != Success {
 		return w.reason
 	}
-	if g.beyondLimits(p.Topic) {
-		return TopicNameInvalid
-	}
-	if !w.permitted && !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
-		return NotAuthorized
+	if !w.permitted {
+		if r := g.mayPublishTo(t, l, p.Topic); r != Success {
+			return r
+		}
 	}
 	if p.Retain && len(p.Payload) > 0 && w.delay == 0 && !g.fitsRetained(p.Topic, retainedSize(p.Topic, p.Payload, p.Properties)) {
 		return RetainedLimit
+	}
+	return Success
+}
+
+// mayPublishTo is what of it concerns the topic.
+func (g *Gateway) mayPublishTo(t *Turn, l Link, topic string) Reason {
+	if g.beyondLimits(topic) {
+		return TopicNameInvalid
+	}
+	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, topic) {
+		return NotAuthorized
 	}
 	return Success
 }

@@ -26,7 +26,7 @@ func (g *Gateway) seek(t *Turn, l Link, p *Publish, w *way) (done bool) {
 		p.Search.forget()
 		return true
 	}
-	if w.reason != Success || w.delay > 0 || g.beyondLimits(p.Topic) || !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
+	if w.reason != Success || w.delay > 0 || g.mayPublishTo(t, l, p.Topic) != Success {
 		p.Search.forget() // it goes nowhere
 		return true
 	}

@@ -89,7 +89,7 @@ func (r *Reader) see(c *cached) (valid bool) {
 
 // use sets the matches to what c holds, if that is still valid.
 func (r *Reader) use(c *cached) bool {
-	if c == nil || !r.see(c) {
+	if c == nil || !(c == r.last && r.seen == r.t.changes.Load()) && !r.see(c) {
 		return false
 	}
 	r.m = Matches{t: r.t, topic: c.topic, entries: c.entries(), Truncated: c.truncated}
