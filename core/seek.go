@@ -23,12 +23,10 @@ func (s *Search) Topic() string { return s.found.Topic() }
 // all are found yet. What they lead to is decided once they are.
 func (g *Gateway) seek(t *Turn, l Link, p *Publish, w *way) (done bool) {
 	if t.reader.Known(p.Topic) {
-		p.Search.forget()
 		return true
 	}
 	if w.reason != Success || w.delay > 0 || g.mayPublishTo(t, l, p.Topic) != Success {
-		p.Search.forget() // it goes nowhere
-		return true
+		return true // it goes nowhere
 	}
 	w.permitted = true
 	work, done := t.reader.Seek(p.Topic, &p.Search.found, seekSteps)
@@ -38,7 +36,7 @@ func (g *Gateway) seek(t *Turn, l Link, p *Publish, w *way) (done bool) {
 
 // forget frees what the search holds; s may be nil.
 func (s *Search) forget() {
-	if s != nil {
+	if s != nil && s.found.Begun() {
 		s.found = route.Search{}
 	}
 }

@@ -118,7 +118,7 @@ func (r *Reader) remember(w *walk) {
 	c.buckets = w.buckets()
 	c.stamp = r.t.epochs.stamp(&c.buckets)
 	c.count = uint16(len(found))
-	r.see(c)
+	r.last, r.seen = c, r.t.changes.Load()
 	if len(found) <= fewEntries {
 		copy(c.few[:], found)
 		return

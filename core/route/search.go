@@ -10,6 +10,9 @@ const sieve = 256
 // may go from one Reader to another of the same Table, and be dropped at any time.
 type Search struct{ walk *walk }
 
+// Begun says that s holds memory.
+func (s *Search) Begun() bool { return s.walk != nil }
+
 // Unfinished says that Seek was not done.
 func (s *Search) Unfinished() bool { return s.walk != nil && !s.walk.done }
 
@@ -94,27 +97,30 @@ func (r *Reader) Found(topic string, s *Search, fn func(m *Matches)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c := r.last
-	if c != nil && c.topic != topic {
-		c = nil
+	if s.walk != nil || c == nil || c.topic != topic || !r.use(c) {
+		r.findFound(topic, s)
 	}
+	fn(&r.m)
+}
+
+// findFound sets the matches to what Seek found and the cache has not, or not any more.
+func (r *Reader) findFound(topic string, s *Search) {
+	c := r.last
 	switch {
 	case s.walk != nil && s.walk.done && s.walk.topic == topic:
 		r.walk = *s.walk // with its memory
 		s.walk = nil
-		r.walk.freshen()
-		r.give(&r.walk, 0)
-	case r.use(c):
 	case r.walk.of(topic):
-		r.walk.freshen()
-		r.give(&r.walk, 0)
-	case c != nil:
+	case c != nil && c.topic == topic:
 		r.walk.copy(c)
-		r.walk.freshen()
-		r.give(&r.walk, 0)
 	default:
 		r.search(r.t.hash.text(topic), topic)
+		return
 	}
-	fn(&r.m)
+	if !r.walk.fresh() {
+		r.walk.sift()
+	}
+	r.give(&r.walk, 0)
 }
 
 // date notes that the walk has seen the table as it is now.
@@ -138,12 +144,6 @@ func (w *walk) copy(c *cached) {
 	w.found, w.rest = append(w.found[:0], c.entries()...), w.rest[:0]
 	w.truncated, w.whole, w.dated, w.sifted = c.truncated, true, true, false
 	w.stamps, w.stamp = c.buckets, c.stamp
-}
-
-func (w *walk) freshen() {
-	if !w.fresh() {
-		w.sift()
-	}
 }
 
 // sift leaves of what was found what is there still, each once: an entry may have gone,
