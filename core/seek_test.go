@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fairlead-iot/fairlead/core"
@@ -288,7 +289,7 @@ func TestDearPublishRetained(t *testing.T) {
 // TestDearPublishAskedAgain: where the answer about the publisher's right is forgotten in
 // the middle, the message is held as any other, and nothing stays of the search.
 func TestDearPublishAskedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g, rights := startAsked(t)
 		rights.Allow("many", core.ActionSubscribe, "#")
 		rights.Allow("many", core.ActionDeliver, "#")
