@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -55,6 +56,7 @@ type lineMachine struct {
 	conn    core.Conn
 	reason  core.Reason
 	ends    int
+	left    int          // how often the line under way was left
 	inside  atomic.Int32 // calls under way that must come one at a time
 	paused  atomic.Bool  // it has asked for a pause
 
@@ -87,6 +89,9 @@ func (m *lineMachine) Input(t *core.Turn, b []byte, a *Actions) int {
 			break
 		}
 		m.line(t, string(b[used:used+end]), a)
+		if a.Again {
+			break
+		}
 		used += end + 1
 	}
 	return used
@@ -114,6 +119,14 @@ func (m *lineMachine) line(t *core.Turn, line string, a *Actions) {
 		m.adapter.work <- struct{}{}
 		<-m.adapter.worked
 		t.Spend(1 << 20)
+	case "leave": // it comes again so often
+		most, _ := strconv.Atoi(words[1])
+		if m.left++; m.left <= most {
+			a.Again = true
+			return
+		}
+		a.Out = fmt.Appendf(a.Out, "left %d times\n", m.left-1)
+		m.left = 0
 	case "cost":
 		d, _ := time.ParseDuration(words[1])
 		t.Spend(int(d / (120 * time.Nanosecond))) // as a unit is taken for

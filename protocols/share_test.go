@@ -33,6 +33,27 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// TestLeft: what the machine leaves comes again, with nothing of it used, and what stands
+// behind it stays there; alone in a read, too, and with its end in a later one.
+func TestLeft(t *testing.T) {
+	for _, kind := range []string{"block", "park", "pump"} {
+		for _, transport := range []string{TCP, WebSocket} {
+			t.Run(kind+" "+transport, func(t *testing.T) {
+				h := start(t, kind, &ListenerConfig{Address: "127.0.0.1:0", Transport: transport})
+				a := h.dial()
+				a.say("hello\n")
+				a.hears("welcome\n")
+				a.say("leave 5\n")
+				a.hears("left 5 times\n")
+				a.say("one\nleave 3\ntwo\nleave 1\nlea")
+				a.hears("one\nleft 3 times\ntwo\nleft 1 times\n")
+				a.say("ve 2\nbye\n")
+				a.hears("left 2 times\nbye\n")
+			})
+		}
+	}
+}
+
 // TestShareOfThePaused: what a pause leaves goes on when it ends, once.
 func TestShareOfThePaused(t *testing.T) {
 	for _, kind := range []string{"block", "pump"} {
