@@ -32,12 +32,13 @@ func (g *Gateway) beginAuthentication(t *Turn, r *ConnectRequest) (res *ConnectR
 	m := g.chain.method(c.Method)
 	if m == nil {
 		// [MQTT-4.12.0-1]
+		c.forget()
 		return g.refuseConnect(t, r, Errorf(BadAuthenticationMethod, "authentication method %q is not offered; %s", c.Method, g.chain.offered())), false
 	}
 	data := c.Data
 	// The method decides alone: no source is asked about a password beside it, and
 	// nothing of it is kept.
-	c.Data, c.Password = nil, nil
+	c.forget()
 	a := &Authentication{g: g, method: m, conn: r.Conn, request: r}
 	a.begin(t, c)
 	return g.authenticateStep(t, a, data)

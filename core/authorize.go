@@ -13,6 +13,7 @@ type authChain struct {
 	rules     []Authorizer
 	preparers []Preparer // those of the rules that ask elsewhere
 	anonymous func(*Credentials) bool
+	longest   int           // bytes of a password that may pass, 0 for any number
 	plain     *Grant        // of a source that allowed and granted nothing else
 	regrants  atomic.Uint64 // grants that changed while their connection went on
 }
@@ -48,6 +49,27 @@ func (a *authChain) authenticate(ctx context.Context, c *Credentials) (*Grant, *
 // immediate says that authenticate cannot block.
 func (a *authChain) immediate(c *Credentials) bool {
 	return len(a.sources) == 0 || (!c.HasUsername && !c.HasPassword && c.Certificate == nil && c.PSKIdentity == "")
+}
+
+// longestOf is the longest password that one of the sources may let pass, 0 where one of
+// them does not say.
+func longestOf(sources []Authenticator) (n int) {
+	for _, s := range sources {
+		b, ok := s.(PasswordBound)
+		if !ok {
+			return 0
+		}
+		n = max(n, b.LongestPassword())
+	}
+	return n
+}
+
+// password copies what the sources need of b.
+func (a *authChain) password(b []byte) []byte {
+	if a.longest > 0 {
+		b = b[:min(len(b), a.longest+1)]
+	}
+	return append([]byte(nil), b...)
 }
 
 // recall gives the Grant of a client that the first source remembers, or nil.

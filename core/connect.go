@@ -26,6 +26,7 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 		err = g.checkBan(t, r.Credentials.ClientID, r.Credentials.Username, peerAddr(r.Conn))
 	}
 	if err != nil {
+		r.Credentials.forget()
 		return g.refuseConnect(t, r, err), false
 	}
 	if r.Credentials.Method != "" {
@@ -35,17 +36,21 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 		return g.admit(t, r)
 	}
 	if grant := g.chain.recall(&r.Credentials); grant != nil {
-		r.Credentials.Password = nil // the adapter's bytes; nobody needs them any more
+		r.Credentials.forget()
 		return g.enter(t, r, grant)
 	}
 	a := &admission{g: g, r: r}
 	// The adapter's bytes are gone when this call returns.
-	r.Credentials.Password = append([]byte(nil), r.Credentials.Password...)
+	r.Credentials.Password, r.Credentials.Data = g.chain.password(r.Credentials.Password), nil
 	if !g.auths.submit(r.Conn.Peer().Addr(), a.run) {
+		r.Credentials.forget()
 		return g.refuseConnect(t, r, Errorf(ServerBusy, "too many authentications wait")), false
 	}
 	return nil, true
 }
+
+// forget lets go of the secrets: they were looked at, or nobody needs them.
+func (c *Credentials) forget() { c.Password, c.Data = nil, nil }
 
 // Abandon says that the client of a Connect that is pending has left: what was not
 // begun for it need not be done. OpConnect comes all the same. Any goroutine.
@@ -102,6 +107,7 @@ func (a *admission) run(ctx context.Context) {
 // admit authenticates where that cannot block.
 func (g *Gateway) admit(t *Turn, r *ConnectRequest) (*ConnectResult, bool) {
 	grant, err := g.chain.authenticate(context.Background(), &r.Credentials)
+	r.Credentials.forget()
 	if err != nil {
 		return g.refuseConnect(t, r, err), false
 	}

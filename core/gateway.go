@@ -98,7 +98,7 @@ func New(o Options) *Gateway {
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
-	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, preparers: preparersOf(o.Authorizers), methods: o.Exchangers, anonymous: o.Anonymous, plain: &Grant{}}
+	g.chain = authChain{sources: o.Authenticators, rules: o.Authorizers, preparers: preparersOf(o.Authorizers), methods: o.Exchangers, anonymous: o.Anonymous, longest: longestOf(o.Authenticators), plain: &Grant{}}
 	g.sinks = newSinkSet(o.Sinks)
 	g.ranks, _ = parseRanks(&g.cfg) // Validate told what is wrong
 	g.subs.init(o.Config.SharedStrategy)

@@ -64,9 +64,10 @@ func (g *Gateway) remembers(t *Turn, l Link, act Action, topic string) bool {
 // holdPublish holds a message whose publisher's right must be asked for.
 func (g *Gateway) holdPublish(t *Turn, l Link, p *Publish, w way) bool {
 	s := l.Session
-	if len(g.chain.preparers) == 0 || w.reason != Success || g.remembers(t, l, ActionPublish, p.Topic) {
+	if len(g.chain.preparers) == 0 || w.reason != Success || g.beyondLimits(p.Topic) || g.remembers(t, l, ActionPublish, p.Topic) {
 		return false
 	}
+	p.own()
 	id, ask := g.identity(s), wish{ActionPublish, p.Topic}
 	if !g.chain.unprepared(&id, ask) {
 		return false

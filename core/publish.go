@@ -13,6 +13,7 @@ import (
 // reading until OpReadable. err is what must end the connection.
 func (g *Gateway) Publish(t *Turn, l Link, p *Publish) (pause bool, err *Error) {
 	if g.goesElsewhere(l.Session, p.Topic) {
+		p.own()
 		placed, w := g.place(l.Session, p)
 		return g.publish(t, l, &placed, w)
 	}
@@ -157,7 +158,7 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
 		return w.reason
 	}
 	if !w.permitted {
-		if r := g.mayPublishTo(t, l, p.Topic); r != Success {
+		if r := g.mayPublishTo(t, l, p); r != Success {
 			return r
 		}
 	}
@@ -167,12 +168,14 @@ func (g *Gateway) mayPublish(t *Turn, l Link, p *Publish, w *way) Reason {
 	return Success
 }
 
-// mayPublishTo is what of it concerns the topic.
-func (g *Gateway) mayPublishTo(t *Turn, l Link, topic string) Reason {
-	if g.beyondLimits(topic) {
+// mayPublishTo is what of it concerns the topic, which is core's own from then on if it is
+// within the limits.
+func (g *Gateway) mayPublishTo(t *Turn, l Link, p *Publish) Reason {
+	if g.beyondLimits(p.Topic) {
 		return TopicNameInvalid
 	}
-	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, topic) {
+	p.own()
+	if !g.authorize(t, l.Session, l.Epoch, ActionPublish, p.Topic) {
 		return NotAuthorized
 	}
 	return Success
@@ -186,7 +189,7 @@ func (g *Gateway) beyondLimits(topic string) bool {
 func (g *Gateway) refusePublish(t *Turn, s *Session, p *Publish, r Reason, detail string) {
 	t.Count(MessagesRefused, 1)
 	t.counters.reason(r)
-	t.explain.add(Record{Time: t.now, Reason: r, ClientID: s.id, Publisher: s.id, Topic: p.Topic, QoS: p.QoS, Size: len(p.Payload), Detail: detail})
+	t.explain.add(Record{Time: t.now, Reason: r, ClientID: s.id, Publisher: s.id, Topic: p.told(), QoS: p.QoS, Size: len(p.Payload), Detail: detail})
 }
 
 // message makes the Message of p. The payload is copied: p's bytes are the

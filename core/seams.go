@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 )
 
@@ -68,7 +69,8 @@ type Link struct {
 	Epoch   uint64
 }
 
-// ConnectRequest is a client's wish to begin. Core keeps none of its byte slices.
+// ConnectRequest is a client's wish to begin. Core keeps none of its byte slices but those
+// of its Will, and has taken those of its Credentials away when Connect returns.
 type ConnectRequest struct {
 	Conn        Conn
 	Protocol    string // "mqtt", "mqttsn", "coap", …
@@ -143,7 +145,10 @@ type ConnectResult struct {
 // Publish is a client's message on its way in. Topic must be a valid Topic Name;
 // core copies Payload, keeps Properties.
 type Publish struct {
-	Topic      string
+	Topic string
+	// Borrowed says that the bytes of Topic are the adapter's when Publish returns: core
+	// copies what it keeps of it.
+	Borrowed   bool
 	Payload    []byte
 	QoS        uint8
 	Retain     bool
@@ -177,6 +182,23 @@ func (p *Publish) settle() {
 	}
 }
 
+// own makes Topic core's, who may keep it from here on.
+func (p *Publish) own() {
+	if p.Borrowed {
+		p.Topic, p.Borrowed = strings.Clone(p.Topic), false
+	}
+}
+
+// told is Topic for a record of explain, which copies the beginning of what it cuts.
+func (p *Publish) told() string { return told(p.Topic, p.Borrowed) }
+
+func told(s string, borrowed bool) string {
+	if borrowed && len(s) <= maxRecordText {
+		return strings.Clone(s)
+	}
+	return s
+}
+
 // SubscribeOptions are one filter's options. [MQTT 3.8.3.1]
 type SubscribeOptions struct {
 	QoS               uint8
@@ -185,7 +207,8 @@ type SubscribeOptions struct {
 	RetainHandling    uint8 // 0 send, 1 send if new, 2 do not send
 }
 
-// SubscribeRequest is one SUBSCRIBE: filters with their options.
+// SubscribeRequest is one SUBSCRIBE: filters with their options. It is core's while
+// Subscribe is pending, and the adapter's again where that answers at once.
 type SubscribeRequest struct {
 	Token uint32
 	SubID uint32 // Subscription Identifier, 0 for none
@@ -253,6 +276,14 @@ type Authenticator interface {
 	// connect is refused (AuthUnavailable), never let through; with Deny it says
 	// why, to operators only. It must not keep c's byte slices.
 	Authenticate(ctx context.Context, c *Credentials) (Verdict, *Grant, error)
+}
+
+// PasswordBound is an Authenticator that bounds passwords. Where all sources do, core copies
+// no more of a longer one than shows that it is longer.
+type PasswordBound interface {
+	// LongestPassword is how many bytes a password has at most that Authenticate may
+	// allow, more than 0. It never changes.
+	LongestPassword() int
 }
 
 // Recaller is an Authenticator that remembers whom it has let in, so that clients

@@ -25,7 +25,7 @@ func (g *Gateway) seek(t *Turn, l Link, p *Publish, w *way) (done bool) {
 	if t.reader.Known(p.Topic) {
 		return true
 	}
-	if w.reason != Success || w.delay > 0 || g.mayPublishTo(t, l, p.Topic) != Success {
+	if w.reason != Success || w.delay > 0 || g.mayPublishTo(t, l, p) != Success {
 		return true // it goes nowhere
 	}
 	w.permitted = true

@@ -53,7 +53,7 @@ func (w *subscribing) run(t *Turn) (pending, alive bool) {
 		t.Count(Subscribes, 1)
 		if reason != Success {
 			t.Count(SubscribesRefused, 1)
-			g.Refuse(t, Refusal{Reason: reason, ClientID: s.id, Detail: "subscribe " + r.Filters[i].Filter + detail})
+			g.Refuse(t, Refusal{Reason: reason, ClientID: s.id, Detail: "subscribe " + clip(r.Filters[i].Filter) + detail})
 		}
 	}
 	if !w.add(t) {

@@ -42,6 +42,7 @@ type Turn struct {
 	ranked  *Message // the message whose rank is known
 	rank    uint8
 	who     Identity         // that is asked about; nobody may keep it
+	filters []string         // see FilterText
 	accepts []accepted       // of a SUBSCRIBE
 	cursors []retainedCursor // that it begins
 	draft   Message          // of a publish whose receivers are looked for; nobody may keep it
@@ -184,11 +185,14 @@ func (t *Turn) Scratch() []byte {
 
 // InternTopic gives the string of a topic, without allocation when it is hot.
 func (t *Turn) InternTopic(b []byte) string {
-	if s, ok := t.reader.Intern(b); ok {
+	if s, ok := t.KnownTopic(b); ok {
 		return s
 	}
 	return string(b)
 }
+
+// KnownTopic gives the string of a topic if it is hot. It allocates nothing.
+func (t *Turn) KnownTopic(b []byte) (s string, hot bool) { return t.reader.Intern(b) }
 
 // touch notes that c has something to write. Each connection is noted once per
 // batch: its session's dirty flag sees to that.

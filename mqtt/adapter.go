@@ -84,8 +84,10 @@ type scratch struct {
 	auth        packet.Auth
 
 	message core.Publish
-	search  core.Search // of message, on connections that have none
-	left    bool        // core has left the PUBLISH under way
+	search  core.Search            // of message, on connections that have none
+	left    bool                   // core has left the PUBLISH under way
+	request *core.SubscribeRequest // nil while core has it
+	filters []string
 
 	taken    []core.Delivery
 	outgoing packet.Outgoing

@@ -45,7 +45,7 @@ func (m *Machine) first(t *core.Turn, s *scratch, a *protocols.Actions, f packet
 		return
 	}
 	m.state = connecting
-	r := m.connectRequest(c)
+	r := m.connectRequest(t, c)
 	m.rare.request = r
 	m.rare.asked.responseInformation = c.Properties.RequestResponseInformation == 1
 	m.rare.method = string(c.Properties.AuthenticationMethod)
@@ -103,9 +103,9 @@ func (m *Machine) settle(c *packet.Connect, r *core.ConnectRequest) {
 	m.noProblem = p.Present.Has(packet.PropRequestProblemInformation) && p.RequestProblemInformation == 0
 }
 
-// connectRequest puts the CONNECT in core's words. Nothing in it aliases the
-// packet.
-func (m *Machine) connectRequest(c *packet.Connect) *core.ConnectRequest {
+// connectRequest puts the CONNECT in core's words. Its password and data are the packet's,
+// which core takes away again.
+func (m *Machine) connectRequest(t *core.Turn, c *packet.Connect) *core.ConnectRequest {
 	p := &c.Properties
 	r := &core.ConnectRequest{
 		Conn:        m.conn,
@@ -114,7 +114,7 @@ func (m *Machine) connectRequest(c *packet.Connect) *core.ConnectRequest {
 		Listener:    m.listenerName(),
 		CleanStart:  c.CleanStart, // [MQTT-3.1.2-4]
 		KeepAlive:   c.KeepAlive,
-		Credentials: m.credentials(c),
+		Credentials: m.credentials(t, c),
 	}
 	if c.Version == packet.V5 {
 		r.Expiry = p.SessionExpiry
@@ -131,17 +131,17 @@ func (m *Machine) connectRequest(c *packet.Connect) *core.ConnectRequest {
 	return r
 }
 
-func (m *Machine) credentials(c *packet.Connect) core.Credentials {
+func (m *Machine) credentials(t *core.Turn, c *packet.Connect) core.Credentials {
 	out := core.Credentials{
-		ClientID:    string(c.ClientID),
+		ClientID:    t.ClientIDText(c.ClientID),
 		Username:    string(c.Username),
 		HasUsername: c.HasUsername,
-		Password:    bytes.Clone(c.Password),
+		Password:    c.Password,
 		HasPassword: c.HasPassword,
 		Listener:    m.listenerName(),
 		Protocol:    "mqtt",
 		Method:      string(c.Properties.AuthenticationMethod),
-		Data:        bytes.Clone(c.Properties.AuthenticationData),
+		Data:        c.Properties.AuthenticationData,
 	}
 	if info := m.rare.info; info != nil {
 		out.Peer = info.Peer

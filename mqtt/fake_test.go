@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,8 @@ func (r *recorder) note(format string, a ...any) {
 
 func (r *recorder) Connect(_ *core.Turn, q *core.ConnectRequest) (*core.ConnectResult, bool) {
 	r.note("connect %s", q.Credentials.ClientID)
+	c := &q.Credentials // core takes the adapter's bytes away
+	c.Password, c.Data = bytes.Clone(c.Password), bytes.Clone(c.Data)
 	r.request = q
 	if r.connectPending {
 		return nil, true
@@ -100,7 +103,7 @@ func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *c
 	}
 	r.note("publish %s %d", p.Topic, p.QoS)
 	c := *p
-	c.Payload, c.Search = bytes.Clone(p.Payload), nil
+	c.Topic, c.Borrowed, c.Payload, c.Search = strings.Clone(p.Topic), false, bytes.Clone(p.Payload), nil
 	if p.Later != nil {
 		c.Properties, c.Later = p.Later.Properties(), nil
 	}
@@ -110,7 +113,9 @@ func (r *recorder) Publish(t *core.Turn, _ core.Link, p *core.Publish) (bool, *c
 
 func (r *recorder) Subscribe(_ *core.Turn, _ core.Link, q *core.SubscribeRequest) ([]uint8, []core.Reason, bool) {
 	r.note("subscribe %d", len(q.Filters))
-	r.subscribed = append(r.subscribed, *q)
+	c := *q
+	c.Filters = slices.Clone(q.Filters)
+	r.subscribed = append(r.subscribed, c)
 	if r.subPending {
 		return nil, nil, true
 	}

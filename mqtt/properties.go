@@ -73,5 +73,8 @@ func shared(msg *core.Message) []byte {
 // sayable says whether a string or binary field can have n bytes. [MQTT 5 section 1.5.4]
 func sayable(n int) bool { return n <= math.MaxUint16 }
 
+// text gives b as a string without copying: it lasts as long as nobody writes to b.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
 // borrow gives the bytes of s without copying; they must not be written.
 func borrow(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -18,7 +18,7 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		return err
 	}
 	search := m.search(s)
-	topic, err := m.topicOf(t, search, p)
+	topic, borrowed, err := m.topicOf(t, search, p)
 	if err != nil {
 		return err
 	}
@@ -27,6 +27,7 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 	}
 	s.message = core.Publish{
 		Topic:     topic,
+		Borrowed:  borrowed,
 		Payload:   p.Payload,
 		QoS:       p.QoS,
 		Retain:    p.Retain,
@@ -43,7 +44,7 @@ func (m *Machine) publish(t *core.Turn, s *scratch, a *protocols.Actions, f pack
 		d.expectAnswer(p.PacketID)
 	}
 	pause, refused := m.adapter.gw.Publish(t, m.link, &s.message)
-	s.message.Payload, s.message.Properties, s.message.Later = nil, nil, nil
+	s.message.Topic, s.message.Payload, s.message.Properties, s.message.Later = "", nil, nil, nil
 	if search.Unfinished() {
 		m.leavePublish(s, a)
 		return nil
@@ -129,15 +130,25 @@ func (m *Machine) badPayload(t *core.Turn, s *scratch, a *protocols.Actions, p *
 	return nil
 }
 
-// topicOf gives the topic of a PUBLISH, through its alias if it has one.
-// [MQTT 5 section 3.3.2.3.4]
-func (m *Machine) topicOf(t *core.Turn, search *core.Search, p *packet.Publish) (string, error) {
+// topicOf gives the topic of a PUBLISH, through its alias if it has one; borrowed says that
+// its bytes are the packet's. [MQTT 5 section 3.3.2.3.4]
+func (m *Machine) topicOf(t *core.Turn, search *core.Search, p *packet.Publish) (topic string, borrowed bool, err error) {
 	if name := search.Topic(); name != "" && name == string(p.Topic) {
-		return name, nil // as it came before: its alias is known, too
+		return name, false, nil // as it came before: its alias is known, too
 	}
 	if !p.Properties.Present.Has(packet.PropTopicAlias) {
-		return t.InternTopic(p.Topic), nil
+		topic, hot := t.KnownTopic(p.Topic)
+		if !hot {
+			topic = text(p.Topic)
+		}
+		return topic, !hot, nil
 	}
+	topic, err = m.aliasedTopic(t, p)
+	return topic, false, err
+}
+
+// aliasedTopic is topicOf of a PUBLISH with an alias.
+func (m *Machine) aliasedTopic(t *core.Turn, p *packet.Publish) (string, error) {
 	alias := int(p.Properties.TopicAlias) // not 0, the codec saw to that [MQTT-3.3.2-8]
 	if alias > int(m.adapter.cfg.TopicAliasMaximum) {
 		// [MQTT-3.3.2-9] [MQTT-3.2.2-17] [MQTT-3.2.2-18]

@@ -15,28 +15,38 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, f pa
 	if err := p.Decode(m.version, f.Header, f.Body); err != nil {
 		return err
 	}
-	// Core keeps the request while it is pending, so it is not the scratch's.
-	r := &core.SubscribeRequest{Token: uint32(p.PacketID), Filters: make([]core.FilterRequest, 0, len(p.Filters))}
+	r := s.requestFor(p)
 	if len(p.Properties.SubscriptionIDs) > 0 {
 		if !m.adapter.cfg.SubscriptionIDAvailable {
 			return refuse(core.SubscriptionIDsNotSupported, "subscription identifiers are turned off [3.2.2.3.12]")
 		}
 		r.SubID = p.Properties.SubscriptionIDs[0]
 	}
-	refused, err := m.collect(p.Filters, r)
+	refused, err := m.collect(t, p.Filters, r)
 	if err != nil {
 		return err
 	}
 	return m.put(t, s, a, r, refused, p.PacketID)
 }
 
+// requestFor gives an empty request, that of the latest SUBSCRIBE where core is done with
+// it and it is not much too large.
+func (s *scratch) requestFor(p *packet.Subscribe) *core.SubscribeRequest {
+	n := len(p.Filters)
+	if s.request == nil || cap(s.request.Filters) < n || cap(s.request.Filters) > 64+8*n {
+		s.request = &core.SubscribeRequest{Filters: make([]core.FilterRequest, 0, n)}
+	}
+	*s.request = core.SubscribeRequest{Token: uint32(p.PacketID), Filters: s.request.Filters[:0]}
+	return s.request
+}
+
 // collect puts the filters into r. refused stays nil while all of them go to core;
 // otherwise it has an entry for each filter of the packet, Success for those that
 // go there.
-func (m *Machine) collect(filters []packet.Subscription, r *core.SubscribeRequest) (refused []core.Reason, err error) {
+func (m *Machine) collect(t *core.Turn, filters []packet.Subscription, r *core.SubscribeRequest) (refused []core.Reason, err error) {
 	for i := range filters {
 		in := &filters[i]
-		name := string(in.Filter)
+		name := t.FilterText(in.Filter)
 		why, err := m.kindAllowed(name, in.NoLocal)
 		if err != nil {
 			return nil, err
@@ -98,9 +108,11 @@ func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, r *core.Su
 		granted, reasons, pending = m.adapter.gw.Subscribe(t, m.link, r)
 	}
 	if pending {
+		s.request = nil // it is core's
 		m.wait(forSubscribe, id)
 		return nil
 	}
+	clear(r.Filters)
 	m.sendSuback(t, s, a, id, granted, reasons)
 	return nil
 }
@@ -180,14 +192,16 @@ func (m *Machine) unsubscribe(t *core.Turn, s *scratch, a *protocols.Actions, f 
 	if err := p.Decode(m.version, f.Header, f.Body); err != nil {
 		return err
 	}
-	filters := make([]string, len(p.Filters))
+	filters := s.filters[:0]
 	for i := range p.Filters {
-		filters[i] = string(p.Filters[i])
+		filters = append(filters, t.FilterText(p.Filters[i]))
 	}
+	s.filters = filters
 	if d := m.streams(); d != nil {
 		d.unsubscribed(filters)
 	}
 	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, uint32(p.PacketID), filters)
+	clear(filters)
 	if pending {
 		m.wait(forUnsubscribe, p.PacketID)
 		return nil

@@ -132,6 +132,9 @@ func (s *Source) Users() int { return len(s.set.Load().users) }
 // Name is "passwd".
 func (s *Source) Name() string { return "passwd" }
 
+// LongestPassword implements core.PasswordBound.
+func (s *Source) LongestPassword() int { return MaxPassword }
+
 // Authenticate allows a known user with the right password and denies one with
 // a wrong one, without one, or with one longer than MaxPassword. It ignores
 // clients without a user name, unknown users, and enhanced authentication. It
