@@ -14,6 +14,7 @@ import (
 type commit struct {
 	g     *Gateway
 	batch Batch
+	room  *room        // that batch, acks and cells grew in, nil while there is none
 	acks  []ackRef     // answers to publishers
 	cells []cellRef    // queue entries that are added, released or gone
 	after []afterwards // connects and subscribes that wait
@@ -62,8 +63,40 @@ func (t *Turn) keeping() *commit {
 
 func (t *Turn) op(o Op) *commit {
 	c := t.keeping()
+	if c.room == nil {
+		c.furnish()
+	}
 	c.batch.Ops = append(c.batch.Ops, o)
 	return c
+}
+
+// room is what a commit grew in that is over: one turn's commit is much like the next.
+type room struct {
+	ops   []Op
+	acks  []ackRef
+	cells []cellRef
+}
+
+// furnish gives c the room of another.
+func (c *commit) furnish() {
+	if c.room, _ = c.g.rooms.Get().(*room); c.room == nil {
+		c.room = new(room)
+	}
+	c.batch.Ops = append(c.room.ops, c.batch.Ops...)
+	c.acks = append(c.room.acks, c.acks...)
+	c.cells = append(c.room.cells, c.cells...)
+}
+
+// vacate gives the room of c, which is over, to another. Its operations were the store's
+// until it was done.
+func (c *commit) vacate() {
+	r := c.room
+	if r == nil {
+		return
+	}
+	*r = room{ops: emptied(c.batch.Ops, maxScratch), acks: emptied(c.acks, maxScratch), cells: emptied(c.cells, maxScratch)}
+	c.room, c.batch.Ops, c.acks, c.cells = nil, nil, nil, nil
+	c.g.rooms.Put(r)
 }
 
 // keep stores a queue entry; it becomes deliverable once it is committed. With
@@ -216,6 +249,7 @@ func (c *commit) finish(t *Turn) {
 	for _, a := range c.after {
 		a.committed(t, c.err)
 	}
+	c.vacate()
 }
 
 // explain tells why a publisher was refused; that a sink is full was told of the sink.

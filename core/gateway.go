@@ -68,6 +68,7 @@ type Gateway struct {
 	bans      bans
 	flaps     flapping
 	done      completer
+	rooms     sync.Pool // of commits that are over
 	fans      fans
 	fanCount  atomic.Int32
 	complain  complaints
