@@ -190,7 +190,8 @@ func (l *loop) read(c *conn, room int) (int, error) {
 		front = len(c.in.b)
 	}
 	if front > readSize {
-		into = c.in.room(readSize)[:room]
+		c.in = l.pools.helds.grow(c.in, readSize)
+		into = c.in.rest()[:room]
 	} else {
 		into = l.buf[front : front+room]
 	}

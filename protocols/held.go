@@ -6,8 +6,10 @@ import "sync"
 // Its size follows what really came, never what the packet claims.
 type held struct{ b []byte }
 
-// heldClasses are the sizes that are pooled.
-var heldClasses = [...]int{64, 256, 1024, 4096, 16 << 10, 64 << 10}
+// heldClasses are the sizes that are pooled. Those above 64 KiB are what a buffer grows to,
+// half as large again each time.
+var heldClasses = [...]int{64, 256, 1024, 4096, 16 << 10, 64 << 10,
+	128 << 10, 192 << 10, 288 << 10, 432 << 10, 648 << 10, 972 << 10, 1458 << 10}
 
 // helds is a pool of them by size.
 type helds struct{ pools [len(heldClasses)]sync.Pool }
@@ -66,13 +68,18 @@ func (p *helds) replace(h *held, rest []byte) *held {
 	return n
 }
 
-// room makes space for n more bytes behind what h holds. It grows by what is
-// there, so a packet that claims much and sends little costs little.
-func (h *held) room(n int) []byte {
-	if cap(h.b)-len(h.b) < n {
-		b := make([]byte, len(h.b), len(h.b)+max(n, len(h.b)/2))
-		copy(b, h.b)
-		h.b = b
+// grow makes space for n more bytes behind what h holds, and gives the holder to use from
+// now on. It grows by what is there, so a packet that claims much and sends little costs
+// little; what it grows out of is another's at once.
+func (p *helds) grow(h *held, n int) *held {
+	if cap(h.b)-len(h.b) >= n {
+		return h
 	}
-	return h.b[len(h.b):cap(h.b)]
+	next := p.room(len(h.b) + max(n, len(h.b)/2))
+	next.b = append(next.b, h.b...)
+	p.put(h)
+	return next
 }
+
+// rest is the space behind what h holds.
+func (h *held) rest() []byte { return h.b[len(h.b):cap(h.b)] }

@@ -199,7 +199,7 @@ func FuzzInputSplits(f *testing.F) {
 			text = text[n:]
 			all := part
 			if h != nil {
-				all = append(h.room(0)[:0:0], h.b...)
+				all = bytes.Clone(h.b)
 				all = append(all, part...)
 			}
 			used := bytes.LastIndexByte(all, '\n') + 1

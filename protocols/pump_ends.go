@@ -79,7 +79,8 @@ func (i *inlet) readOnce(p *helds, s stream, feed func([]byte) error) error {
 	var h *held
 	var into []byte
 	if front > readSize {
-		into = i.in.room(readSize)
+		i.in = p.grow(i.in, readSize)
+		into = i.in.rest()
 	} else {
 		h = p.room(max(readSize, front+readSize/4))
 		defer p.put(h)

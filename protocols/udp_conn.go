@@ -108,7 +108,7 @@ func (c *dgramConn) hold(p *port, message []byte) {
 	if c.in == nil {
 		c.in = p.engine.pools.helds.room(2 + len(message))
 	}
-	c.in.room(2 + len(message))
+	c.in = p.engine.pools.helds.grow(c.in, 2+len(message))
 	c.in.b = append(append(c.in.b, head[:]...), message...)
 }
 
