@@ -27,8 +27,10 @@ func (g *Gateway) Connect(t *Turn, r *ConnectRequest) (res *ConnectResult, pendi
 	}
 	if err != nil {
 		r.Credentials.forget()
+		r.Will = nil
 		return g.refuseConnect(t, r, err), false
 	}
+	t.ownWill(r)
 	if r.Credentials.Method != "" {
 		return g.beginAuthentication(t, r)
 	}

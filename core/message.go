@@ -120,4 +120,6 @@ type Will struct {
 	Expiry     uint32 // Message Expiry Interval in seconds, valid when HasExpiry
 	HasExpiry  bool
 	Properties *Properties
+
+	spare bool // nothing but its session refers to Payload
 }

@@ -214,5 +214,5 @@ func (g *Gateway) holdWill(id *Identity, w *Will) bool {
 		return false
 	}
 	who := *id
-	return g.prepare(id, []wish{ask}, func(t *Turn) { g.publishWillNow(t, &who, w) })
+	return g.prepare(id, []wish{ask}, func(t *Turn) { _ = g.publishWillNow(t, &who, w) })
 }

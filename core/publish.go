@@ -260,13 +260,13 @@ func (g *Gateway) PublishInternal(t *Turn, m *Message) error {
 }
 
 // dispatch gives m to the retained store and to every receiver. Nobody waits for the
-// sinks, and their faults are theirs alone.
-func (g *Gateway) dispatch(t *Turn, m *Message) {
+// sinks, and their faults are theirs alone. found says that there is, or may be, a receiver.
+func (g *Gateway) dispatch(t *Turn, m *Message) (found bool) {
 	if m.Retain {
 		g.retain(t, m)
 	}
 	g.note(t, EventPublish, nil, m)
-	g.route(t, m)
+	return g.route(t, m)
 }
 
 // dispatchAnswered is dispatch of a message whose publisher, s, waits for an answer.

@@ -89,6 +89,9 @@ type ConnectRequest struct {
 	// MaximumPacketSize is the largest packet the client takes, 0 for no limit.
 	MaximumPacketSize uint32
 	Will              *Will
+	// BorrowedWill says that the bytes of Will's Topic and Payload are the adapter's when
+	// Connect returns: core copies them.
+	BorrowedWill bool
 	// WillLasts makes the Will one of the session: a later connection may go on with
 	// it. KeepWill does so; Will is nil then.
 	WillLasts, KeepWill bool

@@ -43,6 +43,7 @@ type Turn struct {
 	rank    uint8
 	who     Identity         // that is asked about; nobody may keep it
 	filters []string         // see FilterText
+	spares  [][]byte         // see spareWill
 	accepts []accepted       // of a SUBSCRIBE
 	cursors []retainedCursor // that it begins
 	draft   Message          // of a publish whose receivers are looked for; nobody may keep it

@@ -7,14 +7,13 @@ func (g *Gateway) mayLeaveWill(r *ConnectRequest, name, clientID, user string, g
 	return g.chain.decide(&id, ActionPublish, name)
 }
 
-// publishWill publishes w as id, if id still may and is not banned. [MQTT-3.1.2-8]
-func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) {
-	if !g.holdWill(id, w) {
-		g.publishWillNow(t, id, w)
-	}
+// publishWill publishes w as id, if id still may and is not banned. over says that nobody
+// has anything of it. [MQTT-3.1.2-8]
+func (g *Gateway) publishWill(t *Turn, id *Identity, w *Will) (over bool) {
+	return !g.holdWill(id, w) && g.publishWillNow(t, id, w)
 }
 
-func (g *Gateway) publishWillNow(t *Turn, id *Identity, w *Will) {
+func (g *Gateway) publishWillNow(t *Turn, id *Identity, w *Will) (over bool) {
 	m := &Message{
 		Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties,
 		Publisher: id.ClientID, Username: id.Username, ID: g.newMessageID(), Published: t.now,
@@ -32,17 +31,18 @@ func (g *Gateway) publishWillNow(t *Turn, id *Identity, w *Will) {
 		t.Count(MessagesRefused, 1)
 		g.record(t, why, id.ClientID, m)
 		t.counters.reason(why)
-		return
+		return false
 	}
 	if reason == Success && delay > 0 {
 		reason, detail = g.delayAs(t, id, m, delay)
 	} else if reason == Success {
 		t.Count(WillsPublished, 1)
-		g.dispatch(t, m)
+		over = !g.dispatch(t, m) && !m.Retain && g.sinks.kinds&(EventPublish|EventDropped) == 0
 	}
 	if reason != Success {
 		g.refuseDelayed(t, m, reason, detail)
 	}
+	return over
 }
 
 // willOnTakeover sends the Will of a connection that is taken over, unless it has

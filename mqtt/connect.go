@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"bytes"
 	"crypto/x509"
 	"math"
 	"unicode/utf8"
@@ -103,8 +102,8 @@ func (m *Machine) settle(c *packet.Connect, r *core.ConnectRequest) {
 	m.noProblem = p.Present.Has(packet.PropRequestProblemInformation) && p.RequestProblemInformation == 0
 }
 
-// connectRequest puts the CONNECT in core's words. Its password and data are the packet's,
-// which core takes away again.
+// connectRequest puts the CONNECT in core's words. Its password, data and Will are the
+// packet's: core takes them away or copies them.
 func (m *Machine) connectRequest(t *core.Turn, c *packet.Connect) *core.ConnectRequest {
 	p := &c.Properties
 	r := &core.ConnectRequest{
@@ -126,7 +125,7 @@ func (m *Machine) connectRequest(t *core.Turn, c *packet.Connect) *core.ConnectR
 		r.Expiry = neverExpires
 	}
 	if c.HasWill {
-		r.Will = will(&c.Will)
+		r.Will, r.BorrowedWill = will(&c.Will), true
 	}
 	return r
 }
@@ -158,12 +157,12 @@ func certificate(info *protocols.ConnInfo) *x509.Certificate {
 	return info.TLS.PeerCertificates[0]
 }
 
-// will copies the Will out of the packet. [MQTT-3.1.2-7] [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+// will gives the Will of the packet, whose bytes its topic and payload are. [MQTT-3.1.2-7] [MQTT-3.1.2-14] [MQTT-3.1.2-15]
 // [MQTT311-3.1.2-8]
 func will(w *packet.Will) *core.Will {
 	return &core.Will{
-		Topic:      string(w.Topic),
-		Payload:    bytes.Clone(w.Payload),
+		Topic:      text(w.Topic),
+		Payload:    w.Payload,
 		QoS:        w.QoS,
 		Retain:     w.Retain,
 		Delay:      w.Properties.WillDelay,

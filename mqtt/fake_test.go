@@ -52,6 +52,9 @@ func (r *recorder) Connect(_ *core.Turn, q *core.ConnectRequest) (*core.ConnectR
 	r.note("connect %s", q.Credentials.ClientID)
 	c := &q.Credentials // core takes the adapter's bytes away
 	c.Password, c.Data = bytes.Clone(c.Password), bytes.Clone(c.Data)
+	if w := q.Will; w != nil && q.BorrowedWill {
+		w.Topic, w.Payload, q.BorrowedWill = strings.Clone(w.Topic), bytes.Clone(w.Payload), false
+	}
 	r.request = q
 	if r.connectPending {
 		return nil, true
