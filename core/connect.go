@@ -440,7 +440,7 @@ func (g *Gateway) attach(t *Turn, s *Session, r *ConnectRequest, res *ConnectRes
 	if s.durable || r.Will != nil || grant != nil || s.more != nil {
 		m := s.rarely()
 		m.grant, m.left, m.willAt = grant, 0, 0
-		m.beginWill(r)
+		m.beginWill(r, s.durable)
 		m.peer, m.sleep = r.Conn.Peer().Addr(), sleep{port: r.Conn.Peer().Port()}
 		res.Registrations = slices.Clone(m.registrations)
 		m.acks = ackQueue{first: m.acks.first + uint64(len(m.acks.slots))}

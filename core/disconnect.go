@@ -163,7 +163,6 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	}
 	// [MQTT-3.1.2-8], [MQTT-3.1.3-9]: with the session ends the delay of its Will
 	will, id := s.takeWill(), g.identityLocked(s)
-	kept := s.durable
 	s.ring, s.spilled = nil, false
 	s.noteCredit(g.window(s))
 	if s.durable {
@@ -186,7 +185,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 	if g.peers != nil {
 		g.peers.Disown(s.id, s.epoch)
 	}
-	if will != nil && g.publishWill(t, &id, will) && !kept {
+	if will != nil && g.publishWill(t, &id, will) {
 		t.spareWill(will)
 	}
 	return ops, true

@@ -6,8 +6,12 @@ import "strings"
 // it may be changed while the connection lasts, and a connection that brings none goes on
 // with the one that the session kept, whether or not it was published meanwhile.
 
-// takeWill settles the Will of a connection that begins. With the session's lock held.
-func (m *rare) beginWill(r *ConnectRequest) {
+// beginWill settles the Will of a connection that begins; kept says that the store has it,
+// too. With the session's lock held.
+func (m *rare) beginWill(r *ConnectRequest, kept bool) {
+	if kept && r.Will != nil {
+		r.Will.spare = false
+	}
 	switch {
 	case r.KeepWill:
 		m.will = m.keptWill
@@ -27,7 +31,13 @@ func (g *Gateway) Will(l Link) *Will {
 	if !l.live() || s.more == nil {
 		return nil
 	}
-	if s.more.will == nil || s.mount == 0 {
+	if s.more.will == nil {
+		return nil
+	}
+	if s.more.will.spare {
+		s.more.will.spare = false // somebody else has it from here on
+	}
+	if s.mount == 0 {
 		return s.more.will
 	}
 	who := s.placer()

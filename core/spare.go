@@ -15,7 +15,7 @@ const (
 func (t *Turn) ownWill(r *ConnectRequest) {
 	if w := r.Will; w != nil && r.BorrowedWill {
 		w.Topic, w.Payload = strings.Clone(w.Topic), t.copySpare(w.Payload)
-		w.spare = true
+		w.spare = !r.WillLasts
 	}
 	r.BorrowedWill = false
 }
@@ -44,5 +44,4 @@ func (t *Turn) spareWill(w *Will) {
 	default: // those of a size that nobody wants any more go in time
 		t.spares[t.now%mostSpares] = room
 	}
-	*w = Will{}
 }

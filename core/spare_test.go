@@ -96,3 +96,19 @@ func TestWillsThatAreKept(t *testing.T) {
 		})
 	}
 }
+
+// TestWillThatWasAskedFor: whoever has it keeps it.
+func TestWillThatWasAskedFor(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		g := coretest.Start(t, nil, nil)
+		c := g.Connect("c", func(r *core.ConnectRequest) {
+			r.Will, r.BorrowedWill = &core.Will{Topic: "w", Payload: filled('a')}, true
+		})
+		will := g.Will(c.Result.Link)
+		c.Disconnect(core.ConnectionLost)
+		leaveWill(g, filled('b'), nil)
+		if !bytes.Equal(will.Payload, filled('a')) {
+			t.Errorf("it begins with %q now", will.Payload[:1])
+		}
+	})
+}
