@@ -14,9 +14,13 @@ const (
 
 // FilterText gives the string of a filter that goes to Subscribe or Unsubscribe: one that
 // the turn remembers, or a copy. Of a filter that is too long it gives no more than shows
-// that it is.
+// that it is, unless rules rewrite filters: they may make a shorter one of it.
 func (t *Turn) FilterText(b []byte) string {
-	if len(b) > longestFilter {
+	switch {
+	case len(b) <= longestFilter:
+	case len(t.g.rewrites) > 0:
+		return string(b)
+	default:
 		return string(shown(b, t.g.cfg.MaxTopicLength))
 	}
 	if t.filters == nil {
