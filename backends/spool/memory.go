@@ -52,7 +52,10 @@ func (c *chunk) reset(first uint64) {
 // the lane's lock held, like the rest of this file.
 func (l *Lane) push(record []byte) bool {
 	last := l.lastChunk()
-	if last == nil || !last.room(len(record)) {
+	if last != nil && len(last.ends) == 0 {
+		last.first = l.tail // what came behind it may have been dropped
+	}
+	if last == nil || last.end() != l.tail || !last.room(len(record)) {
 		if last = l.grow(len(record)); last == nil {
 			return false
 		}

@@ -37,7 +37,8 @@ type readJob struct {
 // diskJob finds where the next record lies on disk, nil if it is nowhere.
 func (l *Lane) diskJob(maxRecords, maxBytes int) *readJob {
 	for _, g := range l.segs {
-		if g.end <= l.read {
+		// One without records was abandoned, and those after it may begin below it.
+		if g.end <= l.read || g.end == g.base {
 			continue
 		}
 		to := min(g.end, l.memoryFrom())
