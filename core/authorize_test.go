@@ -50,6 +50,30 @@ func TestAuthorizationOfOwnMessages(t *testing.T) {
 	})
 }
 
+// TestAuthorizationOfSearches: a message whose receivers may be looked for in pieces needs
+// its right as any other.
+func TestAuthorizationOfSearches(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rights := &coretest.Rights{}
+		rights.Allow("a", core.ActionSubscribe, "#")
+		rights.Allow("b", core.ActionPublish, "x")
+		g := coretest.Start(t, nil, func(o *core.Options) { o.Authorizers = []core.Authorizer{rights} })
+		a, b := g.Connect("a", nil), g.Connect("b", nil)
+		a.Subscribe(0, "x", "y")
+		for _, c := range []struct{ topic, answer, received string }{
+			{"x", "[ack 7 success]", "[x=v q0]"},
+			{"y", "[ack 7 not_authorized]", ""},
+		} {
+			var search core.Search
+			m := pub(c.topic, "v", 1, 7)
+			m.Search = &search
+			b.Publish(m)
+			expect(t, b, c.answer)
+			expect(t, a, c.received)
+		}
+	})
+}
+
 // partial speaks of one client only, to whom it denies one topic of those that it lets it
 // subscribe to.
 type partial struct {

@@ -129,7 +129,7 @@ func (g *Gateway) subscribeProxies(t *Turn, l Link, r *ConnectRequest) (w *subsc
 	}
 	w.checkWanted(t)
 	stale := slices.DeleteFunc(had, func(p proxied) bool { return w.has(p.raw) || r.unanswered(p.origin) })
-	if !w.decide(stale, true) {
+	if !w.note(stale, true) {
 		return nil, nil // taken over meanwhile
 	}
 	return w, w.proxyOps()
@@ -169,11 +169,11 @@ func (w *subscribing) has(raw string) bool {
 	return slices.ContainsFunc(w.accept, func(a accepted) bool { return a.parsed.Raw == raw })
 }
 
-// decide notes among the session's proxy subscriptions what was accepted, and no more what
+// note puts among the session's proxy subscriptions what was accepted, and no more what
 // is stale; the latest word about one counts. The table follows with settle: before the
 // store has the session, nobody who publishes may find it. false, and nothing is done:
 // the session ended meanwhile, or who connects was taken over.
-func (w *subscribing) decide(stale []proxied, connects bool) bool {
+func (w *subscribing) note(stale []proxied, connects bool) bool {
 	s := w.link.Session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +224,7 @@ func (w *subscribing) proxyOps() []Op {
 	return ops
 }
 
-// giveUp takes back what decide noted: it was not kept.
+// giveUp takes back what note put there: it was not kept.
 func (w *subscribing) giveUp() {
 	s := w.link.Session
 	s.mu.Lock()

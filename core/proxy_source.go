@@ -111,7 +111,7 @@ func (g *Gateway) ChangeProxies(t *Turn, clientID, origin string, add []ProxyReq
 		w.want(t, commanded+origin, &add[i])
 	}
 	w.checkWanted(t)
-	if !w.decide(w.named(remove), false) {
+	if !w.note(w.named(remove), false) {
 		return false
 	}
 	g.chain.regrants.Add(1) // cached decisions about the session may be wrong now

@@ -41,6 +41,7 @@ func onlySlower() []string {
 		"sameRights: never a.ACL == nil",
 		"sameRights: never b.ACL == nil",
 		"stillVetted: always !m.vetting",
+		"mayPublish: always !w.permitted",
 		// These refuse more, or sooner, than they must.
 		"mayResume: never !old.isDurable()",
 		"mayPublish: always w.delay == 0",
