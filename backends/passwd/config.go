@@ -9,6 +9,10 @@ import (
 type Config struct {
 	File  string `toml:"passwd_file" doc:"file of users and argon2id hashes, made by fairlead passwd; empty: no users"`
 	Cache bool   `toml:"passwd_cache" doc:"remember under a random key which password passed last, so that reconnecting costs microseconds instead of a full hash (20 ms or more); dropped at reload"`
+
+	// Workers make the hashes, unless they are nil: then this process does. Who made them
+	// closes them, once the Source is not used any more.
+	Workers *Workers `toml:"-"`
 }
 
 // DefaultConfig has no file and remembers successful logins.

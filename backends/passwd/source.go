@@ -48,7 +48,10 @@ func Open(cfg Config) (*Source, error) {
 	s := &Source{
 		cfg:    cfg,
 		slots:  make(chan struct{}, min(max(1, runtime.GOMAXPROCS(0)/2), maxSlots)),
-		derive: Hash.derive,
+		derive: deriveHere,
+	}
+	if cfg.Workers != nil {
+		s.derive = cfg.Workers.derive
 	}
 	if err := s.Reload(); err != nil {
 		return nil, err
@@ -207,7 +210,6 @@ func (s *Source) verify(ctx context.Context, set *set, u *user, c *core.Credenti
 		return false, fmt.Errorf("passwd: user %q: no processor was free to check the password: %w", c.Username, ctx.Err())
 	}
 	ok := hmac.Equal(s.derive(u.hash, c.Password), u.hash.Key)
-	tidy(u.hash.Memory)
 	if ok && s.cfg.Cache {
 		u.last.Store(&proof)
 	}

@@ -13,6 +13,13 @@ const (
 	tidyAbove = 4 << 10 // KiB
 )
 
+// deriveHere makes a hash in a process that does other things, too.
+func deriveHere(h Hash, password []byte) []byte {
+	key := h.derive(password)
+	tidy(h.Memory)
+	return key
+}
+
 // tidy collects the memory of a hash of so many KiB that was made. 19 MiB are dead
 // then, but a small heap would grow to several times its size before the collector
 // looked, and guessing passwords would cost a hundred megabytes. A small heap is
