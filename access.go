@@ -18,8 +18,8 @@ const (
 )
 
 // administrators opens the file of administrators in the data directory. Where
-// there is none it makes one, with a random password that it returns.
-func administrators(dir string) (users *passwd.Source, first string, err error) {
+// there is none it makes one, with a random password that it returns. workers may be nil.
+func administrators(dir string, workers *passwd.Workers) (users *passwd.Source, first string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { // where the store lies elsewhere
 		return nil, "", err
 	}
@@ -29,7 +29,7 @@ func administrators(dir string) (users *passwd.Source, first string, err error) 
 			return nil, "", err
 		}
 	}
-	users, err = passwd.Open(passwd.Config{File: path, Cache: true})
+	users, err = passwd.Open(passwd.Config{File: path, Cache: true, Workers: workers})
 	return users, first, err
 }
 

@@ -57,7 +57,7 @@ func TestAuthorizationMatrixAnonymous(t *testing.T) {
 // TestAuthorizationMatrixAdministrator is whose password opens the REST API.
 func TestAuthorizationMatrixAdministrator(t *testing.T) {
 	dir := t.TempDir()
-	users, first, err := administrators(dir)
+	users, first, err := administrators(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestAuthorizationMatrixAdministrator(t *testing.T) {
 			t.Errorf("%s with %q: %v, want %v", c.user, c.password, got, c.want)
 		}
 	}
-	if _, again, err := administrators(dir); err != nil || again != "" {
+	if _, again, err := administrators(dir, nil); err != nil || again != "" {
 		t.Errorf("a second start makes up another password: %v", err)
 	}
 	if info, err := os.Stat(fmt.Sprintf("%s/%s", dir, adminFile)); err != nil || info.Mode().Perm()&0o077 != 0 {

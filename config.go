@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"time"
 
@@ -39,6 +40,12 @@ type Config struct {
 	// Protocols are those that the embedding program adds; a listener speaks one that
 	// names it. See docs/adapters.md.
 	Protocols []Protocol `toml:"-"`
+
+	// HashWorker gives the command of a process that calls passwd.Work, such as this
+	// program by another way in: hashes of passwords from files are made there, by as many
+	// of them as are made at once, and the event loops do not notice who tries passwords. See
+	// passwd.NewWorkers. nil: this process makes them.
+	HashWorker func() *exec.Cmd `toml:"-"`
 }
 
 // NodeConfig is the section [node].

@@ -63,6 +63,7 @@ type Gateway struct {
 	// sources are the other sources of identities of the section [auth].
 	sources []identitySource
 	rules   *aclfile.Source
+	workers *passwd.Workers // nil: hashes of passwords are made here
 	ready   chan struct{}
 	ended   chan struct{} // closed when Run returns
 	hurry   chan struct{}
@@ -89,6 +90,9 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	}
 	cfg.Node.DataDir = absolute(cfg.Node.DataDir)
 	g := &Gateway{cfg: cfg, log: log, ready: make(chan struct{}), ended: make(chan struct{}), hurry: make(chan struct{}), addresses: map[string]string{}}
+	if cfg.HashWorker != nil {
+		g.workers = passwd.NewWorkers(log, cfg.HashWorker)
+	}
 	if err := g.readFiles(); err != nil {
 		return nil, failedAt(StageConfig, err)
 	}
@@ -101,7 +105,9 @@ func (g *Gateway) readFiles() error {
 	keep := func(err error) { errs = append(errs, err) }
 	var err error
 	if g.cfg.Auth.PasswdFile != "" {
-		g.users, err = passwd.Open(g.cfg.Auth.passwd())
+		c := g.cfg.Auth.passwd()
+		c.Workers = g.workers
+		g.users, err = passwd.Open(c)
 		keep(err)
 	}
 	g.rules, err = aclfile.Open(g.cfg.Auth.acl())

@@ -65,6 +65,9 @@ func (p *parts) restore(ctx context.Context) error {
 		return err
 	}
 	p.undo = append(p.undo, g.closeSources)
+	if g.workers != nil {
+		p.undo = append(p.undo, g.workers.Close)
+	}
 	sinks, sources, retained := p.backends.hooks()
 	users, access := p.backends.identities()
 	p.core = core.New(core.Options{
@@ -116,7 +119,7 @@ func (p *parts) openAdministrators(context.Context) error {
 	if p.g.cfg.Admin.Off() {
 		return nil
 	}
-	users, first, err := administrators(p.g.cfg.Node.DataDir)
+	users, first, err := administrators(p.g.cfg.Node.DataDir, p.g.workers)
 	if err != nil {
 		return err
 	}
@@ -135,7 +138,7 @@ func (p *parts) openAdmin(ctx context.Context) error {
 	b := Version()
 	p.admin = admin.New(admin.Options{
 		Config: g.cfg.Admin, Source: source, Authenticate: authenticateWith(p.admins),
-		Checks: p.checks, Listeners: p.listenerFigures, Rules: p.backends.figures, Handlers: p.handlerFigures,
+		Checks: p.checks, Listeners: p.listenerFigures, Rules: p.backends.figures, Handlers: p.handlerFigures, Hashes: p.hashFigures(),
 		Version: b.Version, Commit: b.Commit, Log: g.log,
 	})
 	if err := p.admin.Open(); err != nil {
@@ -312,6 +315,15 @@ func (p *parts) listenerFigures() []admin.ListenerFigures {
 		})
 	}
 	return out
+}
+
+// hashFigures are those of the processes for hashes, nil where there are none.
+func (p *parts) hashFigures() func() admin.HashFigures {
+	workers := p.g.workers
+	if workers == nil {
+		return nil
+	}
+	return func() admin.HashFigures { return admin.HashFigures(workers.Stats()) }
 }
 
 // handlerFigures are those of private protocols' handlers for metrics.

@@ -37,6 +37,7 @@ type collector struct {
 	listener [10]*prometheus.Desc // open, unauthenticated, accepted, delayed, refused, throttled, throttles, rests, rested, queues
 	rule     [8]*prometheus.Desc  // done, dropped, kept, failed, retried, read, waiting, away
 	handler  []handlerFigure
+	hash     [2]*prometheus.Desc // made, failures
 }
 
 // gauge is one row of the table of figures that are not in core's counters.
@@ -61,6 +62,10 @@ func newCollector(s *Server) *collector {
 		build:   describe("build_info", "1, with what was built as labels.", "version", "commit"),
 		gauges:  gauges(),
 		handler: handlerFigures(),
+		hash: [2]*prometheus.Desc{
+			describe("password_hashes_total", "Hashes of passwords from files, made by processes apart or by the gateway itself.", "made"),
+			describe("password_hash_failures_total", "Processes for them that failed or could not be begun."),
+		},
 		listener: [10]*prometheus.Desc{
 			describe("listener_connections", "Connections open.", "listener"),
 			describe("listener_unauthenticated", "Connections that their protocol has not accepted yet.", "listener"),
@@ -143,6 +148,9 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, f := range c.handler {
 		out <- f.desc
 	}
+	for _, d := range c.hash {
+		out <- d
+	}
 	out <- c.reasons
 	out <- c.build
 }
@@ -175,11 +183,23 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			}
 		}
 	}
+	if o.Hashes != nil {
+		c.collectHashes(out, o.Hashes())
+	}
 	if o.Rules != nil {
 		for _, r := range o.Rules() {
 			c.collectRule(out, &r)
 		}
 	}
+}
+
+func (c *collector) collectHashes(out chan<- prometheus.Metric, h HashFigures) {
+	put := func(i int, n uint64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(c.hash[i], prometheus.CounterValue, float64(n), labels...)
+	}
+	put(0, h.Apart, "apart")
+	put(0, h.Here, "gateway")
+	put(1, h.Failed)
 }
 
 func (c *collector) collectRule(out chan<- prometheus.Metric, r *RuleFigures) {

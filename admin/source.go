@@ -80,6 +80,13 @@ type HandlerFigures struct {
 	Ends         uint64
 }
 
+// HashFigures are those of the processes that make the hashes of passwords.
+type HashFigures struct {
+	Apart  uint64 // hashes made by them
+	Here   uint64 // hashes made in the gateway itself
+	Failed uint64 // processes that failed or could not be begun
+}
+
 // RuleFigures are the counters of one data rule.
 type RuleFigures struct {
 	Backend, Pool, Hook, Topic, Function string
@@ -104,7 +111,9 @@ type Options struct {
 	Rules func() []RuleFigures
 	// Handlers are the figures of private protocols' handlers; nil means none.
 	Handlers func() []HandlerFigures
-	Version  string
-	Commit   string
-	Log      *slog.Logger // may be nil
+	// Hashes are the figures of processes that make hashes of passwords; nil means none.
+	Hashes  func() HashFigures
+	Version string
+	Commit  string
+	Log     *slog.Logger // may be nil
 }

@@ -74,6 +74,7 @@ func (t *terminal) rootCommand() *cobra.Command {
 		t.configCommand(),
 		t.importCommand(),
 		t.passwdCommand(),
+		t.hashWorkerCommand(),
 		t.pubCommand(),
 		t.subCommand(),
 		t.fleetCommand(),

@@ -59,6 +59,7 @@ func (t *terminal) serve(ctx context.Context, o *serveOptions) (err error) {
 	if l.overlooked != "" {
 		log.Warn("a configuration file in this folder is not read; name it by --config", "file", l.overlooked)
 	}
+	l.HashWorker = hashWorker
 	g, err := fairlead.New(l.Config, log)
 	if err != nil {
 		return err

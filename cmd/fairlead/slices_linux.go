@@ -16,8 +16,11 @@ const slice = 100 * time.Microsecond
 
 // useShortSlices asks the kernel (Linux 6.12, which needs no right for it; others take
 // no notice) for short slices for all threads that there are. Those that come inherit them.
-func useShortSlices() {
-	// A thread that was begun meanwhile by one that had none yet is found the next time.
+func useShortSlices() { eachThread(shorten) }
+
+// eachThread has change do something to all threads, and to those that one begins before
+// its turn. change tells whether it did: where it does not at once, this does not end.
+func eachThread(change func(tid int) bool) {
 	for changed := true; changed; {
 		changed = false
 		tasks, err := os.ReadDir("/proc/self/task")
@@ -25,7 +28,7 @@ func useShortSlices() {
 			return
 		}
 		for _, task := range tasks {
-			if tid, err := strconv.Atoi(task.Name()); err == nil && shorten(tid) {
+			if tid, err := strconv.Atoi(task.Name()); err == nil && change(tid) {
 				changed = true
 			}
 		}
