@@ -18,9 +18,15 @@ import (
 // sampling is how often the memory of the process is looked at.
 const sampling = 5 * time.Millisecond
 
-// meter watches the resident memory of a process.
+// looking is how often it is asked which processes it has begun: that takes all there are.
+const looking = 100 * time.Millisecond
+
+// meter watches the resident memory of a process, and of those that it has begun. Of these
+// counts what they have for themselves: the pages of the program are the same ones.
 type meter struct {
 	pid  int
+	kids []int
+	next time.Time // when to look for kids
 	stop chan struct{}
 	wg   sync.WaitGroup
 	mu   sync.Mutex
@@ -32,19 +38,32 @@ type meter struct {
 func (m *meter) rebase() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.base = resident(m.pid)
+	m.base = m.now()
 	m.peak = m.base
+}
+
+// now gives the bytes of this moment.
+func (m *meter) now() int64 {
+	if now := time.Now(); now.After(m.next) {
+		m.kids, m.next = children(m.pid), now.Add(looking)
+	}
+	bytes := resident(m.pid, "VmRSS:")
+	for _, kid := range m.kids {
+		bytes += resident(kid, "RssAnon:")
+	}
+	return bytes
 }
 
 // startMeter notes the memory of now and looks on until done.
 func startMeter(pid int) *meter {
-	m := &meter{pid: pid, stop: make(chan struct{}), base: resident(pid)}
+	m := &meter{pid: pid, stop: make(chan struct{})}
+	m.rebase()
 	m.wg.Go(func() {
 		tick := time.NewTicker(sampling)
 		defer tick.Stop()
 		for {
 			m.mu.Lock()
-			m.peak = max(m.peak, resident(pid))
+			m.peak = max(m.peak, m.now())
 			m.mu.Unlock()
 			select {
 			case <-tick.C:
@@ -64,13 +83,36 @@ func (m *meter) done() int64 {
 	return max(0, m.peak-m.base)
 }
 
-// resident gives the resident bytes of a process, 0 where the system has no /proc.
-func resident(pid int) int64 {
+// children gives the processes that pid has begun and that live, none where the system
+// has no /proc.
+func children(pid int) (kids []int) {
+	all, _ := os.ReadDir("/proc")
+	for _, entry := range all {
+		kid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", kid))
+		if err != nil {
+			continue
+		}
+		// The name, in brackets, may hold anything.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			kids = append(kids, kid)
+		}
+	}
+	return kids
+}
+
+// resident gives bytes of a process by their name in its status, 0 where the system has no
+// /proc or the process is gone.
+func resident(pid int, name string) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	_, rest, _ := strings.Cut(string(text), name)
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		return 0

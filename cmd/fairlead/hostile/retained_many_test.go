@@ -18,9 +18,9 @@ func TestRetainedToEverything(t *testing.T) {
 	count := size(20_000, 1_000_000)
 	g, beside := startGateway(t, nil), startGatewayAt(t, ofDecoy, nil)
 	for _, one := range []*gateway{g, beside} {
-		began, before := time.Now(), resident(one.ready.PID)
+		began, before := time.Now(), resident(one.ready.PID, "VmRSS:")
 		retainMany(t, one, count)
-		t.Logf("%d retained in %v, %d bytes each", count, time.Since(began).Round(time.Millisecond), (resident(one.ready.PID)-before)/int64(count))
+		t.Logf("%d retained in %v, %d bytes each", count, time.Since(began).Round(time.Millisecond), (resident(one.ready.PID, "VmRSS:")-before)/int64(count))
 	}
 	n := startInnocents(t, g.ready.Listeners["mqtt"])
 	n.await(t, 50)
