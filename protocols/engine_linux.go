@@ -21,7 +21,8 @@ func newLoops(cfg *Config, g gateway, log *slog.Logger, y *tally) (engine, error
 	if n == 0 {
 		n = min(runtime.GOMAXPROCS(0), maxLoops)
 	}
-	ls := &loops{gateway: g, log: log, tally: y, born: time.Now(), procs: runtime.GOMAXPROCS(0), steering: newSteering()}
+	ls := &loops{gateway: g, log: log, tally: y, born: time.Now(), steering: newSteering()}
+	ls.procs.Store(int32(runtime.GOMAXPROCS(0)))
 	for range n {
 		l, err := newLoop(ls, cfg.Wait)
 		if err != nil {

@@ -1,6 +1,7 @@
 package protocols
 
 import (
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func (l *loop) balance() {
 	busy := int32(100 - min(w.idle*100/passed, 100))
 	w.window, w.idle = l.now, 0
 	l.busy.Store(busy)
+	l.procs.Store(int32(runtime.GOMAXPROCS(0))) // it may be changed at any time
 	w.decide(l.epfd, busy)
 	first := l.all[0]
 	switch {

@@ -94,7 +94,7 @@ type loops struct {
 	all         []*loop
 	tally       *tally
 	wg          sync.WaitGroup
-	procs       int          // processors there are for goroutines
+	procs       atomic.Int32 // how many goroutines may run at once, as of the latest window
 	active      atomic.Int32 // loops that are not lent
 	started     bool
 	sockets     []*boundSocket

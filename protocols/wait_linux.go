@@ -87,9 +87,9 @@ func (l *loop) wait() int {
 		return l.pollNow()
 	}
 	// Goroutines that this turn made runnable go first: once this thread blocks,
-	// they would wait until the runtime notices. Where a processor is free, it took
-	// them already, and yielding would only wake it for nothing.
-	if int(l.active.Load()) >= l.procs {
+	// they would wait until the runtime notices. Where another goroutine may run at once,
+	// one took them already: yielding would only have this loop wait behind them.
+	if l.active.Load() >= l.procs.Load() {
 		runtime.Gosched()
 	}
 	if w.misses < pollMisses {
