@@ -18,8 +18,19 @@ import (
 type handshakes struct {
 	mu    sync.Mutex
 	free  int
-	queue turns.Queue[chan struct{}]
+	queue turns.Queue[waiter]
 }
+
+// waiter is who waits for a permit.
+type waiter interface {
+	// given says that the permit is there. It does not block.
+	given()
+}
+
+// ticket is a waiter whose goroutine waits, too.
+type ticket chan struct{}
+
+func (t ticket) given() { close(t) }
 
 // newHandshakes makes permits for so many at once; for 0, half of the processors.
 func newHandshakes(workers int) *handshakes {
@@ -27,6 +38,17 @@ func newHandshakes(workers int) *handshakes {
 		workers = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	return &handshakes{free: workers}
+}
+
+// turn is how a stranger of the pump comes to compute. It is its reader's.
+type turn interface {
+	// await gives the permit back, and waits until something came, then for a permit.
+	await(s *socket) error
+	// take waits for a permit only; in vain, once done is closed.
+	take(done <-chan struct{})
+	giveBack()
+	// leave gives the permit back for good.
+	leave()
 }
 
 // permit is what one connection needs to compute. It belongs to the connection's reader;
@@ -54,6 +76,19 @@ func (p *permit) take(done <-chan struct{}) {
 	}
 }
 
+// await implements turn: the goroutine waits for what comes, and leaves it in the kernel.
+func (p *permit) await(s *socket) error {
+	p.giveBack()
+	if err := s.await(); err != nil {
+		return err
+	}
+	p.take(nil)
+	return nil
+}
+
+// leave implements turn.
+func (p *permit) leave() { p.giveBack() }
+
 // giveBack gives the permit to whose turn it is, if it is held.
 func (p *permit) giveBack() {
 	if p.held.CompareAndSwap(true, false) {
@@ -63,37 +98,44 @@ func (p *permit) giveBack() {
 
 // ask queues for a permit; the channel is closed when there is one.
 func (h *handshakes) ask(from netip.Addr, begun bool) chan struct{} {
-	given := make(chan struct{})
+	t := make(ticket)
+	h.line(from, t, begun)
+	return t
+}
+
+// line has w wait in the line of its address; in front, if it was begun.
+func (h *handshakes) line(from netip.Addr, w waiter, begun bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.free > 0 { // then nobody waits
-		h.free--
-		close(given)
-		return given
+	if h.free == 0 {
+		h.queue.Add(from, w, begun)
+		h.mu.Unlock()
+		return
 	}
-	h.queue.Add(from, given, begun)
-	return given
+	h.free-- // and nobody waits
+	h.mu.Unlock()
+	w.given()
 }
 
 // give hands a permit on.
 func (h *handshakes) give() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if next, ok := h.queue.Next(); ok {
-		close(next)
-	} else {
+	next, ok := h.queue.Next()
+	if !ok {
 		h.free++
+	}
+	h.mu.Unlock()
+	if ok {
+		next.given()
 	}
 }
 
 // withdraw leaves the line, or gives back what was given meanwhile.
 func (h *handshakes) withdraw(from netip.Addr, given chan struct{}) {
 	h.mu.Lock()
-	h.queue.Remove(from, func(o chan struct{}) bool { return o == given })
+	left := h.queue.Remove(from, func(w waiter) bool { return w == ticket(given) })
 	h.mu.Unlock()
-	select {
-	case <-given:
+	if !left {
+		<-given // it was on its way
 		h.give()
-	default:
 	}
 }

@@ -20,6 +20,7 @@ type Listener struct {
 	perAddr    *addresses
 	rates      *rates // nil: none is limited
 	handshakes *handshakes
+	headers    *handshakes // to read PROXY headers, each in no time
 	tls        atomic.Pointer[tls.Config]
 	psk        atomic.Pointer[pskTable]
 
@@ -40,6 +41,7 @@ func newListener(name string, cfg *ListenerConfig, adapter Adapter) *Listener {
 		rate:       newBucket(c.AcceptRate, c.AcceptBurst),
 		rates:      newRates(&c),
 		handshakes: newHandshakes(c.HandshakeWorkers),
+		headers:    newHandshakes(c.HandshakeWorkers),
 		perAddr:    newAddresses(c.MaxConnectionsPerAddress, c.MaxUnauthenticatedPerAddress),
 	}
 }

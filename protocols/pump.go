@@ -24,6 +24,7 @@ type pumps struct {
 	pools   pools
 	upgradings
 	turns chan *core.Turn
+	door  *doorstep // where strangers wait; nil for none
 	wg    sync.WaitGroup
 	born  time.Time
 
@@ -117,6 +118,9 @@ func (p *pumps) start() error {
 	if len(p.sockets) == 0 {
 		return nil
 	}
+	if err := p.openDoor(); err != nil {
+		return err
+	}
 	p.started = true
 	n := max(2*runtime.GOMAXPROCS(0), 4)
 	p.turns = make(chan *core.Turn, n)
@@ -134,6 +138,20 @@ func (p *pumps) start() error {
 	return nil
 }
 
+// openDoor makes the doorstep if strangers are to wait there.
+func (p *pumps) openDoor() (err error) {
+	for _, s := range p.sockets {
+		if p.door == nil && !s.given && s.of.inTurns() {
+			p.door, err = newDoorstep(p)
+			break
+		}
+	}
+	if p.door != nil {
+		p.wg.Go(p.door.keep)
+	}
+	return err
+}
+
 // borrow takes a turn for one batch of work.
 func (p *pumps) borrow() *core.Turn {
 	t := <-p.turns
@@ -147,11 +165,16 @@ func (p *pumps) giveBack(t *core.Turn) {
 	p.turns <- t
 }
 
+// acceptBatch is how many connections are taken before others have the processor: some
+// 100 us of it.
+const acceptBatch = 8
+
 // acceptFrom takes connections as the rate allows.
 func (p *pumps) acceptFrom(s *pumpSocket) {
 	defer p.ended(s)
 	backOff := time.Duration(0)
 	var warned time.Time
+	n := 0
 	for {
 		for wait := s.of.rate.take(time.Now()); wait > 0; wait = s.of.rate.take(time.Now()) {
 			s.of.delayed.Add(1)
@@ -164,6 +187,9 @@ func (p *pumps) acceptFrom(s *pumpSocket) {
 		case err == nil:
 			backOff = 0
 			p.admit(c, s)
+			if n++; n%acceptBatch == 0 {
+				runtime.Gosched()
+			}
 			continue
 		case errors.Is(err, net.ErrClosed), s.given && !passing(err):
 			s.err = err
@@ -202,7 +228,8 @@ func outOfResources(err error) bool {
 	return false
 }
 
-// admit checks the limits and starts the connection's goroutine.
+// admit checks the limits and starts the connection's goroutine, or has it wait at the
+// doorstep.
 func (p *pumps) admit(c net.Conn, s *pumpSocket) {
 	peer := netAddrPort(c.RemoteAddr())
 	if r, detail := s.of.admits(peer); r != core.Success {
@@ -215,11 +242,15 @@ func (p *pumps) admit(c net.Conn, s *pumpSocket) {
 	setBuffers(c, &s.of.cfg)
 	p.tally.opened()
 	k := newPumpConn(p, c, s, peer)
-	if !p.enroll(k) {
+	p.count(core.ConnectionsAccepted)
+	switch {
+	case !p.enroll(k):
 		k.release()
-		return
+	case k.socket.guest != nil:
+		k.socket.guest.call()
+	default:
+		p.wg.Go(k.open)
 	}
-	p.wg.Go(k.open)
 }
 
 func (p *pumps) stopAccepting() {

@@ -74,6 +74,7 @@ func newPumpConn(p *pumps, c net.Conn, s *pumpSocket, peer netip.AddrPort) *pump
 	}
 	k.socket = newSocket(p, c)
 	k.socket.drained = k.drained
+	p.atDoor(k, c, s)
 	return k
 }
 
@@ -167,21 +168,28 @@ func (c *pumpConn) leave() {
 // open is the connection's goroutine.
 func (c *pumpConn) open() {
 	if err := c.establish(); err != nil {
-		c.socket.outOfTurn()
-		c.enter()
-		c.lost(err)
-		c.leave()
+		c.dismiss(err)
+		return
 	}
+	c.read()
+}
+
+// dismiss ends a connection that has no machine. The reader's.
+func (c *pumpConn) dismiss(err error) {
+	c.enter()
+	c.lost(err)
+	c.leave()
 	c.read()
 }
 
 // establish goes through what stands in front of the machine.
 func (c *pumpConn) establish() error {
-	c.engine.count(core.ConnectionsAccepted)
 	cfg := &c.listener.cfg
 	info := ConnInfo{Listener: c.listener, Peer: c.peer, Local: netAddrPort(c.socket.LocalAddr())}
 	deadline := time.Now().Add(cfg.HandshakeTimeout)
-	c.socket.Conn.SetReadDeadline(deadline)
+	if c.socket.guest == nil { // its timer runs already
+		c.socket.Conn.SetReadDeadline(deadline)
+	}
 	if cfg.ProxyProtocol == "on" {
 		h, err := c.readProxy()
 		if err != nil {
@@ -207,7 +215,9 @@ func (c *pumpConn) establish() error {
 	if err != nil {
 		return err
 	}
-	c.socket.Conn.SetReadDeadline(time.Time{})
+	if c.socket.guest == nil {
+		c.socket.Conn.SetReadDeadline(time.Time{})
+	}
 	if err := c.begin(s, &info); err != nil {
 		return err
 	}
@@ -219,7 +229,7 @@ func (c *pumpConn) establish() error {
 // the client's address.
 func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
 	web := c.listener.cfg.Transport == WebSocket || c.listener.cfg.Transport == SecureWS
-	if web || c.listener.secure() {
+	if c.listener.inTurns() {
 		if err := c.socket.inTurn(c.listener.handshakes.permitFor(info.Peer.Addr())); err != nil {
 			return nil, c.silent(err)
 		}
@@ -293,6 +303,9 @@ func (c *pumpConn) readProxy() (proxyHeader, error) {
 func (c *pumpConn) enterAddress(peer netip.AddrPort) error {
 	c.input.Lock()
 	defer c.input.Unlock()
+	if c.counted {
+		return nil
+	}
 	c.peer = peer
 	if r := c.listener.perAddr.enter(peer.Addr()); r != core.Success {
 		return &refusal{r, "too many connections of this address"}
@@ -312,6 +325,9 @@ func (c *pumpConn) begin(s stream, info *ConnInfo) error {
 	c.stream = s
 	c.mu.Unlock()
 	c.machine = c.newMachine(info)
+	if c.socket.guest != nil {
+		c.socket.guest.over.Store(false) // it was in time
+	}
 	c.engine.setTimer(c, ticks(c.listener.cfg.ConnectTimeout))
 	return nil
 }

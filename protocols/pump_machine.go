@@ -131,7 +131,7 @@ func (c *pumpConn) expire() {
 	switch {
 	case c.over() || c.paused || c.throttled || c.machine == nil:
 	case !c.accepted:
-		c.refuse(core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())
+		c.tooLate()
 	default:
 		c.act.Reset()
 		c.machine.Tick(c.turn, &c.act)
@@ -139,10 +139,15 @@ func (c *pumpConn) expire() {
 	}
 }
 
+// tooLate ends a stranger that was not accepted in time.
+func (c *pumpConn) tooLate() {
+	c.refuse(core.ConnectTimeout, "nothing that the protocol accepts within "+c.listener.cfg.ConnectTimeout.String())
+}
+
 // stop ends the connection for the gateway, in the protocol's own words.
 func (c *pumpConn) stop(r core.Reason) {
 	if c.machine == nil {
-		c.socket.Conn.Close() // establish fails and ends it
+		c.socket.closeNow() // establish fails and ends it
 		return
 	}
 	if c.over() {
@@ -161,7 +166,7 @@ func (c *pumpConn) abandon() {
 		if !c.over() && c.machine != nil {
 			c.end(core.ServerShuttingDown, false)
 		}
-		c.socket.Conn.Close()
+		c.socket.closeNow()
 	})
 }
 
@@ -190,6 +195,8 @@ func (c *pumpConn) lost(err error) {
 	case c.machine == nil:
 		c.listener.refuse(c.engine.gateway, c.turn, lostReason(err), c.peer, err.Error())
 		c.end(core.ConnectionLost, false)
+	case !c.accepted && lostReason(err) == core.ConnectTimeout: // a guest, of which expire knows nothing
+		c.tooLate()
 	default:
 		c.end(core.ConnectionLost, errors.Is(err, errWSClosed))
 	}
@@ -219,8 +226,7 @@ func (c *pumpConn) end(r core.Reason, goodbye bool) {
 	by := c.by
 	c.mu.Unlock()
 	c.engine.setTimer(c, 0)
-	c.socket.Conn.SetReadDeadline(by)
-	c.socket.Conn.SetWriteDeadline(by)
+	c.socket.setDeadlines(by)
 	if c.machine != nil {
 		c.machine.Closed(c.turn, r)
 	}
@@ -230,7 +236,6 @@ func (c *pumpConn) end(r core.Reason, goodbye bool) {
 // linger reads what an ended connection still sends until its end, so that
 // closing does not take the goodbye from the client; then closes. The reader's.
 func (c *pumpConn) linger() {
-	c.socket.outOfTurn()
 	if c.stream == nil { // it never got as far: whoever refused it may have said why
 		c.socket.finish(c.by)
 	}
@@ -264,5 +269,6 @@ func (c *pumpConn) release() {
 	c.engine.forget(c)
 	c.engine.count(core.ConnectionsClosed)
 	c.listener.leave(c.peer, fresh, counted)
+	c.socket.outOfTurn()
 	c.engine.tally.closed()
 }

@@ -77,12 +77,19 @@ func (p *pumps) keepTime() {
 	for {
 		fired, slow, wait, done := p.advance()
 		for _, c := range fired {
+			if g := c.socket.guest; g != nil && !g.left.Load() {
+				g.end()
+				continue
+			}
 			c.post(func(c *pumpConn) { c.expire() })
 		}
 		for _, c := range slow {
 			c.post((*pumpConn).resumeSlow)
 		}
 		if done {
+			if p.door != nil {
+				p.door.close()
+			}
 			return
 		}
 		var timer <-chan time.Time

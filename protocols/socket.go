@@ -41,6 +41,7 @@ type socket struct {
 	raw     syscall.RawConn // nil: the system can only block
 	poll    PollConn        // nil: Conn is none
 	engine  *pumps
+	guest   *guest // nil: it is none, and never was
 	drained func() // called from the writer once all is out
 	gone    func() // called when writing failed and no reader parks; nil while one does
 
@@ -51,8 +52,9 @@ type socket struct {
 	tryRead func(fd uintptr) bool
 	readN   int
 	readErr error
-	expect  int     // bytes, of the next read that blocks with a buffer
-	permit  *permit // without which a stranger does not compute; nil for everyone else
+	expect  int  // bytes, of the next read that blocks with a buffer
+	nowait  bool // tryRead does not have the reader park
+	turn    turn // in which a stranger computes; nil for everyone else
 	edge    ioCount
 
 	// The writer's side.
@@ -127,7 +129,7 @@ func (s *socket) unread(b []byte) {
 // out first: the peer may wait for it.
 func (s *socket) fill() error {
 	s.flush()
-	if s.permit != nil {
+	if s.turn != nil {
 		return s.parkInTurn()
 	}
 	return s.park()
@@ -138,18 +140,22 @@ func (s *socket) fill() error {
 // The permit is given back while the reader parks: who waits for its client must not keep
 // others from theirs.
 func (s *socket) inTurn(p *permit) error {
-	s.permit = p
+	if s.guest != nil {
+		s.guest.moveTo(p)
+	} else {
+		s.turn = p
+	}
 	if len(s.rest) == 0 {
 		return s.fill()
 	}
-	p.take(nil)
+	s.turn.take(nil)
 	return nil
 }
 
 func (s *socket) outOfTurn() {
-	if s.permit != nil {
-		s.permit.giveBack()
-		s.permit = nil
+	if s.turn != nil {
+		s.turn.leave()
+		s.turn = nil
 	}
 }
 
@@ -157,22 +163,27 @@ func (s *socket) outOfTurn() {
 // stays in the kernel until then: there are many who wait, and some leave meanwhile or
 // are too late.
 func (s *socket) parkInTurn() error {
-	s.permit.giveBack()
 	if s.raw == nil {
+		s.turn.giveBack()
 		err := s.parkBlocking()
 		if err == nil {
-			s.permit.take(nil)
+			s.turn.take(nil)
 		}
 		return err
 	}
-	if err := s.await(); err != nil {
-		return err
+	s.nowait = true
+	defer func() { s.nowait = false }()
+	for {
+		if err := s.turn.await(s); err != nil {
+			return err
+		}
+		if err := s.brokenOff(); err != nil {
+			return err
+		}
+		if err := s.park(); !errors.Is(err, errAgain{}) {
+			return err
+		}
 	}
-	s.permit.take(nil)
-	if err := s.brokenOff(); err != nil {
-		return err
-	}
-	return s.park()
 }
 
 // parkBlocking reads with a buffer held all the while: a small one, as most who park
@@ -285,7 +296,7 @@ func (s *socket) write() {
 func (s *socket) fail(err error) {
 	if s.broken == nil {
 		s.broken = err
-		s.Conn.Close()
+		s.closeNow()
 		if s.gone != nil {
 			s.gone()
 		}
@@ -294,8 +305,7 @@ func (s *socket) fail(err error) {
 
 // finish says that nothing more will be written, now or once all is out.
 func (s *socket) finish(by time.Time) {
-	s.Conn.SetReadDeadline(by)
-	s.Conn.SetWriteDeadline(by)
+	s.setDeadlines(by)
 	if s.flush() {
 		s.closeWrite()
 		return
@@ -306,6 +316,23 @@ func (s *socket) finish(by time.Time) {
 	s.mu.Unlock()
 	if !late { // it drained in between
 		s.closeWrite()
+	}
+}
+
+// setDeadlines ends at that time whoever waits for the peer. Any goroutine.
+func (s *socket) setDeadlines(by time.Time) {
+	s.Conn.SetReadDeadline(by)
+	s.Conn.SetWriteDeadline(by)
+	if s.guest != nil {
+		s.guest.until(by)
+	}
+}
+
+// closeNow has the reader see its end. Any goroutine.
+func (s *socket) closeNow() {
+	s.Conn.Close()
+	if s.guest != nil {
+		s.guest.end()
 	}
 }
 

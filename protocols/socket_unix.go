@@ -27,7 +27,7 @@ func (s *socket) setUp() {
 			return true
 		}
 		s.engine.pools.helds.put(h)
-		return s.readErr != syscall.EAGAIN && s.readErr != syscall.EINTR
+		return s.nowait || s.readErr != syscall.EAGAIN && s.readErr != syscall.EINTR
 	}
 	s.tryWrite = func(fd uintptr) bool {
 		s.writeN, s.writeErr = syscall.Write(int(fd), s.out)
@@ -59,7 +59,8 @@ func (s *socket) brokenOff() error {
 	return nil
 }
 
-// park waits until there is something to read, without a buffer, and reads it.
+// park waits until there is something to read, without a buffer, and reads it; with nowait,
+// errAgain says that there is nothing.
 func (s *socket) park() error {
 	if s.raw == nil {
 		return s.parkBlocking()
@@ -70,6 +71,9 @@ func (s *socket) park() error {
 	}
 	if s.readN > 0 {
 		return nil
+	}
+	if s.readErr == syscall.EAGAIN || s.readErr == syscall.EINTR {
+		return errAgain{}
 	}
 	if s.readErr != nil {
 		return s.readErr

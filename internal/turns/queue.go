@@ -79,14 +79,14 @@ func (q *Queue[T]) Next() (v T, ok bool) {
 	return v, ok
 }
 
-// Remove takes the first that is the one meant out of the address's line. A line that gets
-// empty so keeps its turn until that comes.
-func (q *Queue[T]) Remove(from netip.Addr, is func(T) bool) {
+// Remove takes the first that is the one meant out of the address's line; false: it has none.
+// A line that gets empty so keeps its turn until that comes.
+func (q *Queue[T]) Remove(from netip.Addr, is func(T) bool) bool {
 	from = Block(from)
 	l := q.lines[from]
 	i := slices.IndexFunc(l.waits, is)
 	if i < 0 {
-		return
+		return false
 	}
 	l.waits = slices.Delete(l.waits, i, i+1)
 	if i < l.front {
@@ -94,6 +94,7 @@ func (q *Queue[T]) Remove(from netip.Addr, is func(T) bool) {
 	}
 	q.lines[from] = l
 	q.count--
+	return true
 }
 
 func pop[E any](s *[]E) E {
