@@ -50,7 +50,8 @@
 // beyond accept_rate, or without descriptors, leaves connections in the backlog: on Linux,
 // 16 queues of the kernel by where they come from. On the loops strangers wait in lines of the
 // same kind, and come after everyone who was let in (last_linux.go). On the pump what they
-// ask for is computed in turns by address, a few at once (handshakes.go).
+// ask for is computed in turns by address, a few at once (handshakes.go); on Linux their
+// goroutines do not even run but in a turn (guest.go).
 //
 // # Ends
 //

@@ -63,6 +63,7 @@ func (d *doorstep) keep() {
 			d.guests[i] = nil
 		}
 		runtime.Gosched()
+		giveWay()
 	}
 }
 

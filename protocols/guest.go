@@ -100,6 +100,7 @@ func (g *guest) await(s *socket) error {
 		<-g.wake
 	}
 	g.fresh = false
+	giveWay() // one turn follows the other without an end, and the loops must be woken in between
 	if g.over.Load() {
 		s.Conn.SetReadDeadline(longAgo) // reading says so
 	}

@@ -188,7 +188,8 @@ func (p *pumps) acceptFrom(s *pumpSocket) {
 			backOff = 0
 			p.admit(c, s)
 			if n++; n%acceptBatch == 0 {
-				runtime.Gosched()
+				runtime.Gosched() // goroutines,
+				giveWay()         // and threads that block in the kernel, as those of the loops
 			}
 			continue
 		case errors.Is(err, net.ErrClosed), s.given && !passing(err):
