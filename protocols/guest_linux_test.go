@@ -3,6 +3,7 @@ package protocols
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"runtime"
@@ -203,4 +204,27 @@ func TestDrainEndsStrangersThatWait(t *testing.T) {
 	if n := len(h.gateway.refusals); n != 2*each+1 || len(order) > 0 {
 		t.Errorf("%d refusals, and %d hellos were read", n, len(order))
 	}
+}
+
+// TestStrangerThatCannotBeWatched is refused, and says why.
+func TestStrangerThatCannotBeWatched(t *testing.T) {
+	h := start(t, "auto", &ListenerConfig{Transport: WebSocket, Address: "127.0.0.1:0", HandshakeTimeout: time.Hour})
+	c := h.dialRaw()
+	h.awaitStrangers(1)
+	p := h.server.pumps
+	outside := func() (g *guest) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if len(p.slots) > 0 && p.slots[0] != nil && p.slots[0].socket.guest.outside.Load() {
+			g = p.slots[0].socket.guest
+		}
+		return g
+	}
+	awaitCount(t, func() bool { return outside() != nil })
+	outside().come(errors.New("no room to watch it"))
+	if r := await(t, h.gateway.refusals, "refusal"); r.Reason != core.ProtocolError || !strings.Contains(r.Detail, "no room to watch it") {
+		t.Errorf("refused %+v", r)
+	}
+	c.Close()
+	awaitCount(t, func() bool { return h.server.Connections() == 0 })
 }

@@ -20,7 +20,7 @@ type Listener struct {
 	perAddr    *addresses
 	rates      *rates // nil: none is limited
 	handshakes *handshakes
-	headers    *handshakes // to read PROXY headers, each in no time
+	headers    *handshakes // permits to read PROXY headers: whose turns the handshakes are is not known before
 	tls        atomic.Pointer[tls.Config]
 	psk        atomic.Pointer[pskTable]
 
