@@ -267,7 +267,7 @@ func TestIdleWorkersEnd(t *testing.T) {
 		time.Sleep(idleFor - 1)
 		want(2)
 		w.derive(h, nil)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want(1)
 		time.Sleep(idleFor)
 		want(0)
