@@ -2,10 +2,7 @@ package protocols
 
 import (
 	"errors"
-	"fmt"
-	"os"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,44 +10,32 @@ import (
 // doorBatch is how many guests are told of before others have the processor.
 const doorBatch = 16
 
-// doorstep is where guests wait for their clients: an epoll that tells of each once, and
-// that Go's poller watches, so that one goroutine hears of them all.
+// doorstep is where guests wait for their clients: an epoll that tells of each once. One
+// goroutine hears of them all.
 type doorstep struct {
 	engine *pumps
-	fd     int
-	epoll  *os.File
-	raw    syscall.RawConn
-	look   func(fd uintptr) bool // made once: it would be allocated for each wait
-	events [doorBatch]unix.EpollEvent
-	ready  []unix.EpollEvent // of events
+	epoll  *parkedEpoll
 	guests [doorBatch]*guest
 }
 
 func newDoorstep(p *pumps) (*doorstep, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	e, err := newParkedEpoll(doorBatch)
 	if err != nil {
-		return nil, fmt.Errorf("epoll_create1: %w", err)
-	}
-	unix.SetNonblock(fd, true) // or os.NewFile would not let the poller have it
-	d := &doorstep{engine: p, fd: fd, epoll: os.NewFile(uintptr(fd), "epoll")}
-	d.look = func(fd uintptr) bool {
-		n, _ := unix.EpollWait(int(fd), d.events[:], 0) // does not wait, so nothing interrupts it
-		d.ready = d.events[:max(n, 0)]
-		return n > 0
-	}
-	if d.raw, err = d.epoll.SyscallConn(); err != nil {
-		d.epoll.Close()
 		return nil, err
 	}
-	return d, nil
+	return &doorstep{engine: p, epoll: e}, nil
 }
 
 // keep is the doorstep's goroutine. It has those come whose clients did something.
 func (d *doorstep) keep() {
-	for d.raw.Read(d.look) == nil {
+	for {
+		ready, err := d.epoll.wait()
+		if err != nil {
+			return
+		}
 		n := 0
 		d.engine.mu.Lock()
-		for _, e := range d.ready {
+		for _, e := range ready {
 			// One that is not the guest meant, as that has left, reads nothing and waits on.
 			if c := d.engine.slots[e.Fd]; c != nil && c.socket.guest != nil {
 				d.guests[n] = c.socket.guest
@@ -76,7 +61,7 @@ func (d *doorstep) watch(g *guest) error {
 	}
 	at := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(g.conn.slot)}
 	var fault error
-	err := g.conn.socket.raw.Control(func(fd uintptr) { fault = unix.EpollCtl(d.fd, op, int(fd), &at) })
+	err := g.conn.socket.raw.Control(func(fd uintptr) { fault = unix.EpollCtl(d.epoll.fd, op, int(fd), &at) })
 	return errors.Join(err, fault)
 }
 
@@ -84,9 +69,9 @@ func (d *doorstep) watch(g *guest) error {
 func (d *doorstep) forget(g *guest) {
 	if g.watched {
 		g.watched = false
-		g.conn.socket.raw.Control(func(fd uintptr) { unix.EpollCtl(d.fd, unix.EPOLL_CTL_DEL, int(fd), nil) })
+		g.conn.socket.raw.Control(func(fd uintptr) { unix.EpollCtl(d.epoll.fd, unix.EPOLL_CTL_DEL, int(fd), nil) })
 	}
 }
 
 // close ends keep. No guest is left.
-func (d *doorstep) close() { d.epoll.Close() }
+func (d *doorstep) close() { d.epoll.close() }

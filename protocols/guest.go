@@ -26,7 +26,7 @@ type guest struct {
 
 // inTurns tells whether what comes from strangers is worked off in turns.
 func (l *Listener) inTurns() bool {
-	return l.secure() || l.cfg.Transport == WebSocket || l.cfg.Transport == SecureWS
+	return l.secure() || l.web()
 }
 
 // atDoor makes k a guest, where that is possible.

@@ -228,7 +228,6 @@ func (c *pumpConn) establish() error {
 // layers goes through TLS and WebSocket, where the listener speaks them, in the turns of
 // the client's address.
 func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
-	web := c.listener.cfg.Transport == WebSocket || c.listener.cfg.Transport == SecureWS
 	if c.listener.inTurns() {
 		if err := c.socket.inTurn(c.listener.handshakes.permitFor(info.Peer.Addr())); err != nil {
 			return nil, c.silent(err)
@@ -248,7 +247,7 @@ func (c *pumpConn) layers(info *ConnInfo) (s stream, err error) {
 		}
 		under, s = t, tlsStream{t, c.socket}
 	}
-	if web {
+	if c.listener.web() {
 		if err := c.upgrade(under); err != nil {
 			return nil, err
 		}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,35 +26,25 @@ func listenTCP(ln *Listener, a netip.AddrPort, log *slog.Logger) (net.Listener, 
 }
 
 // pumpQueues is the queues of one address as one listener: Accept takes a connection of
-// each in turn. They are watched together, by an epoll that Go's poller watches, so that
-// one goroutine accepts. Accept is for one goroutine, Close for any.
+// each in turn. They are watched together, so that one goroutine accepts. Accept is for one
+// goroutine, Close for any.
 type pumpQueues struct {
 	queues []*net.TCPListener
-	epoll  *os.File
-	raw    syscall.RawConn
-	look   func(fd uintptr) bool // made once: it would be allocated for each wait
-	events []unix.EpollEvent
-	ready  []unix.EpollEvent // of events: queues with a connection, that have their turn still
+	epoll  *parkedEpoll
+	ready  []unix.EpollEvent // queues with a connection, that have their turn still
 }
 
 // newPumpQueues takes the sockets over, even if it fails.
 func newPumpQueues(group []*boundSocket) (*pumpQueues, error) {
-	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	epoll, err := newParkedEpoll(len(group))
 	if err != nil {
 		closeAll(group)
-		return nil, fmt.Errorf("epoll_create1: %w", err)
+		return nil, err
 	}
-	unix.SetNonblock(epfd, true) // or os.NewFile would not let the poller have it
-	q := &pumpQueues{epoll: os.NewFile(uintptr(epfd), "epoll"), events: make([]unix.EpollEvent, len(group))}
-	q.look = func(fd uintptr) bool {
-		n, _ := unix.EpollWait(int(fd), q.events, 0) // does not wait, so nothing interrupts it
-		q.ready = q.events[:max(n, 0)]
-		return n > 0
-	}
-	q.raw, err = q.epoll.SyscallConn()
+	q := &pumpQueues{epoll: epoll}
 	for i, s := range group {
 		if err == nil {
-			err = q.add(epfd, i, s)
+			err = q.add(i, s)
 		}
 	}
 	closeAll(group)
@@ -74,7 +63,7 @@ func closeAll(group []*boundSocket) {
 
 // add makes a listener of Go's from s, with a descriptor of its own, and watches it as
 // the queue i.
-func (q *pumpQueues) add(epfd, i int, s *boundSocket) error {
+func (q *pumpQueues) add(i int, s *boundSocket) error {
 	f := os.NewFile(uintptr(s.fd), "listener")
 	s.fd = -1
 	defer f.Close()
@@ -90,16 +79,18 @@ func (q *pumpQueues) add(epfd, i int, s *boundSocket) error {
 	}
 	at := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
 	var fault error
-	err = raw.Control(func(fd uintptr) { fault = unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, int(fd), &at) })
+	err = raw.Control(func(fd uintptr) { fault = unix.EpollCtl(q.epoll.fd, unix.EPOLL_CTL_ADD, int(fd), &at) })
 	return errors.Join(err, fault)
 }
 
 // Accept implements net.Listener.
 func (q *pumpQueues) Accept() (net.Conn, error) {
 	for len(q.ready) == 0 {
-		if err := q.raw.Read(q.look); err != nil {
+		ready, err := q.epoll.wait()
+		if err != nil {
 			return nil, net.ErrClosed
 		}
+		q.ready = ready
 	}
 	next := q.queues[q.ready[0].Fd]
 	q.ready = q.ready[1:]
@@ -116,7 +107,7 @@ func (q *pumpQueues) Addr() net.Addr { return q.queues[0].Addr() }
 
 // Close implements net.Listener.
 func (q *pumpQueues) Close() error {
-	err := q.epoll.Close()
+	err := q.epoll.close()
 	for _, l := range q.queues {
 		err = errors.Join(err, l.Close())
 	}

@@ -18,6 +18,9 @@ import (
 	"github.com/fairlead-iot/fairlead/core"
 )
 
+// web tells whether the listener speaks WebSocket.
+func (l *Listener) web() bool { return l.cfg.Transport == WebSocket || l.cfg.Transport == SecureWS }
+
 const (
 	maxUpgradeHeader = 16 << 10 // bytes of the HTTP request that opens a WebSocket
 	wsProtocols      = "Sec-Websocket-Protocol"
