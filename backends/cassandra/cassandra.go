@@ -73,7 +73,7 @@ func (d *Database) connected(ctx context.Context) (*gocql.Session, error) {
 	if d.closed.Load() {
 		return nil, errClosed
 	}
-	s, err := dial(d.cfg.CreateSession)
+	s, err := dialForReason(d.cfg.CreateSession, d.cfg.ConnectTimeout)
 	if err != nil {
 		return nil, unconnected(err, d.cfg.SslOpts != nil)
 	}

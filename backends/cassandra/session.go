@@ -2,6 +2,7 @@ package cassandra
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,4 +54,24 @@ func dial[S closer](create func() (S, error)) (S, error) {
 	}()
 	var none S
 	return none, fmt.Errorf("no session within %s", dialWait)
+}
+
+// lostReason is what the driver says where its own end of a connection overtakes the
+// server's reason for ending it, such as a certificate that is required.
+const lostReason = "no response to connection startup within timeout"
+
+// dialTries is how often a session is tried to hear that reason.
+const dialTries = 4
+
+// dialForReason is dial, again where the driver says that it waited for as long as timeout
+// and has not: the reason is lost by chance, and who has to mend something needs it.
+func dialForReason[S closer](create func() (S, error), timeout time.Duration) (s S, err error) {
+	for range dialTries {
+		began := time.Now()
+		s, err = dial(create)
+		if err == nil || time.Since(began) >= timeout || !strings.Contains(err.Error(), lostReason) {
+			break
+		}
+	}
+	return s, err
 }

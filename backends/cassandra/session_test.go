@@ -1,6 +1,7 @@
 package cassandra
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,4 +53,37 @@ func TestDialDoesNotWaitForever(t *testing.T) {
 			t.Errorf("a session made at once: %v", err)
 		}
 	})
+}
+
+// TestDialAsksForTheReason: the driver loses by chance why a server ended a connection, and
+// then says at once that nothing came in time.
+func TestDialAsksForTheReason(t *testing.T) {
+	const timeout = 5 * time.Second
+	lost, reason := errors.New("gocql: "+lostReason), errors.New("tls: certificate required")
+	for name, c := range map[string]struct {
+		says []error
+		take time.Duration // of each
+		want error
+		asks int
+	}{
+		"lost once":       {[]error{lost, reason}, time.Second, reason, 2},
+		"made afterwards": {[]error{lost, nil}, time.Second, nil, 2},
+		"always lost":     {[]error{lost, lost, lost, lost, lost}, time.Second, lost, dialTries},
+		"not lost":        {[]error{reason, nil}, time.Second, reason, 1},
+		"silent":          {[]error{lost, nil}, timeout, lost, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				_, err := dialForReason(func() (stuck, error) {
+					time.Sleep(c.take)
+					asked++
+					return stuck{}, c.says[asked-1]
+				}, timeout)
+				if err != c.want || asked != c.asks {
+					t.Errorf("%v after %d, want %v after %d", err, asked, c.want, c.asks)
+				}
+			})
+		})
+	}
 }
