@@ -22,7 +22,7 @@ type Gateway interface {
 	Read(t *core.Turn, l core.Link, token uint32, name string) (m *core.Message, r core.Reason, pending bool)
 	List(t *core.Turn, l core.Link, token uint32, filter string, max int) (ms []*core.Message, r core.Reason, pending bool)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
-	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
+	Unsubscribe(t *core.Turn, l core.Link, r *core.UnsubscribeRequest) (reasons []core.Reason, pending bool)
 	LimitSubscribers(t *core.Turn, l core.Link, name string, most uint32)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
 	Waiting(l core.Link) bool

@@ -108,9 +108,9 @@ func (r *recorder) Subscribe(_ *core.Turn, _ core.Link, q *core.SubscribeRequest
 	return []uint8{1}, []core.Reason{core.Success}, r.later&2 != 0
 }
 
-func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, token uint32, _ []string) ([]core.Reason, bool) {
+func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, q *core.UnsubscribeRequest) ([]core.Reason, bool) {
 	r.subs = nil
-	r.token = token
+	r.token = q.Token
 	return []core.Reason{core.Success}, r.later&4 != 0
 }
 

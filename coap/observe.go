@@ -232,7 +232,7 @@ func (m *Machine) deregister(t *core.Turn, s *scratch, a *protocols.Actions, q *
 	m.operation++
 	m.hold(s, s.x, forUnsubscribe)
 	m.dropInterest(in)
-	if _, pending := m.adapter.gw.Unsubscribe(t, *m.link.Load(), m.operation, []string{in.filter}); !pending {
+	if _, pending := m.adapter.gw.Unsubscribe(t, *m.link.Load(), &core.UnsubscribeRequest{Token: m.operation, Filters: []string{in.filter}}); !pending {
 		m.waiting = forNothing
 		m.deregistered(t, s, a)
 	}
@@ -288,7 +288,7 @@ func (m *Machine) cancel(t *core.Turn, o *observation) {
 	if in.users == 0 && !m.durable {
 		m.dropInterest(in)
 		if !in.whole() {
-			m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
+			m.adapter.gw.Unsubscribe(t, *m.link.Load(), &core.UnsubscribeRequest{Filters: []string{in.filter}})
 		}
 	}
 	if len(m.parked) > 0 && len(m.observations) > 0 { // another one may be for it already
@@ -326,7 +326,7 @@ func (m *Machine) ousted(t *core.Turn, a *protocols.Actions, subID uint32) {
 	}
 	if in.users == 0 && m.durable {
 		m.dropInterest(in)
-		m.adapter.gw.Unsubscribe(t, *m.link.Load(), 0, []string{in.filter})
+		m.adapter.gw.Unsubscribe(t, *m.link.Load(), &core.UnsubscribeRequest{Filters: []string{in.filter}})
 	}
 }
 

@@ -103,7 +103,7 @@ func BenchmarkDearPublish(b *testing.B) {
 	var worst, last, all time.Duration
 	for b.Loop() {
 		subscribeSink(g, many, "+/x") // nothing is remembered
-		g.Gateway.Unsubscribe(g.T, many.link, 1, []string{"+/x"})
+		g.Gateway.Unsubscribe(g.T, many.link, &core.UnsubscribeRequest{Filters: []string{"+/x"}})
 		for more := true; more; {
 			begun := time.Now()
 			g.Gateway.Publish(g.T, p.link, &core.Publish{Topic: "h" + strings.Repeat("/a", levels), Search: &s})

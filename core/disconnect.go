@@ -181,7 +181,7 @@ func (g *Gateway) endSession(t *Turn, s *Session, r Reason, replaced bool, epoch
 		g.clients.swap(s.id, s, nil)
 		g.clients.users.remove(s.user)
 	}
-	g.subs.leave(g.routes, s, g.peers)
+	t.leaveRoutes(s)
 	if g.peers != nil {
 		g.peers.Disown(s.id, s.epoch)
 	}

@@ -5,11 +5,11 @@ import (
 )
 
 // takeExclusive makes s the holder of an exclusive filter; false: another session
-// holds it. One that is away holds it as well, until it unsubscribes or ends.
+// holds it, who is not over. One that is away holds it as well, until it unsubscribes or ends.
 // Inside Update.
 func (ss *subscriptions) takeExclusive(s *Session, filter string) bool {
-	if holder, held := ss.exclusive[filter]; held {
-		return holder == s.index
+	if holder, held := ss.exclusive[filter]; held && holder != s.index && !ss.leaves(holder) {
+		return false
 	}
 	ss.exclusive[filter] = s.index
 	return true
@@ -17,9 +17,19 @@ func (ss *subscriptions) takeExclusive(s *Session, filter string) bool {
 
 // dropExclusive frees the filter of sub, a subscription that ends. Inside Update.
 func (ss *subscriptions) dropExclusive(tx *route.Tx, sub *subscription) {
-	if sub.flags&subExclusive != 0 {
-		delete(ss.exclusive, tx.Filter(sub.entry))
+	if sub.flags&subExclusive == 0 {
+		return
 	}
+	if f := tx.Filter(sub.entry); ss.exclusive[f] == sub.session { // not another's, see takeExclusive
+		delete(ss.exclusive, f)
+	}
+}
+
+// leaves says that the session of an index is over, though not all of its subscriptions are
+// gone yet. Inside Update.
+func (ss *subscriptions) leaves(index uint32) bool {
+	s := ss.session(index)
+	return s != nil && s.gone
 }
 
 // settleExclusive forgets a stored subscription that another session holds

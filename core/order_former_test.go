@@ -65,9 +65,11 @@ func formerScenes() map[string]formerScene {
 		},
 		"an end of a subscription": {
 			before: (*formerWorld).subscribed,
-			decide: func(w *formerWorld) { w.g.Gateway.Unsubscribe(w.slow, w.link(), 1, []string{"x"}) },
-			then:   (*formerWorld).subscribed,
-			judge:  func(w *formerWorld) { w.p.Publish(pub("x", "m", 0, 0)); expect(w.t, w.s, "[x=m q0]") },
+			decide: func(w *formerWorld) {
+				w.g.Gateway.Unsubscribe(w.slow, w.link(), &core.UnsubscribeRequest{Filters: []string{"x"}})
+			},
+			then:  (*formerWorld).subscribed,
+			judge: func(w *formerWorld) { w.p.Publish(pub("x", "m", 0, 0)); expect(w.t, w.s, "[x=m q0]") },
 		},
 		"an identifier received": {
 			decide: func(w *formerWorld) { w.publish(w.s, pub("x", "old", 2, 7)) },
@@ -210,8 +212,10 @@ func TestSubscriptionsOfTakenOverFlushedLate(t *testing.T) {
 		}, ""},
 		"not subscribed, then so": {formerScene{
 			before: (*formerWorld).subscribed,
-			decide: func(w *formerWorld) { w.g.Gateway.Unsubscribe(w.slow, w.link(), 1, []string{"x"}) },
-			then:   (*formerWorld).subscribed,
+			decide: func(w *formerWorld) {
+				w.g.Gateway.Unsubscribe(w.slow, w.link(), &core.UnsubscribeRequest{Filters: []string{"x"}})
+			},
+			then: (*formerWorld).subscribed,
 		}, "x@2"},
 		"refused, then subscribed": {formerScene{
 			before: func(w *formerWorld) { w.p.Subscribe(0, "$exclusive/x") },

@@ -134,7 +134,7 @@ func (s *stormer) step() {
 			s.c.wait()
 		}
 	case n < 18:
-		if _, pending := s.g.Unsubscribe(s.t, s.c.link, 1, []string{"t/+"}); pending {
+		if _, pending := s.g.Unsubscribe(s.t, s.c.link, &core.UnsubscribeRequest{Token: 1, Filters: []string{"t/+"}}); pending {
 			s.t.End()
 			s.c.wait()
 		}

@@ -211,8 +211,9 @@ type SubscribeOptions struct {
 }
 
 // SubscribeRequest is one SUBSCRIBE: filters with their options. It is core's while
-// Subscribe is pending, and the adapter's again where that answers at once.
+// Subscribe is pending or has left it, and the adapter's again where that answers at once.
 type SubscribeRequest struct {
+	Pieces
 	Token uint32
 	SubID uint32 // Subscription Identifier, 0 for none
 	// MaxSubscribers may have the very filter on this node, else SubscriberLimit; 0: any number.
@@ -227,6 +228,14 @@ type SubscribeRequest struct {
 type FilterRequest struct {
 	Filter string
 	SubscribeOptions
+}
+
+// UnsubscribeRequest is one UNSUBSCRIBE: Topic Filters as they were subscribed. It is core's
+// while Unsubscribe has left it, otherwise the adapter's again after the call.
+type UnsubscribeRequest struct {
+	Pieces
+	Token   uint32
+	Filters []string
 }
 
 // AckKind says which acknowledgement of the client arrived.

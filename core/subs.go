@@ -122,21 +122,26 @@ func (ss *subscriptions) enter(routes *route.Table, s *Session) {
 // updateSlice is how many changes one Update makes: it holds every reader lock.
 const updateSlice = 64
 
-// leave removes every subscription of s, and frees its index. Once, at its end;
-// nothing is added to s afterwards.
+// leave removes every subscription of s, and frees its index. At its end; nothing is added
+// to s afterwards.
 func (ss *subscriptions) leave(routes *route.Table, s *Session, peers Peers) {
-	for more := true; more; {
-		routes.Update(func(tx *route.Tx) {
-			for i := 0; i < updateSlice && s.firstSub != 0; i++ {
-				ss.drop(tx, s, s.firstSub, peers)
-			}
-			s.gone = true
-			if more = s.firstSub != 0; !more {
-				ss.sessions[s.index/chunkSize][s.index%chunkSize] = nil
-				ss.freeIdx = append(ss.freeIdx, s.index)
-			}
-		})
+	for ss.leaveSome(routes, s, peers) {
 	}
+}
+
+// leaveSome removes some subscriptions of s as leave does; more says that others are left.
+func (ss *subscriptions) leaveSome(routes *route.Table, s *Session, peers Peers) (more bool) {
+	routes.Update(func(tx *route.Tx) {
+		for i := 0; i < updateSlice && s.firstSub != 0; i++ {
+			ss.drop(tx, s, s.firstSub, peers)
+		}
+		s.gone = true
+		if more = s.firstSub != 0; !more {
+			ss.sessions[s.index/chunkSize][s.index%chunkSize] = nil
+			ss.freeIdx = append(ss.freeIdx, s.index)
+		}
+	})
+	return more
 }
 
 // drop ends subscription n of s.

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"errors"
-
 	"github.com/fairlead-iot/fairlead/core/route"
 	"github.com/fairlead-iot/fairlead/core/topic"
 )
@@ -10,23 +8,36 @@ import (
 // Subscribe adds or replaces subscriptions, all of one SUBSCRIBE. For each filter
 // reasons holds Success, with the QoS granted, or why it was refused; the slices
 // hold until the next call on t. With a durable session the answer is pending:
-// OpSubscribe completes it once the store has it. Retained messages follow.
+// OpSubscribe completes it once the store has it. Retained messages follow. What is left
+// of many filters is told by r.Unfinished, see [Pieces]; there is no answer then.
 func (g *Gateway) Subscribe(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
-	if g.holdSubscribe(t, l, r) {
+	if !r.Unfinished() && g.holdSubscribe(t, l, r) {
 		return nil, nil, true
 	}
-	w := subscribing{g: g, link: l, r: r, accept: t.accepts}
+	if r.wanted(len(r.Filters)) {
+		return g.subscribePieces(t, l, r)
+	}
+	w := subscribing{g: g, link: l, r: r}
+	if w.now(t) {
+		return nil, nil, true
+	}
+	return t.granted, t.answers, false
+}
+
+// now does all of it; pending says that the store is to answer.
+func (w *subscribing) now(t *Turn) (pending bool) {
+	w.accept = t.accepts
 	pending, alive := w.run(t)
 	if pending {
 		t.accepts = nil // the commit has them
-		return nil, nil, true
+		return true
 	}
 	if alive {
 		w.tellSubscribed(t)
 		w.startRetained(t)
 	}
 	t.accepts = emptied(w.accept, maxScratch)
-	return t.granted, t.answers, false
+	return false
 }
 
 // maxScratch is how many elements of a turn's scratch are kept for the next user.
@@ -92,6 +103,7 @@ type subscribing struct {
 	had    []proxied // what the session had before
 	stale  []proxied // what it has no more
 	ticket *ticket   // of a durable session, unless it connects
+	part   part      // of the SUBSCRIBE, where that is done in pieces
 }
 
 type accepted struct {
@@ -336,11 +348,11 @@ func (w *subscribing) committed(t *Turn, err error) {
 		w.link.Session.begins(w.begun)
 		w.tellSubscribed(t)
 	}
-	conn := w.link.conn()
-	if conn == nil {
-		return
+	if w.part.of != nil {
+		w.part.settle(t, w.granted, w.reasons)
+	} else if conn := w.link.conn(); conn != nil {
+		t.complete(conn, Completion{Op: OpSubscribe, Token: w.r.Token, Reasons: w.reasons, Granted: w.granted})
 	}
-	t.complete(conn, Completion{Op: OpSubscribe, Token: w.r.Token, Reasons: w.reasons, Granted: w.granted})
 	if reason == Success {
 		w.startRetained(t)
 	}
@@ -356,103 +368,4 @@ func (w *subscribing) undo() {
 			}
 		}
 	})
-}
-
-// Unsubscribe removes subscriptions, named as they were subscribed. reasons holds
-// Success or NoSubscriptionExisted for each and is valid until the next call on t;
-// pending as for Subscribe.
-func (g *Gateway) Unsubscribe(t *Turn, l Link, token uint32, filters []string) (reasons []Reason, pending bool) {
-	s := l.Session
-	t.answers = t.answers[:0]
-	t.Spend(workFilter * len(filters))
-	var ops []Op
-	// One for all: each would be allocated for each filter.
-	var p topic.Subscription
-	var err error
-	found, proxy := false, false
-	durable := s.isDurable()
-	var place *ticket
-	remove := func(tx *route.Tx) {
-		if found = g.subs.unsubscribe(tx, s, &p, proxy, g.peers); found && durable && place == nil {
-			place = g.order.take(s.id)
-		}
-	}
-	for _, f := range filters {
-		t.Count(Unsubscribes, 1)
-		p, err = topic.ParseSubscription(f, g.limits)
-		if err != nil {
-			t.answers = append(t.answers, unsubscribeReason(err))
-			continue
-		}
-		if g.filterGoesElsewhere(s) {
-			who := s.placer()
-			placed, r, _ := g.placeFilter(&who, p)
-			if r != Success {
-				t.answers = append(t.answers, NoSubscriptionExisted) // it could not have been subscribed
-				continue
-			}
-			p = placed
-		}
-		proxy = false
-		g.routes.Update(remove)
-		if !found && g.proxied.Load() { // the client's own goes first
-			proxy = true
-			if g.routes.Update(remove); found {
-				s.forgetProxy(p.Raw)
-			}
-			proxy = found
-		}
-		if !found {
-			t.answers = append(t.answers, NoSubscriptionExisted)
-			continue
-		}
-		t.answers = append(t.answers, Success)
-		g.tellUnsubscribed(t, s, &p, proxy)
-		if durable {
-			ops = append(ops, s.unsubscribeOp(p.Raw, proxy))
-		}
-	}
-	if !durable || len(ops) == 0 {
-		return t.answers, false
-	}
-	ops[0].ticket = place
-	t.commitAlone(ops, &unsubscribing{link: l, token: token, reasons: append([]Reason(nil), t.answers...)})
-	return nil, true
-}
-
-func unsubscribeReason(err error) Reason {
-	if errors.Is(err, topic.ErrTooLong) || errors.Is(err, topic.ErrTooManyLevels) {
-		return NoSubscriptionExisted // it could not have been subscribed
-	}
-	return TopicFilterInvalid
-}
-
-func (ss *subscriptions) unsubscribe(tx *route.Tx, s *Session, p *topic.Subscription, proxy bool, peers Peers) bool {
-	if s.gone {
-		return false
-	}
-	n := ss.find(tx, s, p, proxy)
-	if n == 0 {
-		return false
-	}
-	ss.drop(tx, s, n, peers)
-	return true
-}
-
-// unsubscribing is an UNSUBSCRIBE that waits for the store.
-type unsubscribing struct {
-	link    Link
-	token   uint32
-	reasons []Reason
-}
-
-func (u *unsubscribing) committed(t *Turn, err error) {
-	if reason := storeReason(err); reason != Success {
-		for i := range u.reasons {
-			u.reasons[i] = reason
-		}
-	}
-	if conn := u.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpUnsubscribe, Token: u.token, Reasons: u.reasons})
-	}
 }

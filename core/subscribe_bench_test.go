@@ -24,7 +24,7 @@ func BenchmarkSubscribe(b *testing.B) {
 		})
 		b.Run(fmt.Sprintf("churn/held=%d", held), func(b *testing.B) {
 			for b.Loop() {
-				g.Gateway.Unsubscribe(g.T, c.link, 1, []string{"f/0"})
+				g.Gateway.Unsubscribe(g.T, c.link, &core.UnsubscribeRequest{Filters: []string{"f/0"}})
 				subscribeSink(g, c, "f/0")
 			}
 		})

@@ -24,11 +24,12 @@ type Turn struct {
 	began   time.Time // the share, by the clock; zero until that was looked at
 	touched []Conn
 	targets []target
-	fan     *fan      // that the latest publish began, or nil
-	fans    []*fan    // to go on with
-	twins   bool      // some of them are of clients that have one filter twice
-	commit  *commit   // what this turn wants the store to keep, nil for nothing
-	commits []*commit // those before it, closed; they go to the store at the next Flush
+	fan     *fan       // that the latest publish began, or nil
+	fans    []*fan     // to go on with
+	leaving []*Session // with subscriptions in the table, though they are over
+	twins   bool       // some of them are of clients that have one filter twice
+	commit  *commit    // what this turn wants the store to keep, nil for nothing
+	commits []*commit  // those before it, closed; they go to the store at the next Flush
 	granted []uint8
 	answers []Reason
 	events  []Event
@@ -239,6 +240,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	if more && len(t.touched) < max {
 		more = t.g.fanOut(t)
 	}
+	t.leaveOn()
 	n := min(max, len(t.touched))
 	for i := 0; i < n; i++ {
 		// Wake may touch further connections (a session fed from its queue).
@@ -257,7 +259,7 @@ func (t *Turn) Flush(max int) (more bool) {
 	}
 	t.publish()
 	// What a Wake left to commit or to hand over is work as well.
-	return more || rest > 0 || t.commit != nil || len(t.commits) > 0 || len(t.late) > 0 || len(t.events) > 0
+	return more || rest > 0 || len(t.leaving) > 0 || t.commit != nil || len(t.commits) > 0 || len(t.late) > 0 || len(t.events) > 0
 }
 
 // End flushes everything.

@@ -16,7 +16,7 @@ type Gateway interface {
 	Resume(t *core.Turn, l core.Link)
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
-	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
+	Unsubscribe(t *core.Turn, l core.Link, r *core.UnsubscribeRequest) (reasons []core.Reason, pending bool)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
 	Take(t *core.Turn, l core.Link, dst []core.Delivery, max int) (out []core.Delivery, more bool)
 	Drop(t *core.Turn, l core.Link, d core.Delivery, r core.Reason)
@@ -85,9 +85,9 @@ type scratch struct {
 
 	message core.Publish
 	search  core.Search            // of message, on connections that have none
-	left    bool                   // core has left the PUBLISH under way
+	left    bool                   // core has left the packet under way
 	request *core.SubscribeRequest // nil while core has it
-	filters []string
+	ending  *core.UnsubscribeRequest
 
 	taken    []core.Delivery
 	outgoing packet.Outgoing

@@ -132,13 +132,13 @@ func (r *recorder) Subscribe(_ *core.Turn, _ core.Link, q *core.SubscribeRequest
 	return r.granted, r.reasons, false
 }
 
-func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, _ uint32, filters []string) ([]core.Reason, bool) {
-	r.note("unsubscribe %s", strings.Join(filters, " "))
+func (r *recorder) Unsubscribe(_ *core.Turn, _ core.Link, q *core.UnsubscribeRequest) ([]core.Reason, bool) {
+	r.note("unsubscribe %s", strings.Join(q.Filters, " "))
 	if r.subPending {
 		return nil, true
 	}
 	if r.unreasons == nil {
-		return make([]core.Reason, len(filters)), false
+		return make([]core.Reason, len(q.Filters)), false
 	}
 	return r.unreasons, false
 }

@@ -46,6 +46,7 @@ type rare struct {
 
 	aliases []string             // inbound: topic of alias i+1, "" where there is none
 	search  core.Search          // of a PUBLISH that core has left, unless it came by a data stream
+	begun   begun                // a SUBSCRIBE or UNSUBSCRIBE like that
 	method  string               // Authentication Method
 	auth    *core.Authentication // core's part of it
 
@@ -298,7 +299,7 @@ func (m *Machine) leave(t *core.Turn) {
 	}
 	m.linked = false
 	if m.rare != nil {
-		m.rare.search = core.Search{}
+		m.rare.search, m.rare.begun = core.Search{}, begun{}
 	}
 	var expiry *uint32
 	if m.rare != nil && m.rare.hasExpiry {

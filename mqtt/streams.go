@@ -25,6 +25,7 @@ type streams struct {
 type streamState struct {
 	aliases []string // as rare.aliases
 	search  core.Search
+	begun   begun
 	owed    int  // entries of received
 	awaited int  // entries of sent
 	ended   bool // nothing more comes by it

@@ -10,6 +10,9 @@ import (
 // subscribe takes a SUBSCRIBE; reading waits until its SUBACK is written.
 // [MQTT-3.8.4-1]
 func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	if b := m.beganBefore(); b.subscribe != nil {
+		return m.put(t, s, a, b.subscribe, b.refused)
+	}
 	p := &s.subscribe
 	p.Limits = &m.adapter.limits
 	if err := p.Decode(m.version, f.Header, f.Body); err != nil {
@@ -26,7 +29,37 @@ func (m *Machine) subscribe(t *core.Turn, s *scratch, a *protocols.Actions, f pa
 	if err != nil {
 		return err
 	}
-	return m.put(t, s, a, r, refused, p.PacketID)
+	return m.put(t, s, a, r, refused)
+}
+
+// begun is a SUBSCRIBE or UNSUBSCRIBE that core has left: the packet comes again, and is not
+// decoded again.
+type begun struct {
+	subscribe   *core.SubscribeRequest
+	refused     []core.Reason // its filters that were not put to core
+	unsubscribe *core.UnsubscribeRequest
+}
+
+// beganBefore takes what core has left of the stream whose packet is under way.
+func (m *Machine) beganBefore() (b begun) {
+	at := &b
+	if m.onStream() {
+		at = &m.streams().present().begun
+	} else if m.rare != nil {
+		at = &m.rare.begun
+	}
+	b, *at = *at, begun{}
+	return b
+}
+
+// leaveRequest has the packet of b come again after others were served.
+func (m *Machine) leaveRequest(s *scratch, b begun) {
+	s.left = true
+	if m.onStream() {
+		m.streams().present().begun = b
+		return
+	}
+	m.rarely().begun = b
 }
 
 // requestFor gives an empty request, that of the latest SUBSCRIBE where core is done with
@@ -36,7 +69,7 @@ func (s *scratch) requestFor(p *packet.Subscribe) *core.SubscribeRequest {
 	if s.request == nil || cap(s.request.Filters) < n || cap(s.request.Filters) > 64+8*n {
 		s.request = &core.SubscribeRequest{Filters: make([]core.FilterRequest, 0, n)}
 	}
-	*s.request = core.SubscribeRequest{Token: uint32(p.PacketID), Filters: s.request.Filters[:0]}
+	*s.request = core.SubscribeRequest{Pieces: core.Pieces{Allowed: true}, Token: uint32(p.PacketID), Filters: s.request.Filters[:0]}
 	return s.request
 }
 
@@ -93,19 +126,24 @@ func (m *Machine) kindAllowed(filter string, noLocal bool) (core.Reason, error) 
 	return why, nil
 }
 
-// put hands the filters to core and answers at once or later.
-func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, r *core.SubscribeRequest, refused []core.Reason, id uint16) error {
+// put hands the filters to core and answers at once or later, unless core leaves them.
+func (m *Machine) put(t *core.Turn, s *scratch, a *protocols.Actions, r *core.SubscribeRequest, refused []core.Reason) error {
 	var granted []uint8
 	var reasons []core.Reason
-	pending := false
-	if refused != nil {
-		m.rarely().refused = refused
-	}
-	if d := m.streams(); d != nil {
+	pending, id := false, uint16(r.Token)
+	if d := m.streams(); d != nil && !r.Unfinished() {
 		d.subscribed(r.Filters)
 	}
 	if len(r.Filters) > 0 {
 		granted, reasons, pending = m.adapter.gw.Subscribe(t, m.link, r)
+	}
+	if r.Unfinished() {
+		s.request = nil // it is the stream's
+		m.leaveRequest(s, begun{subscribe: r, refused: refused})
+		return nil
+	}
+	if refused != nil {
+		m.rarely().refused = refused
 	}
 	if pending {
 		s.request = nil // it is core's
@@ -187,26 +225,42 @@ func (m *Machine) answer(t *core.Turn, s *scratch, a *protocols.Actions, p packe
 // unsubscribe takes an UNSUBSCRIBE; reading waits until its UNSUBACK is written.
 // [MQTT-3.10.4-4]
 func (m *Machine) unsubscribe(t *core.Turn, s *scratch, a *protocols.Actions, f packet.Frame) error {
+	if b := m.beganBefore(); b.unsubscribe != nil {
+		return m.take(t, s, a, b.unsubscribe)
+	}
 	p := &s.unsubscribe
 	p.Limits = &m.adapter.limits
 	if err := p.Decode(m.version, f.Header, f.Body); err != nil {
 		return err
 	}
-	filters := s.filters[:0]
+	if s.ending == nil {
+		s.ending = &core.UnsubscribeRequest{}
+	}
+	r := s.ending
+	*r = core.UnsubscribeRequest{Pieces: core.Pieces{Allowed: true}, Token: uint32(p.PacketID), Filters: r.Filters[:0]}
 	for i := range p.Filters {
-		filters = append(filters, t.FilterText(p.Filters[i]))
+		r.Filters = append(r.Filters, t.FilterText(p.Filters[i]))
 	}
-	s.filters = filters
 	if d := m.streams(); d != nil {
-		d.unsubscribed(filters)
+		d.unsubscribed(r.Filters)
 	}
-	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, uint32(p.PacketID), filters)
-	clear(filters)
-	if pending {
-		m.wait(forUnsubscribe, p.PacketID)
+	return m.take(t, s, a, r)
+}
+
+// take hands the filters of an UNSUBSCRIBE to core, as put does those of a SUBSCRIBE.
+func (m *Machine) take(t *core.Turn, s *scratch, a *protocols.Actions, r *core.UnsubscribeRequest) error {
+	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, r)
+	if r.Unfinished() {
+		s.ending = nil // it is the stream's
+		m.leaveRequest(s, begun{unsubscribe: r})
 		return nil
 	}
-	m.sendUnsuback(t, s, a, p.PacketID, reasons)
+	clear(r.Filters)
+	if pending {
+		m.wait(forUnsubscribe, uint16(r.Token))
+		return nil
+	}
+	m.sendUnsuback(t, s, a, uint16(r.Token), reasons)
 	return nil
 }
 

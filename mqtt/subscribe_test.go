@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -11,11 +12,11 @@ import (
 func TestSubscribeReachesCore(t *testing.T) {
 	r := opened(t, connect5)
 	r.wantOut(r.in("82 .. 0001 02 0b 07 0001 61 2d 0003 622f23 02"), "90 05 0001 00 01 02")
-	want := core.SubscribeRequest{Token: 1, SubID: 7, Filters: []core.FilterRequest{
+	want := core.SubscribeRequest{Pieces: core.Pieces{Allowed: true}, Token: 1, SubID: 7, Filters: []core.FilterRequest{
 		{Filter: "a", SubscribeOptions: core.SubscribeOptions{QoS: 1, NoLocal: true, RetainAsPublished: true, RetainHandling: 2}},
 		{Filter: "b/#", SubscribeOptions: core.SubscribeOptions{QoS: 2}},
 	}}
-	if d := cmp.Diff(want, r.gw.subscribed[0]); d != "" {
+	if d := cmp.Diff(want, r.gw.subscribed[0], cmpopts.IgnoreUnexported(core.Pieces{})); d != "" {
 		t.Fatal(d)
 	}
 }

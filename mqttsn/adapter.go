@@ -19,7 +19,7 @@ type Gateway interface {
 	Publish(t *core.Turn, l core.Link, p *core.Publish) (pause bool, err *core.Error)
 	PublishUnconnected(t *core.Turn, id *core.Identity, p *core.Publish) core.Reason
 	Subscribe(t *core.Turn, l core.Link, r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool)
-	Unsubscribe(t *core.Turn, l core.Link, token uint32, filters []string) (reasons []core.Reason, pending bool)
+	Unsubscribe(t *core.Turn, l core.Link, r *core.UnsubscribeRequest) (reasons []core.Reason, pending bool)
 	Register(t *core.Turn, l core.Link, token uint32, r core.Registration) (why core.Reason, pending bool)
 	Acknowledge(t *core.Turn, l core.Link, k core.AckKind, packetID uint16, r core.Reason)
 	Take(t *core.Turn, l core.Link, dst []core.Delivery, max int) (out []core.Delivery, more bool)

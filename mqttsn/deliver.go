@@ -342,7 +342,7 @@ func (m *Machine) postpone(t *core.Turn, s *sending) {
 // rejected ends what the client wants of a topic whose REGISTER it rejected: its
 // subscription to that name, though not one with wildcards, and the message. [SN-6.10-7]
 func (m *Machine) rejected(t *core.Turn, name string) {
-	m.adapter.gw.Unsubscribe(t, m.link, noToken, []string{name})
+	m.adapter.gw.Unsubscribe(t, m.link, &core.UnsubscribeRequest{Token: noToken, Filters: []string{name}})
 	m.dropTopic(t, name, core.ReceiverRefused)
 }
 

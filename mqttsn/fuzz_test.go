@@ -91,9 +91,9 @@ func (g *moody) Subscribe(_ *core.Turn, _ core.Link, r *core.SubscribeRequest) (
 	granted, reasons := []uint8{r.Filters[0].QoS}, []core.Reason{g.reason()}
 	return granted, reasons, g.later(core.Completion{Op: core.OpSubscribe, Token: r.Token, Granted: granted, Reasons: reasons})
 }
-func (g *moody) Unsubscribe(_ *core.Turn, _ core.Link, token uint32, _ []string) ([]core.Reason, bool) {
+func (g *moody) Unsubscribe(_ *core.Turn, _ core.Link, q *core.UnsubscribeRequest) ([]core.Reason, bool) {
 	reasons := []core.Reason{g.reason()}
-	return reasons, g.later(core.Completion{Op: core.OpUnsubscribe, Token: token, Reasons: reasons})
+	return reasons, g.later(core.Completion{Op: core.OpUnsubscribe, Token: q.Token, Reasons: reasons})
 }
 func (g *moody) Register(_ *core.Turn, _ core.Link, token uint32, _ core.Registration) (core.Reason, bool) {
 	if token == 0 {

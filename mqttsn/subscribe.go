@@ -78,7 +78,7 @@ func (m *Machine) suback(t *core.Turn, a *protocols.Actions, c packet.ReturnCode
 }
 
 func (m *Machine) endSubscription(t *core.Turn, a *protocols.Actions, filter string) {
-	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, uint32(m.ask.messageID), []string{filter})
+	reasons, pending := m.adapter.gw.Unsubscribe(t, m.link, &core.UnsubscribeRequest{Token: uint32(m.ask.messageID), Filters: []string{filter}})
 	if pending {
 		m.waiting = forUnsubscribe
 		return

@@ -215,11 +215,10 @@ func (c *Client) Subscribe(qos uint8, filters ...string) core.Reason {
 
 // SubscribeWith subscribes and gives what was granted.
 func (c *Client) SubscribeWith(r *core.SubscribeRequest) ([]uint8, []core.Reason) {
-	g := c.g
-	g.T.Begin(time.Now())
-	granted, reasons, pending := g.Gateway.Subscribe(g.T, c.link, r)
-	granted, reasons = append([]uint8(nil), granted...), append([]core.Reason(nil), reasons...)
-	g.T.End()
+	granted, reasons, pending := c.SubscribeSome(r)
+	for r.Unfinished() {
+		granted, reasons, pending = c.SubscribeSome(r)
+	}
 	if pending {
 		l := c.await(core.OpSubscribe)
 		granted, reasons = l.Granted, l.Reasons
@@ -227,17 +226,50 @@ func (c *Client) SubscribeWith(r *core.SubscribeRequest) ([]uint8, []core.Reason
 	return granted, reasons
 }
 
-// Unsubscribe unsubscribes.
-func (c *Client) Unsubscribe(filters ...string) []core.Reason {
+// Answered says that a completion has come and was not awaited.
+func (c *Client) Answered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.late) > 0
+}
+
+// SubscribeSome is one call of Subscribe, in a turn and with a share of its own.
+func (c *Client) SubscribeSome(r *core.SubscribeRequest) (granted []uint8, reasons []core.Reason, pending bool) {
 	g := c.g
 	g.T.Begin(time.Now())
-	reasons, pending := g.Gateway.Unsubscribe(g.T, c.link, 1, filters)
-	reasons = append([]core.Reason(nil), reasons...)
+	g.T.Allot()
+	granted, reasons, pending = g.Gateway.Subscribe(g.T, c.link, r)
+	granted, reasons = append([]uint8(nil), granted...), append([]core.Reason(nil), reasons...)
 	g.T.End()
+	return granted, reasons, pending
+}
+
+// Unsubscribe unsubscribes.
+func (c *Client) Unsubscribe(filters ...string) []core.Reason {
+	return c.UnsubscribeWith(&core.UnsubscribeRequest{Token: 1, Filters: filters})
+}
+
+// UnsubscribeWith unsubscribes.
+func (c *Client) UnsubscribeWith(r *core.UnsubscribeRequest) []core.Reason {
+	reasons, pending := c.UnsubscribeSome(r)
+	for r.Unfinished() {
+		reasons, pending = c.UnsubscribeSome(r)
+	}
 	if pending {
 		reasons = c.await(core.OpUnsubscribe).Reasons
 	}
 	return reasons
+}
+
+// UnsubscribeSome is one call of Unsubscribe, as SubscribeSome is.
+func (c *Client) UnsubscribeSome(r *core.UnsubscribeRequest) (reasons []core.Reason, pending bool) {
+	g := c.g
+	g.T.Begin(time.Now())
+	g.T.Allot()
+	reasons, pending = g.Gateway.Unsubscribe(g.T, c.link, r)
+	reasons = append([]core.Reason(nil), reasons...)
+	g.T.End()
+	return reasons, pending
 }
 
 // Publish publishes and ends the turn.

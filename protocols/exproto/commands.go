@@ -259,7 +259,7 @@ func (m *Machine) unsubscribe(t *core.Turn, token uint32, filters []string) *cor
 		return core.Errorf(core.ProtocolError, "%d filters, of 1 to %d", len(filters), maxFilters)
 	}
 	m.asked = asking{token, m.gen}
-	reasons, pending := m.gw.Unsubscribe(t, m.link, token, filters)
+	reasons, pending := m.gw.Unsubscribe(t, m.link, &core.UnsubscribeRequest{Token: token, Filters: filters})
 	if pending {
 		m.waiting = forUnsubscribe
 		return nil

@@ -1,0 +1,136 @@
+package core
+
+import "sync/atomic"
+
+// piece is how many filters of a SUBSCRIBE or UNSUBSCRIBE are worked off before it is asked
+// whether the connection has had its share.
+const piece = updateSlice
+
+// Pieces is how far core has come with a request of many filters, which may take longer than
+// a connection's share of a turn. An adapter that can ask again sets Allowed: where
+// Unfinished says that something is left, it makes the same call with the same request
+// after others were served, and does nothing of the connection in between. It may also drop
+// the request, if the connection is over: what was done of it stays, as nobody was told.
+// The zero value has all done in one call.
+type Pieces struct {
+	Allowed bool
+
+	next  int     // the filter to go on with
+	whole *pieced // nil unless unfinished
+}
+
+// Unfinished says that the request was left: the same call comes again.
+func (p *Pieces) Unfinished() bool { return p.whole != nil }
+
+// wanted says that a request of n filters is done, or goes on, in pieces.
+func (p *Pieces) wanted(n int) bool { return p.Unfinished() || p.Allowed && n > piece }
+
+// pieced is the answer to a request that is done in pieces, put together as they are done:
+// those of a durable session once the store has them, on other turns. Each writes in a place
+// of its own.
+type pieced struct {
+	link    Link
+	op      CompletionOp
+	token   uint32
+	left    atomic.Int32 // pieces that wait for the store, and one until the last was done
+	granted []uint8      // nil for UNSUBSCRIBE
+	reasons []Reason
+}
+
+// part is a piece: what of the whole begins at the filter of index from.
+type part struct {
+	of   *pieced
+	from int
+}
+
+// note puts the answers of the piece where they belong.
+func (p part) note(granted []uint8, reasons []Reason) {
+	if p.of.granted != nil {
+		copy(p.of.granted[p.from:], granted)
+	}
+	copy(p.of.reasons[p.from:], reasons)
+}
+
+// settle notes what the store has answered; the last one completes the whole.
+func (p part) settle(t *Turn, granted []uint8, reasons []Reason) {
+	p.note(granted, reasons)
+	w := p.of
+	if w.left.Add(-1) > 0 {
+		return
+	}
+	if conn := w.link.conn(); conn != nil {
+		t.complete(conn, Completion{Op: w.op, Token: w.token, Reasons: w.reasons, Granted: w.granted})
+	}
+}
+
+// goOn works off pieces of n filters until all are done or the connection has had its
+// share. one does those from the index from up to to, and says whether the store is to
+// answer; p is the request's.
+func (p *Pieces) goOn(t *Turn, n int, one func(from part, to int) (pending bool)) (done bool) {
+	w := p.whole
+	if w.link.conn() == nil { // taken over meanwhile: the session's next connection decides
+		for i := p.next; i < n; i++ {
+			w.reasons[i] = SessionTakenOver
+		}
+		p.next = n
+	}
+	for p.next < n {
+		here := part{w, p.next}
+		p.next = min(p.next+piece, n)
+		w.left.Add(1) // before the store could have answered
+		if !one(here, p.next) {
+			here.note(t.granted, t.answers)
+			w.left.Add(-1)
+		}
+		if p.next < n && t.Spent() {
+			return false
+		}
+	}
+	*p = Pieces{Allowed: p.Allowed}
+	return true
+}
+
+// subscribePieces is Subscribe, piece by piece: each is a SUBSCRIBE of its own but for its
+// answer.
+func (g *Gateway) subscribePieces(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
+	n := len(r.Filters)
+	if r.whole == nil {
+		r.whole = &pieced{link: l, op: OpSubscribe, token: r.Token, granted: make([]uint8, n), reasons: make([]Reason, n)}
+		r.whole.left.Store(1)
+	}
+	w := r.whole
+	done := r.goOn(t, n, func(here part, to int) bool {
+		some := *r
+		some.Pieces, some.Filters = Pieces{}, r.Filters[here.from:to]
+		s := subscribing{g: g, link: l, r: &some, part: here}
+		return s.now(t)
+	})
+	switch {
+	case !done:
+		return nil, nil, false
+	case w.left.Add(-1) > 0:
+		return nil, nil, true
+	}
+	return w.granted, w.reasons, false
+}
+
+// unsubscribePieces is Unsubscribe, piece by piece.
+func (g *Gateway) unsubscribePieces(t *Turn, l Link, r *UnsubscribeRequest) (reasons []Reason, pending bool) {
+	n := len(r.Filters)
+	if r.whole == nil {
+		r.whole = &pieced{link: l, op: OpUnsubscribe, token: r.Token, reasons: make([]Reason, n)}
+		r.whole.left.Store(1)
+	}
+	w := r.whole
+	done := r.goOn(t, n, func(here part, to int) bool {
+		u := unsubscribing{g: g, link: l, part: here}
+		return u.run(t, r.Filters[here.from:to])
+	})
+	switch {
+	case !done:
+		return nil, false
+	case w.left.Add(-1) > 0:
+		return nil, true
+	}
+	return w.reasons, false
+}
