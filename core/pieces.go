@@ -2,9 +2,13 @@ package core
 
 import "sync/atomic"
 
-// piece is how many filters of a SUBSCRIBE or UNSUBSCRIBE are worked off before it is asked
-// whether the connection has had its share.
-const piece = updateSlice
+const (
+	// piece is how many filters of a SUBSCRIBE or UNSUBSCRIBE are worked off before it is
+	// asked whether the connection has had its share: some 25 us.
+	piece = 32
+	// fewFilters is up to how many are no more than a share, and are done at once.
+	fewFilters = 128
+)
 
 // Pieces is how far core has come with a request of many filters, which may take longer than
 // a connection's share of a turn. An adapter that can ask again sets Allowed: where
@@ -23,7 +27,7 @@ type Pieces struct {
 func (p *Pieces) Unfinished() bool { return p.whole != nil }
 
 // wanted says that a request of n filters is done, or goes on, in pieces.
-func (p *Pieces) wanted(n int) bool { return p.Unfinished() || p.Allowed && n > piece }
+func (p *Pieces) wanted(n int) bool { return p.Unfinished() || p.Allowed && n > fewFilters }
 
 // pieced is the answer to a request that is done in pieces, put together as they are done:
 // those of a durable session once the store has them, on other turns. Each writes in a place
@@ -64,10 +68,13 @@ func (p part) settle(t *Turn, granted []uint8, reasons []Reason) {
 }
 
 // goOn works off pieces of n filters until all are done or the connection has had its
-// share. one does those from the index from up to to, and says whether the store is to
+// share, which at the begin may be none: the packet took long to read. one does those from the index from up to to, and says whether the store is to
 // answer; p is the request's.
 func (p *Pieces) goOn(t *Turn, n int, one func(from part, to int) (pending bool)) (done bool) {
 	w := p.whole
+	if p.next == 0 && t.Spent() {
+		return false
+	}
 	if w.link.conn() == nil { // taken over meanwhile: the session's next connection decides
 		for i := p.next; i < n; i++ {
 			w.reasons[i] = SessionTakenOver

@@ -156,6 +156,7 @@ func (w *subscribing) want(t *Turn, origin string, p *ProxyRequest) {
 
 // checkWanted decides about all that is wanted.
 func (w *subscribing) checkWanted(t *Turn) {
+	t.who = w.g.identity(w.link.Session)
 	for i := range w.r.Filters {
 		t.Count(Subscribes, 1)
 		if _, reason, detail := w.check(t, i); reason != Success {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"sync"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/core/route"
 )
@@ -167,14 +168,22 @@ func (a *accepted) wantsRetained() bool {
 	return h == 0 || h == 1 && a.fresh
 }
 
-// feedSlices is how many slices are looked through before others are served: many
-// filters match little of what is retained, and a client may have many of them.
-const feedSlices = 8
+// feedSlices and feedTime are how many slices are looked through, and for how long, before
+// others are served: many filters match little of what is retained, and a client may have
+// many of them.
+const (
+	feedSlices = 8
+	feedTime   = shareTime / 2
+)
 
 // feedRetained gives s retained messages while it takes them. What is left when
 // others have to be served goes on when the connection is woken next.
 func (g *Gateway) feedRetained(t *Turn, s *Session) {
-	for range feedSlices {
+	began := time.Now()
+	for i := range feedSlices {
+		if i > 0 && time.Since(began) > feedTime {
+			break
+		}
 		c, ok := s.nextCursor()
 		if !ok {
 			return

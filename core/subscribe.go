@@ -57,6 +57,7 @@ func (w *subscribing) run(t *Turn) (pending, alive bool) {
 	g, s, r := w.g, w.link.Session, w.r
 	t.granted, t.answers = t.granted[:0], t.answers[:0]
 	t.Spend(workFilter * len(r.Filters))
+	t.who = g.identity(s)
 	for i := range r.Filters {
 		qos, reason, detail := w.check(t, i)
 		t.granted = append(t.granted, qos)
@@ -138,7 +139,8 @@ func (w *subscribing) check(t *Turn, index int) (qos uint8, r Reason, detail str
 	return qos, r, ""
 }
 
-// allow decides about a filter that is placed.
+// allow decides about a filter that is placed. The turn's identity is the session's, which
+// authorize leaves so.
 func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8, r Reason) {
 	g, s, f := w.g, w.link.Session, &w.r.Filters[index]
 	if p.Exclusive && p.Shared() {
@@ -161,7 +163,6 @@ func (w *subscribing) allow(t *Turn, index int, p topic.Subscription) (qos uint8
 		if !g.authorize(t, s, w.link.Epoch, ActionSubscribe, string(p.Filter)) {
 			return 0, NotAuthorized
 		}
-		t.who = g.identity(s)
 		switch g.chain.covers(&t.who, string(p.Filter)) {
 		case Deny:
 			return 0, NotAuthorized

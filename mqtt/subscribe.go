@@ -77,6 +77,7 @@ func (s *scratch) requestFor(p *packet.Subscribe) *core.SubscribeRequest {
 // otherwise it has an entry for each filter of the packet, Success for those that
 // go there.
 func (m *Machine) collect(t *core.Turn, filters []packet.Subscription, r *core.SubscribeRequest) (refused []core.Reason, err error) {
+	t.Spend(len(filters)) // that they were read
 	for i := range filters {
 		in := &filters[i]
 		name := t.FilterText(in.Filter)
@@ -238,6 +239,7 @@ func (m *Machine) unsubscribe(t *core.Turn, s *scratch, a *protocols.Actions, f 
 	}
 	r := s.ending
 	*r = core.UnsubscribeRequest{Pieces: core.Pieces{Allowed: true}, Token: uint32(p.PacketID), Filters: r.Filters[:0]}
+	t.Spend(len(p.Filters))
 	for i := range p.Filters {
 		r.Filters = append(r.Filters, t.FilterText(p.Filters[i]))
 	}

@@ -11,13 +11,14 @@ func (l Limits) ParseFilter(s string) (Filter, error) {
 	if err := l.checkText(s); err != nil {
 		return "", err
 	}
-	for rest, more := s, true; more; {
-		var level string
-		level, rest, more = strings.Cut(rest, "/")
-		switch {
-		case level == "+": // [MQTT-4.7.1-2]
-		case level == "#" && !more: // [MQTT-4.7.1-1]
-		case strings.ContainsAny(level, "+#"):
+	last := len(s) - 1
+	for i := range len(s) {
+		c := s[i]
+		if c != '+' && c != '#' {
+			continue
+		}
+		ends := i == last || c == '+' && s[i+1] == '/' // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+		if !ends || i > 0 && s[i-1] != '/' {
 			return "", ErrWildcardPosition
 		}
 	}
@@ -26,4 +27,6 @@ func (l Limits) ParseFilter(s string) (Filter, error) {
 
 // Wildcard reports whether f holds a wildcard, so that it can match more than
 // the one Topic Name that equals it.
-func (f Filter) Wildcard() bool { return strings.ContainsAny(string(f), "+#") }
+func (f Filter) Wildcard() bool {
+	return strings.IndexByte(string(f), '+') >= 0 || strings.IndexByte(string(f), '#') >= 0
+}

@@ -66,18 +66,25 @@ func ParseSubscription(s string, lim Limits) (Subscription, error) {
 	if len(s) > lim.length() {
 		return Subscription{}, ErrTooLong
 	}
-	rest, err := sub.takeFlags(s)
-	if err != nil {
-		return Subscription{}, err
-	}
-	rest, err = sub.takeShare(rest, lim)
-	if err != nil {
-		return Subscription{}, err
+	rest, err := s, error(nil)
+	if strings.HasPrefix(s, "$") {
+		if rest, err = sub.takePrefixes(s, lim); err != nil {
+			return Subscription{}, err
+		}
 	}
 	if sub.Filter, err = lim.ParseFilter(rest); err != nil {
 		return Subscription{}, err
 	}
 	return sub, nil
+}
+
+// takePrefixes reads all prefixes and returns the filter's text.
+func (s *Subscription) takePrefixes(text string, lim Limits) (string, error) {
+	rest, err := s.takeFlags(text)
+	if err != nil {
+		return "", err
+	}
+	return s.takeShare(rest, lim)
 }
 
 // takeFlags reads the prefixes that are mere flags and returns what follows.

@@ -113,6 +113,35 @@ func TestParseDelayed(t *testing.T) {
 	}
 }
 
+// TestWildcardsByLevels holds the check of wildcards, which goes byte by byte, against one
+// that takes levels: for all short texts.
+func TestWildcardsByLevels(t *testing.T) {
+	byLevels := func(s string) error {
+		levels := strings.Split(s, "/")
+		for i, l := range levels {
+			if strings.ContainsAny(l, "+#") && l != "+" && (l != "#" || i+1 < len(levels)) {
+				return ErrWildcardPosition
+			}
+		}
+		return nil
+	}
+	texts := []string{""}
+	for range 6 {
+		var longer []string
+		for _, s := range texts {
+			for _, c := range []string{"a", "/", "+", "#"} {
+				longer = append(longer, s+c)
+			}
+		}
+		texts = longer
+		for _, s := range texts {
+			if _, err := (Limits{}).ParseFilter(s); err != byLevels(s) {
+				t.Fatalf("%q: %v, want %v", s, err, byLevels(s))
+			}
+		}
+	}
+}
+
 func FuzzParseSubscription(f *testing.F) {
 	for _, s := range []string{"a/b", "$share/g/a/+", "$queue/#", "$fastlane/$local/t", "$exclusive/$share/g/t", "$share//x"} {
 		f.Add(s)
