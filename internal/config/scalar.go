@@ -56,7 +56,7 @@ func setText(v reflect.Value, f field, n *node) (problem, hint string) {
 	switch {
 	case n.kind == kindText:
 	case n.kind != kindRaw:
-		if n.kind == kindInteger || n.kind == kindFloat || n.kind == kindBool {
+		if f.oneOf == nil && (n.kind == kindInteger || n.kind == kindFloat || n.kind == kindBool) {
 			hint = fmt.Sprintf("write %q, with quotes", n.text)
 		}
 		return wrongKind(v, f, n), hint
