@@ -130,8 +130,9 @@ func (g *Gateway) unsubscribePieces(t *Turn, l Link, r *UnsubscribeRequest) (rea
 	}
 	w := r.whole
 	done := r.goOn(t, n, func(here part, to int) bool {
-		u := unsubscribing{g: g, link: l, part: here}
-		return u.run(t, r.Filters[here.from:to])
+		u := t.unsubscribing()
+		u.g, u.link, u.part = g, l, here
+		return u.now(t, r.Filters[here.from:to])
 	})
 	switch {
 	case !done:

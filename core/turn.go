@@ -46,6 +46,7 @@ type Turn struct {
 	filters []string         // see FilterText
 	spares  [][]byte         // see spareWill
 	accepts []accepted       // of a SUBSCRIBE
+	ending  *unsubscribing   // for the next UNSUBSCRIBE, or nil
 	cursors []retainedCursor // that it begins
 	draft   Message          // of a publish whose receivers are looked for; nobody may keep it
 	allow   decisionCache

@@ -14,8 +14,9 @@ func (g *Gateway) Unsubscribe(t *Turn, l Link, r *UnsubscribeRequest) (reasons [
 	if r.wanted(len(r.Filters)) {
 		return g.unsubscribePieces(t, l, r)
 	}
-	u := unsubscribing{g: g, link: l, token: r.Token}
-	if u.run(t, r.Filters) {
+	u := t.unsubscribing()
+	u.g, u.link, u.token = g, l, r.Token
+	if u.now(t, r.Filters) {
 		return nil, true
 	}
 	return t.answers, false
@@ -32,9 +33,29 @@ type unsubscribing struct {
 	part    part    // of the UNSUBSCRIBE, where that is done in pieces
 
 	// The filter at work, here as it would be allocated for each.
-	p     topic.Subscription
-	proxy bool
-	found bool
+	p      topic.Subscription
+	proxy  bool
+	found  bool
+	update func(*route.Tx) // remove
+}
+
+// unsubscribing gives an empty one, that of the latest UNSUBSCRIBE where that is over.
+func (t *Turn) unsubscribing() (u *unsubscribing) {
+	if u, t.ending = t.ending, nil; u == nil {
+		u = new(unsubscribing)
+		u.update = u.remove
+	}
+	return u
+}
+
+// now removes what the filters name, as run does, and leaves u to the next one unless it
+// waits for the store.
+func (u *unsubscribing) now(t *Turn, filters []string) (pending bool) {
+	if pending = u.run(t, filters); !pending {
+		*u = unsubscribing{update: u.update}
+		t.ending = u
+	}
+	return pending
 }
 
 // run removes what the filters name; the answers are the turn's. pending says that the
@@ -43,9 +64,8 @@ func (u *unsubscribing) run(t *Turn, filters []string) (pending bool) {
 	t.answers = t.answers[:0]
 	t.Spend(workFilter * len(filters))
 	t.Count(Unsubscribes, uint64(len(filters)))
-	remove := u.remove
 	for _, f := range filters {
-		t.answers = append(t.answers, u.one(t, f, remove))
+		t.answers = append(t.answers, u.one(t, f))
 	}
 	if len(u.ops) == 0 {
 		return false
@@ -57,7 +77,7 @@ func (u *unsubscribing) run(t *Turn, filters []string) (pending bool) {
 }
 
 // one removes what f names.
-func (u *unsubscribing) one(t *Turn, f string, remove func(*route.Tx)) Reason {
+func (u *unsubscribing) one(t *Turn, f string) Reason {
 	g, s := u.g, u.link.Session
 	var err error
 	if u.p, err = topic.ParseSubscription(f, g.limits); err != nil {
@@ -72,10 +92,10 @@ func (u *unsubscribing) one(t *Turn, f string, remove func(*route.Tx)) Reason {
 		u.p = placed
 	}
 	u.proxy = false
-	g.routes.Update(remove)
+	g.routes.Update(u.update)
 	if !u.found && g.proxied.Load() { // the client's own goes first
 		u.proxy = true
-		if g.routes.Update(remove); u.found {
+		if g.routes.Update(u.update); u.found {
 			s.forgetProxy(u.p.Raw)
 		}
 	}
