@@ -68,8 +68,8 @@ func (p part) settle(t *Turn, granted []uint8, reasons []Reason) {
 }
 
 // goOn works off pieces of n filters until all are done or the connection has had its
-// share, which at the begin may be none: the packet took long to read. one does those from the index from up to to, and says whether the store is to
-// answer; p is the request's.
+// share, which at the begin may be none: the packet took long to read. one does a piece, up
+// to the filter of index to, and says whether the store is to answer; p is the request's.
 func (p *Pieces) goOn(t *Turn, n int, one func(from part, to int) (pending bool)) (done bool) {
 	w := p.whole
 	if p.next == 0 && t.Spent() {
