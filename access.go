@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -18,8 +19,8 @@ const (
 )
 
 // administrators opens the file of administrators in the data directory. Where
-// there is none it makes one, with a random password that it returns. workers may be nil.
-func administrators(dir string, workers *passwd.Workers) (users *passwd.Source, first string, err error) {
+// there is none it makes one, with a random password that it returns. m may be nil.
+func administrators(dir string, m *hashes.Maker) (users *passwd.Source, first string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil { // where the store lies elsewhere
 		return nil, "", err
 	}
@@ -29,7 +30,7 @@ func administrators(dir string, workers *passwd.Workers) (users *passwd.Source, 
 			return nil, "", err
 		}
 	}
-	users, err = passwd.Open(passwd.Config{File: path, Cache: true, Workers: workers})
+	users, err = passwd.Open(passwd.Config{File: path, Cache: true, Hashes: m})
 	return users, first, err
 }
 

@@ -198,7 +198,9 @@ func (p *parts) openBackend(b backend) (*served, error) {
 		}
 	}
 	if b.identities.Enabled {
-		if err := s.openIdentities(b.identities, o.Pools); err != nil {
+		c := *b.identities
+		c.Hashes = p.g.hashes
+		if err := s.openIdentities(&c, o.Pools); err != nil {
 			return nil, err
 		}
 	}

@@ -41,10 +41,10 @@ type Config struct {
 	// names it. See docs/adapters.md.
 	Protocols []Protocol `toml:"-"`
 
-	// HashWorker gives the command of a process that calls passwd.Work, such as this
-	// program by another way in: hashes of passwords from files are made there, by as many
+	// HashWorker gives the command of a process that calls hashes.Work, such as this
+	// program by another way in: costly hashes of passwords are made there, by as many
 	// of them as are made at once, and the event loops do not notice who tries passwords. See
-	// passwd.NewWorkers. nil: this process makes them.
+	// hashes.NewWorkers. nil: this process makes them.
 	HashWorker func() *exec.Cmd `toml:"-"`
 }
 

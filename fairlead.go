@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/fairlead-iot/fairlead/backends/aclfile"
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/internal/config"
@@ -63,7 +64,8 @@ type Gateway struct {
 	// sources are the other sources of identities of the section [auth].
 	sources []identitySource
 	rules   *aclfile.Source
-	workers *passwd.Workers // nil: hashes of passwords are made here
+	workers *hashes.Workers // nil: hashes of passwords are made here
+	hashes  *hashes.Maker   // for all sources that are asked about clients
 	ready   chan struct{}
 	ended   chan struct{} // closed when Run returns
 	hurry   chan struct{}
@@ -91,8 +93,9 @@ func New(cfg Config, log *slog.Logger) (*Gateway, error) {
 	cfg.Node.DataDir = absolute(cfg.Node.DataDir)
 	g := &Gateway{cfg: cfg, log: log, ready: make(chan struct{}), ended: make(chan struct{}), hurry: make(chan struct{}), addresses: map[string]string{}}
 	if cfg.HashWorker != nil {
-		g.workers = passwd.NewWorkers(log, cfg.HashWorker)
+		g.workers = hashes.NewWorkers(log, cfg.HashWorker)
 	}
+	g.hashes = hashes.NewMaker(g.workers)
 	if err := g.readFiles(); err != nil {
 		return nil, failedAt(StageConfig, err)
 	}
@@ -106,7 +109,7 @@ func (g *Gateway) readFiles() error {
 	var err error
 	if g.cfg.Auth.PasswdFile != "" {
 		c := g.cfg.Auth.passwd()
-		c.Workers = g.workers
+		c.Hashes = g.hashes
 		g.users, err = passwd.Open(c)
 		keep(err)
 	}

@@ -39,7 +39,9 @@ func (g *Gateway) openSources() error {
 		add("jwt", s, err)
 	}
 	if a.LDAP.Enabled() {
-		s, err := ldap.Open(a.LDAP)
+		c := a.LDAP
+		c.Hashes = g.hashes
+		s, err := ldap.Open(c)
 		add("ldap", s, err)
 	}
 	if a.HTTP.Enabled() {

@@ -59,13 +59,15 @@ func layers() []layer {
 		{folder: "backends/image", ours: []string{"core"}}, // what stores of sessions have in common
 		{folder: "backends/sessions", ours: []string{"core", "backends/image"}, tests: []string{"backends/sessions/*"}},
 		{folder: "backends/sessions/tabletest", ours: []string{"backends/sessions", "internal/testservice"}},
-		{folder: "backends/spool"}, // what waits for a database or a bridge
+		{folder: "backends/spool"},  // what waits for a database or a bridge
+		{folder: "backends/hashes"}, // of passwords, made by processes apart
+		{folder: "backends/hashes/hashestest", ours: []string{"backends/hashes"}},
 		{folder: "backends/rules", ours: []string{"core", "core/topic", "backends/spool"}, tests: []string{"backends/rules/*"}},
 		{folder: "backends/rules/rulestest", ours: []string{"core", "core/coretest", "core/topic", "backends/rules", "internal/testservice"}},
 		{folder: "backends/identity/identitytest", ours: []string{"core", "backends/rules", "backends/identity", "internal/testservice"}},
 		// The engine of data rules, the queue on disk, what keeps sessions and what sources of
 		// identities share are for all of them.
-		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest", "backends/identity/identitytest"}},
+		{folder: "backends/*", ours: []string{"core", "core/topic", "backends/rules", "backends/spool", "backends/image", "backends/sessions", "backends/identity", "backends/hashes"}, tests: []string{"backends/rules/rulestest", "backends/sessions/tabletest", "backends/identity/identitytest", "backends/hashes/hashestest"}},
 		{folder: "devices", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
 		{folder: "devices/scenario", ours: []string{"internal/config"}},
 		{folder: "devices/*", ours: slices.Concat(codecs, []string{"devices/*", "internal/simnet"})},
@@ -184,7 +186,7 @@ func drivers() []driver {
 		{prefix: "github.com/golang-jwt/jwt/v5", folders: []string{"backends/jwt"}},
 		{prefix: "github.com/go-ldap/ldap/v3", folders: []string{"backends/ldap"}},
 		{prefix: "golang.org/x/crypto/ocsp", folders: []string{"protocols"}},
-		{prefix: "golang.org/x/crypto", folders: []string{"backends/passwd", "backends/identity"}},
+		{prefix: "golang.org/x/crypto", folders: []string{"backends/hashes"}},
 		{prefix: "golang.org/x/term", folders: []string{"cmd/fairlead"}},
 		{prefix: "github.com/google/go-cmp", tests: true},
 		{prefix: "github.com/rogpeppe/go-internal", tests: true},

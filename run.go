@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/fairlead-iot/fairlead/admin"
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/core"
 	"github.com/fairlead-iot/fairlead/protocols"
@@ -119,7 +120,8 @@ func (p *parts) openAdministrators(context.Context) error {
 	if p.g.cfg.Admin.Off() {
 		return nil
 	}
-	users, first, err := administrators(p.g.cfg.Node.DataDir, p.g.workers)
+	// A Maker of their own: they need not wait behind clients who guess.
+	users, first, err := administrators(p.g.cfg.Node.DataDir, hashes.NewMaker(p.g.workers))
 	if err != nil {
 		return err
 	}

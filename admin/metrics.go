@@ -63,7 +63,7 @@ func newCollector(s *Server) *collector {
 		gauges:  gauges(),
 		handler: handlerFigures(),
 		hash: [2]*prometheus.Desc{
-			describe("password_hashes_total", "Hashes of passwords from files, made by processes apart or by the gateway itself.", "made"),
+			describe("password_hashes_total", "Costly hashes of passwords (argon2id, bcrypt, PBKDF2), made by processes apart or by the gateway itself.", "made"),
 			describe("password_hash_failures_total", "Processes for them that failed or could not be begun."),
 		},
 		listener: [10]*prometheus.Desc{

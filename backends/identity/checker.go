@@ -1,14 +1,19 @@
 package identity
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
 // checker compares passwords, and does for a user whom nobody knows the work that it does
@@ -16,7 +21,7 @@ import (
 // them there are. Safe for concurrent use.
 type checker struct {
 	scheme Scheme
-	verify func(s *Scheme, stored, salt string, password []byte) (bool, error)
+	verify func(ctx context.Context, stored, salt string, password []byte) (bool, error)
 	seed   maphash.Seed
 	seen   atomic.Pointer[[]standIn] // one for each kind of hash that was seen; never empty
 }
@@ -32,20 +37,24 @@ const maxKinds = 8
 // byScheme is the kind of hashes that do not say themselves what they cost.
 const byScheme = "as password_hash says"
 
-// newChecker makes one for a scheme.
-func newChecker(scheme Scheme) *checker {
-	c := &checker{scheme: scheme, verify: (*Scheme).Verify, seed: maphash.MakeSeed()}
+// newChecker makes one for a scheme, whose costly hashes m makes.
+func newChecker(scheme Scheme, m *hashes.Maker) *checker {
+	c := &checker{scheme: scheme, seed: maphash.MakeSeed()}
+	c.verify = func(ctx context.Context, stored, salt string, password []byte) (bool, error) {
+		return c.scheme.Verify(ctx, m, stored, salt, password)
+	}
 	c.seen.Store(&[]standIn{scheme.standIn()})
 	return c
 }
 
 // known compares a password with what stands in the database. What stands there and is no
 // hash costs the work all the same.
-func (c *checker) known(name, stored, salt string, password []byte) (bool, error) {
-	right, err := c.verify(&c.scheme, stored, salt, password)
+func (c *checker) known(ctx context.Context, name, stored, salt string, password []byte) (bool, error) {
+	right, err := c.verify(ctx, stored, salt, password)
 	switch {
+	case errors.Is(err, ErrHash):
+		err = cmp.Or(c.unknown(ctx, name, password), err)
 	case err != nil:
-		c.unknown(name, password)
 	case len(password) <= maxPassword: // else nobody has looked at it
 		c.learn(stored)
 	}
@@ -53,11 +62,13 @@ func (c *checker) known(name, stored, salt string, password []byte) (bool, error
 }
 
 // unknown does the work for a user who is not there. One name always costs the same, as
-// long as no further kind of hash is seen.
-func (c *checker) unknown(name string, password []byte) {
+// long as no further kind of hash is seen. An error says why it could not be done: an answer
+// must not tell then that there is no such user, as it would not come for one who is there.
+func (c *checker) unknown(ctx context.Context, name string, password []byte) error {
 	seen := *c.seen.Load()
 	s := &seen[maphash.String(c.seed, name)%uint64(len(seen))]
-	c.verify(&c.scheme, s.stored, s.salt, password)
+	_, err := c.verify(ctx, s.stored, s.salt, password)
+	return err
 }
 
 // learn has users who are not there cost what this one does. The first that is seen takes
@@ -127,14 +138,14 @@ func (s *Scheme) standIn() standIn {
 		rand.Read(random)
 		enc := base64.RawStdEncoding
 		return standIn{stored: fmt.Sprintf("$argon2id$v=19$m=19456,t=2,p=1$%s$%s", enc.EncodeToString(random[:16]), enc.EncodeToString(random[16:48]))}
-	case s.sum == nil: // plain
+	case s.sum == 0: // plain
 		rand.Read(random)
 		return standIn{stored: hex.EncodeToString(random[:8])}
 	default:
 		rand.Read(random)
 		length := s.length
 		if s.iterations == 0 {
-			length = s.sum().Size()
+			length = s.sum.Size()
 		}
 		return standIn{stored: hex.EncodeToString(random[:length]), salt: hex.EncodeToString(random[:8])}
 	}

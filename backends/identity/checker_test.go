@@ -34,8 +34,9 @@ func counted(t *testing.T, scheme string, u users) (s *Source, count map[string]
 		t.Fatal(err)
 	}
 	count = map[string]int{}
-	s.checker.verify = func(scheme *Scheme, stored, salt string, password []byte) (bool, error) {
-		right, err := scheme.Verify(stored, salt, password)
+	verify := s.checker.verify
+	s.checker.verify = func(ctx context.Context, stored, salt string, password []byte) (bool, error) {
+		right, err := verify(ctx, stored, salt, password)
 		if err == nil { // else nothing was hashed
 			count[kindOf(stored)]++
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
@@ -28,6 +29,10 @@ type Config struct {
 	Readers      int           `toml:"acl_readers" doc:"how many clients' access rules are read again at once"`
 	Rows         int           `toml:"acl_rows" doc:"most rows of access rules of one client; whom more speak of cannot log in"`
 	Timeout      time.Duration `toml:"timeout" doc:"longest time of one query"`
+
+	// Hashes makes the costly hashes of passwords, and bounds how many at once; other sources
+	// may have the same. nil: one of the source's own, which makes them in this process.
+	Hashes *hashes.Maker `toml:"-"`
 }
 
 // DefaultConfig asks as is documented for a database, and is not enabled.

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
 // What other programs have written for "public" and the salt "salt": sha256sum, md5sum,
 // hashlib and crypt of Python.
 func TestHashesOfOthers(t *testing.T) {
+	m := hashes.NewMaker(nil)
 	for _, c := range []struct{ scheme, stored string }{
 		{"plain", "public"},
 		{"md5", "4c9184f37cff01bcdc32dc486ec36961"},
@@ -26,7 +29,7 @@ func TestHashesOfOthers(t *testing.T) {
 			t.Fatalf("%s: %v", c.scheme, err)
 		}
 		for password, want := range map[string]bool{"public": true, "publi": false, "Public": false, "": false, strings.Repeat("x", 2000): false} {
-			if got, err := s.Verify(c.stored, "salt", []byte(password)); got != want || err != nil {
+			if got, err := s.Verify(t.Context(), m, c.stored, "salt", []byte(password)); got != want || err != nil {
 				t.Errorf("%s, password %.20q: %v %v, want %v", c.scheme, password, got, err, want)
 			}
 		}
@@ -42,7 +45,7 @@ func TestArgon2(t *testing.T) {
 			t.Fatal(err)
 		}
 		for password, want := range map[string]bool{"password": true, "Password": false, "": false, stored: false} {
-			if got, err := s.Verify(stored, "", []byte(password)); got != want || err != nil {
+			if got, err := s.Verify(t.Context(), hashes.NewMaker(nil), stored, "", []byte(password)); got != want || err != nil {
 				t.Errorf("%s, password %q: %v %v, want %v", scheme, password, got, err, want)
 			}
 		}
@@ -64,14 +67,15 @@ func TestBrokenHashesAreErrors(t *testing.T) {
 	}
 	for _, c := range [][2]string{
 		{"plain", ""}, {"sha256", "efa1"}, {"sha256", "public"}, {"sha256", ""}, {"md5", strings.Repeat("z", 32)}, {"bcrypt", "public"}, {"bcrypt", ""},
-		{"bcrypt", "$2a$31$" + strings.Repeat("a", 53)}, {"bcrypt", "$2a$xx"}, {"pbkdf2,sha256,1000,20", "00"}, {"argon2id", ""},
+		{"bcrypt", "$2a$31$" + strings.Repeat("a", 53)}, {"bcrypt", "$2a$15$" + strings.Repeat("a", 53)}, {"bcrypt", "$2a$03$" + strings.Repeat("a", 53)}, {"bcrypt", "$2a$xx"},
+		{"bcrypt", "$2a$05$" + strings.Repeat("a", 52)}, {"bcrypt", "$2a$05$" + strings.Repeat("a", 54)}, {"bcrypt", "$2a$05$" + strings.Repeat("a", 53) + "\n"}, {"bcrypt", "$2a$05a" + strings.Repeat("a", 53)}, {"bcrypt", "$2a$05$" + strings.Repeat("!", 53)}, {"pbkdf2,sha256,1000,20", "00"}, {"argon2id", ""},
 		{"argon2id", argon("m=9999999,t=1,p=1")}, {"argon2id", argon("m=65536,t=16,p=1")}, {"argon2id", argon("m=0,t=0,p=0")}, {"argon2id", argon("m=64,t=4294967295,p=1")}, {"argon2id", "$argon2id$v=19$m=64,t=1,p=1$$"},
 	} {
 		s, err := ParseScheme(c[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := s.Verify(c[1], "", nil); ok || !errors.Is(err, errHash) {
+		if ok, err := s.Verify(t.Context(), hashes.NewMaker(nil), c[1], "", nil); ok || !errors.Is(err, ErrHash) {
 			t.Errorf("%s %q: %v %v", c[0], c[1], ok, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -38,7 +40,7 @@ func New(name string, cfg Config, db Database) (*Source, error) {
 		return nil, fmt.Errorf("password_hash: %q %w", cfg.PasswordHash, err)
 	}
 	k := NewKeeper(name, cfg.Refresh, cfg.Timeout, nil)
-	return &Source{Keeper: k, cfg: cfg, checker: newChecker(scheme), shared: newShared(cfg.Refresh, k.now), db: db}, nil
+	return &Source{Keeper: k, cfg: cfg, checker: newChecker(scheme, cmp.Or(cfg.Hashes, hashes.NewMaker(nil))), shared: newShared(cfg.Refresh, k.now), db: db}, nil
 }
 
 // Run reads access rules again as they grow old, until ctx ends; see [Keeper.Run].
@@ -46,27 +48,25 @@ func (s *Source) Run(ctx context.Context, log *slog.Logger) { s.Keeper.Run(ctx, 
 
 // Authenticate implements core.Authenticator: a user that the database does not know is
 // left to the next source, after as much work for the password as one costs that it knows.
+// It blocks up to ctx, and for the work of a hash.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
 	if !c.HasUsername || !c.HasPassword || c.Method != "" || !isText(c.Username) || !isText(c.ClientID) {
 		return core.Ignore, nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	defer cancel()
 	rows, err := s.users(ctx, s.cfg.UserQuery, job(c))
 	if err != nil {
 		return core.Ignore, nil, err
 	}
 	user, known := theUser(rows, c.Username)
 	if !known {
-		s.checker.unknown(c.Username, c.Password)
-		return core.Ignore, nil, nil
+		return core.Ignore, nil, s.checker.unknown(ctx, c.Username, c.Password)
 	}
 	stored, has := user["password"]
 	if !has {
-		s.checker.unknown(c.Username, c.Password)
-		return core.Ignore, nil, errors.New("auth_query gives no column password")
+		err := s.checker.unknown(ctx, c.Username, c.Password)
+		return core.Ignore, nil, cmp.Or(err, errors.New("auth_query gives no column password"))
 	}
-	right, err := s.checker.known(c.Username, stored, user["salt"], c.Password)
+	right, err := s.checker.known(ctx, c.Username, stored, user["salt"], c.Password)
 	if err != nil {
 		return core.Ignore, nil, err
 	}
@@ -101,6 +101,8 @@ func (s *Source) grant(ctx context.Context, c *core.Credentials, user map[string
 	}
 	who := core.Credentials{ClientID: c.ClientID, Username: c.Username, HasUsername: true, Peer: c.Peer, Protocol: c.Protocol}
 	login := true
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
 	a, err := s.Read(ctx, func(ctx context.Context) (Rights, error) {
 		fresh := login
 		login = false
@@ -154,6 +156,8 @@ func (s *Source) superuser(ctx context.Context, c *core.Credentials, user map[st
 
 // users asks, and tells when the database stops answering, and when it answers again.
 func (s *Source) users(ctx context.Context, query string, j *rules.Job) ([]map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout) // without the time of the hash
+	defer cancel()
 	rows, err := s.db.Users(ctx, query, j)
 	s.tell(err)
 	return rows, err

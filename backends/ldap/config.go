@@ -9,6 +9,7 @@ import (
 
 	goldap "github.com/go-ldap/ldap/v3"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 )
 
@@ -45,6 +46,10 @@ type Config struct {
 	Refresh  time.Duration `toml:"acl_refresh" doc:"how old what an entry says may be before it is read again; twice that and it holds no more"`
 	PoolSize int           `toml:"pool_size" doc:"connections for searches, and as many for the binds of users"`
 	Timeout  time.Duration `toml:"timeout" doc:"longest time of one operation, and of connecting"`
+
+	// Hashes makes the costly hashes of passwords (compare), and bounds how many at once;
+	// other sources may have the same. nil: one of the source's own, which makes them in this process.
+	Hashes *hashes.Maker `toml:"-"`
 }
 
 // DefaultConfig has EMQ X's attributes and no server.

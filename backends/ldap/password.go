@@ -1,26 +1,30 @@
 package ldap
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"hash"
 	"strings"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/identity"
 )
 
 // maxPassword bounds the work that a password costs, in bytes.
-const maxPassword = 1024
+const maxPassword = hashes.MaxPassword
 
 // matches says whether password is the one that stands in an entry: plain, or as
 // {SCHEME}base64 of a hash and what was hashed behind the password (RFC 2307 and OpenLDAP).
-// An error says that it is in a scheme that is not known.
-func matches(stored string, password []byte) (bool, error) {
+// m makes bcrypt and argon2id. An error says that it is in a scheme that is not known, or
+// wraps [hashes.ErrBusy].
+func matches(ctx context.Context, m *hashes.Maker, stored string, password []byte) (bool, error) {
 	scheme, rest, found := strings.Cut(strings.TrimPrefix(stored, "{"), "}")
 	if !strings.HasPrefix(stored, "{") || !found {
 		return same([]byte(stored), password), nil
@@ -34,11 +38,11 @@ func matches(stored string, password []byte) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		ok, err := s.Verify(rest, "", password)
-		if err != nil {
+		ok, err := s.Verify(ctx, m, rest, "", password)
+		if errors.Is(err, identity.ErrHash) {
 			return false, fmt.Errorf("a password of the scheme {%s} that is neither bcrypt nor argon2id", scheme)
 		}
-		return ok, nil
+		return ok, err
 	}
 	sum, salted := digest(scheme)
 	if sum == nil {

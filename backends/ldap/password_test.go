@@ -1,11 +1,18 @@
 package ldap
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/fairlead-iot/fairlead/backends/hashes"
+	"github.com/fairlead-iot/fairlead/backends/hashes/hashestest"
 )
+
+func TestMain(m *testing.M) { hashestest.Main(m) }
 
 // What slappasswd, Python's hashlib and others have written for "pub lic".
 func TestPasswordsOfOthers(t *testing.T) {
@@ -19,7 +26,7 @@ func TestPasswordsOfOthers(t *testing.T) {
 		"{SSHA512}VaXDXuso8SVn1WV6yKzHI58fcfNzbxp0sc1Hh/VJGm54IFon+dSY8x4KTFmzHciV8Sot9098b3jYNt8BDSk0zXNhbHRzYWx0",
 	} {
 		for password, want := range map[string]bool{"pub lic": true, "pub licx": false, "Pub lic": false, "": false, stored: stored == "pub lic"} {
-			if got, err := matches(stored, []byte(password)); got != want || err != nil {
+			if got, err := matches(t.Context(), hashes.NewMaker(nil), stored, []byte(password)); got != want || err != nil {
 				t.Errorf("%s, %q: %v %v", stored, password, got, err)
 			}
 		}
@@ -29,10 +36,33 @@ func TestPasswordsOfOthers(t *testing.T) {
 		"{ARGON2}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4": "password",
 	} {
 		for _, p := range []string{password, "other", ""} {
-			if got, err := matches(stored, []byte(p)); got != (p == password) || err != nil {
+			if got, err := matches(t.Context(), hashes.NewMaker(nil), stored, []byte(p)); got != (p == password) || err != nil {
 				t.Errorf("%s, %q: %v %v", stored, p, got, err)
 			}
 		}
+	}
+}
+
+// What costs something is made by processes apart, the rest here; and where nobody is free to
+// make it there is no verdict.
+func TestCostlyPasswordsAreHashedApart(t *testing.T) {
+	maker, workers := hashestest.New(t)
+	s := &Source{cfg: DefaultConfig(), hashes: maker}
+	e := &entry{&goldap.Entry{Attributes: []*goldap.EntryAttribute{goldap.NewEntryAttribute("userPassword", []string{
+		"{SSHA}oFpbVgaG7ng12pZ0lL8Z+FMpV4i7lsFw", "{CRYPT}$2b$05$DdTqVtGqEeg1q56Tn7mFe.gsIfaxtfOXfqcbeqrT.B.za9AKJIeVK",
+		"{ARGON2}$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+	})}}}
+	for n, password := range []string{"public", "password", "pub lic", "other"} {
+		if right, err := s.hasPassword(t.Context(), e, []byte(password)); right != (password != "other") || err != nil {
+			t.Errorf("%s: %v, %v", password, right, err)
+		}
+		hashestest.Want(t, workers, uint64(2*n+2), 0, 0)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	right, err := s.hasPassword(ctx, e, []byte("pub lic"))
+	if right || !errors.Is(err, hashes.ErrBusy) || errors.Is(err, errEntry) || failure(err) != nil {
+		t.Errorf("nobody is free: %v, %v, the directory's fault: %v", right, err, failure(err))
 	}
 }
 
@@ -40,13 +70,13 @@ func TestPasswordsOfOthers(t *testing.T) {
 func TestPasswordsThatAreNone(t *testing.T) {
 	for _, stored := range []string{"{SSHA}", "{SSHA}!", "{SHA}AAAA", "{SHA}oFpbVgaG7ng12pZ0lL8Z+FMpV4i7lsFw", "{SSHA3}AAAA", "{SASL}device", "{KERBEROS}x", "{}", "{CRYPT}$6$saltsalt$KMDC", "{CRYPT}ab1234", "{BCRYPT}x"} {
 		for _, p := range []string{"", "x", "device", stored} {
-			if ok, err := matches(stored, []byte(p)); ok || err == nil {
+			if ok, err := matches(t.Context(), hashes.NewMaker(nil), stored, []byte(p)); ok || err == nil {
 				t.Errorf("%s, %q: %v %v", stored, p, ok, err)
 			}
 		}
 	}
 	for _, stored := range []string{"", "{CLEARTEXT}"} {
-		if ok, err := matches(stored, nil); ok || err != nil {
+		if ok, err := matches(t.Context(), hashes.NewMaker(nil), stored, nil); ok || err != nil {
 			t.Errorf("%q: no password lets in: %v", stored, err)
 		}
 	}

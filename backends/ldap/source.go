@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	goldap "github.com/go-ldap/ldap/v3"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/identity"
 	"github.com/fairlead-iot/fairlead/backends/rules"
 	"github.com/fairlead-iot/fairlead/core"
@@ -22,6 +24,7 @@ type Source struct {
 	service *pool // bound as Config.BindDN
 	users   *pool // bound as whoever came last
 	breaker *identity.Breaker
+	hashes  *hashes.Maker
 }
 
 // Open makes a source of a valid configuration and reads its files; nothing is connected.
@@ -31,7 +34,7 @@ func Open(cfg Config) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{Keeper: identity.NewKeeper("ldap", cfg.Refresh, 2*cfg.Timeout, nil), cfg: cfg, breaker: identity.NewBreaker(nil)}
+	s := &Source{Keeper: identity.NewKeeper("ldap", cfg.Refresh, 2*cfg.Timeout, nil), cfg: cfg, breaker: identity.NewBreaker(nil), hashes: cmp.Or(cfg.Hashes, hashes.NewMaker(nil))}
 	s.service, s.users = newPool(&s.cfg, t, cfg.BindDN, cfg.BindPassword), newPool(&s.cfg, t, "", "")
 	return s, nil
 }
@@ -75,7 +78,7 @@ func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Ve
 
 // failure is err where it says that the directory does not work.
 func failure(err error) error {
-	if broken(err) && !errors.Is(err, errEntry) {
+	if broken(err) && !errors.Is(err, errEntry) && !errors.Is(err, hashes.ErrBusy) {
 		return err
 	}
 	return nil
@@ -99,7 +102,7 @@ func (s *Source) prove(ctx context.Context, c *core.Credentials) (*entry, core.V
 	}
 	right := false
 	if s.cfg.Method == Compare {
-		right, err = e.hasPassword(s.cfg.PasswordAttr, c.Password)
+		right, err = s.hasPassword(ctx, e, c.Password)
 	} else {
 		right, err = s.bind(ctx, e.DN, c.Password)
 	}
@@ -188,9 +191,12 @@ func (s *Source) find(ctx context.Context, base string, scope int, filter string
 type entry struct{ *goldap.Entry }
 
 // hasPassword compares with each of the entry's passwords.
-func (e *entry) hasPassword(attribute string, password []byte) (right bool, err error) {
-	for _, stored := range e.GetEqualFoldAttributeValues(attribute) {
-		ok, fault := matches(stored, password)
+func (s *Source) hasPassword(ctx context.Context, e *entry, password []byte) (right bool, err error) {
+	for _, stored := range e.GetEqualFoldAttributeValues(s.cfg.PasswordAttr) {
+		ok, fault := matches(ctx, s.hashes, stored, password)
+		if errors.Is(fault, hashes.ErrBusy) {
+			return false, fault
+		}
 		if fault != nil {
 			err = fmt.Errorf("%w: %s has %w", errEntry, e.DN, fault)
 		}

@@ -3,6 +3,8 @@ package passwd
 import (
 	"errors"
 	"strings"
+
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
 // Config says where the users stand. The keys belong to the section [auth].
@@ -10,9 +12,9 @@ type Config struct {
 	File  string `toml:"passwd_file" doc:"file of users and argon2id hashes, made by fairlead passwd; empty: no users"`
 	Cache bool   `toml:"passwd_cache" doc:"remember under a random key which password passed last, so that reconnecting costs microseconds instead of a full hash (20 ms or more); dropped at reload"`
 
-	// Workers make the hashes, unless they are nil: then this process does. Who made them
-	// closes them, once the Source is not used any more.
-	Workers *Workers `toml:"-"`
+	// Hashes makes the hashes, and bounds how many at once; other sources may have the
+	// same. nil: one of the Source's own, which makes them in this process.
+	Hashes *hashes.Maker `toml:"-"`
 }
 
 // DefaultConfig has no file and remembers successful logins.

@@ -38,16 +38,8 @@
 // An unknown user costs the same hash work as a known one with a wrong
 // password, with parameters that the file uses. Work and memory of one hash are
 // bounded when the file is read (see [Params]), passwords when they are checked
-// ([MaxPassword]), and hashes under way at once by the number of processors.
-//
-// # Hashes made apart
-//
-// A hash of 19 MiB is garbage as soon as it is compared, and 20 to 50 ms are long for
-// a scheduler: a process that serves clients, too, notices who guesses. [Workers] have
-// hashes made by processes of their own, which call [Work]. They are asked over pipes, one
-// hash at a time. Each answer has a sum of what was asked, and where there is none that fits, in
-// time, the hash is made in this process: whatever becomes of a process, the verdict is
-// the right one. A [Source] without Workers makes all hashes itself.
+// ([MaxPassword]), and hashes under way at once by the number of processors
+// ([hashes.Maker], which may have them made by processes apart).
 //
 // # Reconnect storms
 //
@@ -64,6 +56,5 @@
 // # Who owns what
 //
 // A [Source] owns one immutable set of users behind an atomic pointer;
-// [Source.Reload] replaces it. [Workers] own their processes, and belong to who made
-// them. The editing functions hold no state.
+// [Source.Reload] replaces it. The editing functions hold no state.
 package passwd

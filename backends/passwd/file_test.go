@@ -63,9 +63,10 @@ func TestParseFaults(t *testing.T) {
 		{"version", "alice:" + strings.Replace(h, "v=19", "v=16", 1), "must be v=19"},
 		{"gigabytes", costs("m=4194304,t=1,p=1"), "m=4194304"},
 		{"more than 32 bits", costs("m=4294967296,t=1,p=1"), "whole number"},
-		{"endless", costs("m=8,t=4000000000,p=1"), "t must not exceed 16"},
+		{"endless", costs("m=8,t=4000000000,p=1"), "t=4000000000: must be between 1 and 16"},
 		{"too costly together", costs("m=65536,t=5,p=1"), "together too costly"},
-		{"threads", costs("m=65536,t=1,p=255"), "p not 16"},
+		{"threads", costs("m=65536,t=1,p=255"), "p=255: must be between 1 and 16"},
+		{"more threads than a byte", costs("m=65536,t=1,p=257"), "p=257"},
 		{"no thread", costs("m=8,t=1,p=0"), "p=0"},
 		{"no pass", costs("m=8,t=0,p=1"), "t=0"},
 		{"too little memory", costs("m=8,t=1,p=2"), "m=8"},
@@ -159,7 +160,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if err := e.Hash.validate(); err != nil || e.User == "" {
+			if err := e.Hash.Validate(); err != nil || e.User == "" {
 				t.Fatalf("entry %+v: %v", e, err)
 			}
 			again, err := parseEntry(e.String())

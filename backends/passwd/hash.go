@@ -6,27 +6,23 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/argon2"
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
-// MaxPassword is the longest password in bytes, so that nobody can make us hash
-// the 64 KiB that MQTT lets a password have.
-const MaxPassword = 1024
+// MaxPassword is the longest password in bytes.
+const MaxPassword = hashes.MaxPassword
 
-// Bounds of what a file may ask for. The largest hash they allow costs 64 MiB
-// and some tenths of a second, so that a foreign file cannot stop a gateway.
+// Bounds of what a file may ask for, beside those of its costs.
 const (
-	maxMemory  = 64 << 10  // KiB
-	maxWork    = 256 << 10 // KiB × passes
-	maxPasses  = 16
-	maxThreads = 16
-	minSalt    = 8 // bytes
-	maxSalt    = 64
-	minKey     = 16
-	maxKey     = 64
+	version = 19 // of argon2
+	minSalt = 8  // bytes
+	maxSalt = 64
+	minKey  = 16
+	maxKey  = 64
 )
 
 // Below these the hash is told as weak: what OWASP asks for at least.
@@ -36,31 +32,13 @@ const (
 )
 
 // Params are the costs of one argon2id hash [RFC 9106 section 3.1].
-type Params struct {
-	Memory  uint32 // KiB; 8 for each thread to 65,536
-	Passes  uint32 // 1 to 16; Memory × Passes at most 262,144
-	Threads uint8  // 1 to 16
-}
+type Params = hashes.Costs
 
 // DefaultParams are 19 MiB and two passes: 20 to 50 ms on one core, and few
 // enough megabytes that a small gateway can check several at once.
 func DefaultParams() Params { return Params{Memory: 19456, Passes: 2, Threads: 1} }
 
-func (p Params) validate() error {
-	switch {
-	case p.Threads < 1 || p.Threads > maxThreads:
-		return fmt.Errorf("p=%d: must be between 1 and %d", p.Threads, maxThreads)
-	case p.Memory < 8*uint32(p.Threads) || p.Memory > maxMemory:
-		return fmt.Errorf("m=%d: must be between 8 for each thread and %d KiB", p.Memory, maxMemory)
-	case p.Passes < 1 || p.Passes > maxPasses:
-		return fmt.Errorf("t=%d: must be between 1 and %d", p.Passes, maxPasses)
-	case p.Memory*p.Passes > maxWork:
-		return fmt.Errorf("m=%d,t=%d: together too costly, m × t must not exceed %d", p.Memory, p.Passes, maxWork)
-	}
-	return nil
-}
-
-func (p Params) weak() bool { return p.Memory < weakMemory || p.Memory*p.Passes < weakWork }
+func weak(p Params) bool { return p.Memory < weakMemory || p.Memory*p.Passes < weakWork }
 
 // Hash is a salted argon2id hash of a password.
 type Hash struct {
@@ -78,34 +56,33 @@ func NewHash(password []byte, p Params) (Hash, error) {
 	case len(password) > MaxPassword:
 		return Hash{}, fmt.Errorf("passwd: the password has %d bytes, at most %d are allowed", len(password), MaxPassword)
 	}
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return Hash{}, fmt.Errorf("passwd: hash: %w", err)
 	}
 	h := Hash{Params: p, Salt: make([]byte, 16), Key: make([]byte, 32)}
 	rand.Read(h.Salt)
-	h.Key = h.derive(password)
-	return h, nil
+	var err error
+	h.Key, err = h.request().Hash(password)
+	return h, err
 }
 
-// derive does the hash work for a password that may be the right one.
-func (h Hash) derive(password []byte) []byte {
-	return argon2.IDKey(password, h.Salt, h.Passes, h.Memory, h.Threads, uint32(len(h.Key)))
+// request is what the hash is made of.
+func (h *Hash) request() *hashes.Request {
+	return &hashes.Request{Algorithm: hashes.Argon2id, Costs: h.Params, Salt: h.Salt, Size: len(h.Key)}
 }
 
 // Matches tells whether password is the one that was hashed. It costs the full
 // hash work unless the password is longer than MaxPassword; the comparison
 // takes the same time wherever the two differ.
 func (h Hash) Matches(password []byte) bool {
-	if len(password) > MaxPassword {
-		return false
-	}
-	return subtle.ConstantTimeCompare(h.derive(password), h.Key) == 1
+	key, err := h.request().Hash(password)
+	return err == nil && subtle.ConstantTimeCompare(key, h.Key) == 1
 }
 
 // String writes the hash the way files hold it (the PHC string format).
 func (h Hash) String() string {
 	enc := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", version,
 		h.Memory, h.Passes, h.Threads, enc.EncodeToString(h.Salt), enc.EncodeToString(h.Key))
 }
 
@@ -119,8 +96,8 @@ func ParseHash(s string) (Hash, error) {
 	if len(part) != 6 || part[0] != "" || part[1] != "argon2id" {
 		return Hash{}, errNoHash
 	}
-	if part[2] != "v="+strconv.Itoa(argon2.Version) {
-		return Hash{}, fmt.Errorf("argon2 version: must be v=%d; set the password anew with fairlead passwd FILE USER", argon2.Version)
+	if part[2] != "v="+strconv.Itoa(version) {
+		return Hash{}, fmt.Errorf("argon2 version: must be v=%d; set the password anew with fairlead passwd FILE USER", version)
 	}
 	var h Hash
 	var err error
@@ -150,11 +127,11 @@ func parseParams(s string) (Params, error) {
 		}
 		value[i] = n
 	}
-	if value[1] > maxPasses || value[2] > maxThreads {
-		return Params{}, fmt.Errorf("argon2 costs: t must not exceed %d, p not %d", maxPasses, maxThreads)
+	if value[2] > math.MaxUint8 {
+		return Params{}, fmt.Errorf("argon2 costs: p=%d: too many threads", value[2])
 	}
 	p := Params{Memory: uint32(value[0]), Passes: uint32(value[1]), Threads: uint8(value[2])}
-	if err := p.validate(); err != nil {
+	if err := p.Validate(); err != nil {
 		return Params{}, fmt.Errorf("argon2 costs: %w", err)
 	}
 	return p, nil

@@ -66,10 +66,10 @@ func TestNewHash(t *testing.T) {
 }
 
 func TestDefaultParamsAreStrong(t *testing.T) {
-	if p := DefaultParams(); p.weak() || p.validate() != nil {
-		t.Errorf("%+v: weak %t, %v", p, p.weak(), p.validate())
+	if p := DefaultParams(); weak(p) || p.Validate() != nil {
+		t.Errorf("%+v: weak %t, %v", p, weak(p), p.Validate())
 	}
-	if !cheap().weak() {
+	if !weak(cheap()) {
 		t.Error("8 KiB are not told as weak")
 	}
 }

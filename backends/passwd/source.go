@@ -1,6 +1,7 @@
 package passwd
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/core"
 )
 
@@ -25,18 +27,12 @@ var (
 
 // Source authenticates against one file. Safe for concurrent use.
 type Source struct {
-	cfg    Config
-	set    atomic.Pointer[set]
-	slots  chan struct{} // one for each hash under way
-	derive func(h Hash, password []byte) []byte
+	cfg  Config
+	set  atomic.Pointer[set]
+	make func(ctx context.Context, r *hashes.Request, password []byte) ([]byte, error)
 
 	mu sync.Mutex // one Reload at a time
 }
-
-// maxSlots bounds the memory of hashes under way: 8 × 19 MiB as we write them, 8
-// × 64 MiB with the most a file may ask for. Half of the processors stay with those
-// who are in already, whoever guesses.
-const maxSlots = 8
 
 // Open reads the file of cfg. The error is a Faults when the file is faulty. A
 // file that everyone may change is refused; see [Source.Warnings] for what is
@@ -45,14 +41,7 @@ func Open(cfg Config) (*Source, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("passwd: %w", err)
 	}
-	s := &Source{
-		cfg:    cfg,
-		slots:  make(chan struct{}, min(max(1, runtime.GOMAXPROCS(0)/2), maxSlots)),
-		derive: deriveHere,
-	}
-	if cfg.Workers != nil {
-		s.derive = cfg.Workers.derive
-	}
+	s := &Source{cfg: cfg, make: cmp.Or(cfg.Hashes, hashes.NewMaker(nil)).Make}
 	if err := s.Reload(); err != nil {
 		return nil, err
 	}
@@ -112,7 +101,7 @@ func checkMode(path string) (warnings []string, err error) {
 func weakHashes(path string, entries []Entry) []string {
 	count, first := 0, ""
 	for i := range entries {
-		if entries[i].Hash.weak() {
+		if weak(entries[i].Hash.Params) {
 			if count == 0 {
 				first = entries[i].User
 			}
@@ -141,8 +130,8 @@ func (s *Source) LongestPassword() int { return MaxPassword }
 // Authenticate allows a known user with the right password and denies one with
 // a wrong one, without one, or with one longer than MaxPassword. It ignores
 // clients without a user name, unknown users, and enhanced authentication. It
-// blocks for the work of one hash (20 ms or more) and until one of half as
-// many slots as there are processors (at most 8) is free; if ctx ends before that, the error is ctx's.
+// blocks for the work of one hash (20 ms or more) and until Config.Hashes
+// begins it; if ctx ends before that, the error is ctx's.
 // The Grant is shared; its Username is the user, proven.
 func (s *Source) Authenticate(ctx context.Context, c *core.Credentials) (core.Verdict, *core.Grant, error) {
 	if !c.HasUsername || c.Method != "" {
@@ -203,13 +192,11 @@ func (s *Source) verify(ctx context.Context, set *set, u *user, c *core.Credenti
 			return true, nil
 		}
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return false, fmt.Errorf("passwd: user %q: no processor was free to check the password: %w", c.Username, ctx.Err())
+	key, err := s.make(ctx, u.hash.request(), c.Password)
+	if err != nil {
+		return false, fmt.Errorf("passwd: user %q: %w", c.Username, err)
 	}
-	ok := hmac.Equal(s.derive(u.hash, c.Password), u.hash.Key)
+	ok := hmac.Equal(key, u.hash.Key)
 	if ok && s.cfg.Cache {
 		u.last.Store(&proof)
 	}

@@ -11,8 +11,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
+	"github.com/fairlead-iot/fairlead/backends/hashes/hashestest"
 	"github.com/fairlead-iot/fairlead/core"
 )
+
+func TestMain(m *testing.M) { hashestest.Main(m) }
 
 // usersFile writes a file of users; each has its name as password.
 func usersFile(t testing.TB, entries ...Entry) string {
@@ -44,9 +48,10 @@ func open(t testing.TB, path string, cache bool) *Source {
 // countWork makes s count its hash work by the costs it is done with.
 func countWork(s *Source) *atomic.Int64 {
 	var n atomic.Int64
-	s.derive = func(h Hash, password []byte) []byte {
+	make := s.make
+	s.make = func(ctx context.Context, r *hashes.Request, password []byte) ([]byte, error) {
 		n.Add(1)
-		return h.derive(password)
+		return make(ctx, r, password)
 	}
 	return &n
 }
@@ -241,25 +246,44 @@ func TestNoUsers(t *testing.T) {
 	}
 }
 
-// TestOverload: with every slot taken the caller gets its context's error and
-// no verdict.
+// TestOverload: where nobody is free to make the hash the caller gets the error and no
+// verdict.
 func TestOverload(t *testing.T) {
 	s := open(t, usersFile(t, Entry{User: "alice"}), true)
-	for range cap(s.slots) {
-		s.slots <- struct{}{}
-	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	v, grant, err := s.Authenticate(ctx, login("alice", "alice"))
-	if v != core.Ignore || grant != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("Authenticate = %v, %v, %v", v, grant, err)
-	}
-	for range cap(s.slots) {
-		<-s.slots
+	for _, name := range []string{"alice", "nobody"} {
+		v, grant, err := s.Authenticate(ctx, login(name, "alice"))
+		if v != core.Ignore || grant != nil || !errors.Is(err, context.Canceled) || !errors.Is(err, hashes.ErrBusy) {
+			t.Errorf("%s: %v, %v, %v", name, v, grant, err)
+		}
 	}
 	if v, _, err := s.Authenticate(t.Context(), login("alice", "alice")); v != core.Allow || err != nil {
-		t.Errorf("with free slots: %v, %v", v, err)
+		t.Errorf("later: %v, %v", v, err)
 	}
+}
+
+// TestVerdictsApart: a Source says the same with workers as without.
+func TestVerdictsApart(t *testing.T) {
+	path := usersFile(t, Entry{User: "alice"}, Entry{User: "bob"})
+	maker, workers := hashestest.New(t)
+	here := open(t, path, false)
+	apart, err := Open(Config{File: path, Hashes: maker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*core.Credentials{
+		login("alice", "alice"), login("alice", "bob"), login("bob", "bob"), login("carol", "carol"), login("alice", ""),
+		login("alice", strings.Repeat("x", 4096)), login("carol", strings.Repeat("x", 4096)), login("alice", strings.Repeat("x", MaxPassword)),
+		{Username: "alice", HasUsername: true}, {},
+	} {
+		want, _, _ := here.Authenticate(t.Context(), c)
+		got, grant, err := apart.Authenticate(t.Context(), c)
+		if got != want || err != nil || (got == core.Allow) != (grant != nil) {
+			t.Errorf("%s with %d bytes: %v, %v, want %v", c.Username, len(c.Password), got, err, want)
+		}
+	}
+	hashestest.Want(t, workers, 6, 0, 0) // what is too long or no password costs none
 }
 
 func TestConcurrentLoginsAndReloads(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/fairlead-iot/fairlead/backends/passwd"
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
 // hashWorkerName is the way in that people are not told of.
@@ -45,7 +45,7 @@ func (t *terminal) hashWorkerCommand() *cobra.Command {
 			// may need hashes until the last client has left.
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			giveWay()
-			return passwd.Work(t.in, t.out)
+			return hashes.Work(t.in, t.out)
 		},
 	}
 }

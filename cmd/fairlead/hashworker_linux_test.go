@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/fairlead-iot/fairlead/backends/hashes"
 	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/core"
 )
@@ -27,14 +28,14 @@ func TestHashWorkerGivesWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	var begun []*exec.Cmd
-	workers := passwd.NewWorkers(nil, func() *exec.Cmd {
+	workers := hashes.NewWorkers(nil, func() *exec.Cmd {
 		c := hashWorker()
 		c.Args[0] = "fairlead" // the tests' program is the command then
 		begun = append(begun, c)
 		return c
 	})
 	defer workers.Close()
-	users, err := passwd.Open(passwd.Config{File: file, Workers: workers})
+	users, err := passwd.Open(passwd.Config{File: file, Hashes: hashes.NewMaker(workers)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
-package passwd
+package hashes
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os/exec"
@@ -19,11 +20,11 @@ const (
 	warnEvery = time.Minute
 )
 
-// Workers make the hashes of a [Source], or of several, in processes of their own. A hash
+// Workers make the hashes of a [Maker], or of several, in processes of their own. A hash
 // of 19 MiB in this process starts a collection of garbage, and runs until the scheduler
 // takes the processor from it: whoever tries passwords would hold up everyone else.
 //
-// Each hash under way has a process, so that there are at most as many as the sources'
+// Each hash under way has a process, so that there are at most as many as the Makers'
 // slots. A process is begun when it is needed, ends after 30 s without work, and by
 // itself when this process is gone. Where one fails, the hash is made by another or in
 // this process. Safe for concurrent use.
@@ -77,12 +78,12 @@ func (w *Workers) Close() error {
 	return nil
 }
 
-// derive makes a hash: the work of one, and of beginning a process if none is free. It
-// does not end with anyone's context: what is under way is short, and a process that
-// must be begun anew costs as much.
-func (w *Workers) derive(h Hash, password []byte) []byte {
-	if len(password) > MaxPassword || len(h.Salt) > maxSalt || len(h.Key) > maxKey {
-		return w.deriveHere(h, password)
+// make makes a hash: the work of one, and of beginning a process if none is free. What is
+// under way does not end with ctx: it is short, and a process that must be begun anew costs
+// as much. But where one fails when nobody waits any more, no other takes its place.
+func (w *Workers) make(ctx context.Context, r *Request, password []byte) ([]byte, error) {
+	if len(password) > MaxPassword || len(r.Salt) > maxSalt || r.Validate() != nil {
+		return w.makeHere(r, password)
 	}
 	for {
 		k, err := w.take()
@@ -90,26 +91,29 @@ func (w *Workers) derive(h Hash, password []byte) []byte {
 			w.fail(err, true)
 		}
 		if k == nil {
-			return w.deriveHere(h, password)
+			return w.makeHere(r, password)
 		}
-		key, err := k.derive(&h, password)
+		hash, err := k.make(r, password)
 		if err == nil {
 			w.apart.Add(1)
 			w.put(k)
-			return key
+			return hash, nil
 		}
 		// One that was made before may have been ended by anyone since.
 		again := k.used && !errors.Is(err, errLate)
 		w.fail(errors.Join(err, k.end()), !again)
-		if !again {
-			return w.deriveHere(h, password)
+		switch {
+		case ctx.Err() != nil:
+			return nil, busy(ctx.Err())
+		case !again:
+			return w.makeHere(r, password)
 		}
 	}
 }
 
-func (w *Workers) deriveHere(h Hash, password []byte) []byte {
+func (w *Workers) makeHere(r *Request, password []byte) ([]byte, error) {
 	w.here.Add(1)
-	return deriveHere(h, password)
+	return makeHere(r, password)
 }
 
 // take gives a worker that is free or begun; nil without an error: none is to be begun now.

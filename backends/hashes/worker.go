@@ -1,4 +1,4 @@
-package passwd
+package hashes
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 
 // answerWithin is how long a worker may take for a hash: many times what the dearest
 // costs, on processors that have much else to do.
-const answerWithin = 10 * time.Second
+const answerWithin = 30 * time.Second
 
 var errLate = fmt.Errorf("no answer within %v", answerWithin)
 
@@ -52,38 +52,38 @@ func startProcess(c *exec.Cmd) (*worker, error) {
 	return &worker{in: in, out: out, kill: c.Process.Kill, wait: c.Wait}, nil
 }
 
-// derive has the worker make a hash. After an error it is of no use any more. The key is
+// make has the worker make a hash. After an error it is of no use any more. The hash is
 // the caller's.
-func (k *worker) derive(h *Hash, password []byte) ([]byte, error) {
+func (k *worker) make(r *Request, password []byte) ([]byte, error) {
 	var late atomic.Bool
 	limit := time.AfterFunc(answerWithin, func() {
 		late.Store(true)
 		_ = k.kill() // it is gone, or it will be
 	})
-	key, err := k.ask(h, password)
+	hash, err := k.ask(r, password)
 	limit.Stop()
 	if err != nil && late.Load() {
 		err = errLate
 	}
-	return key, err
+	return hash, err
 }
 
-func (k *worker) ask(h *Hash, password []byte) ([]byte, error) {
-	request := appendRequest(k.buffer[:0], h, password)
+func (k *worker) ask(r *Request, password []byte) ([]byte, error) {
+	request := appendRequest(k.buffer[:0], r, password)
 	defer clear(request)
 	if _, err := k.in.Write(request); err != nil {
 		return nil, err
 	}
-	answer := k.answer[:len(h.Key)+sha256.Size]
+	answer := k.answer[:r.Size+sha256.Size]
 	if _, err := io.ReadFull(k.out, answer); err != nil {
 		return nil, err
 	}
-	key := answerKey(answer, request[requestPrefix:])
-	if key == nil {
+	hash := answerHash(answer, request[requestPrefix:])
+	if hash == nil {
 		return nil, errors.New("the answer is no hash")
 	}
 	k.used = true
-	return append([]byte(nil), key...), nil
+	return append([]byte(nil), hash...), nil
 }
 
 // end ends the process, and gives why it had ended by itself if it had.

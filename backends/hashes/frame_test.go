@@ -1,7 +1,8 @@
-package passwd
+package hashes
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"io"
 	"strings"
@@ -9,17 +10,17 @@ import (
 )
 
 func TestWorkRefuses(t *testing.T) {
-	h := decoy(cheap(), 16, 32).hash
-	good := appendRequest(nil, &h, []byte("secret"))
+	good := appendRequest(nil, cheap(), []byte("secret"))
 	changed := func(at int, to byte) []byte {
 		b := bytes.Clone(good)
-		b[at] = to
+		b[requestPrefix+at] = to
 		return b
 	}
 	for name, request := range map[string][]byte{
 		"half a length": good[:1], "half": good[:20], "too long": {0xff, 0xff}, "too short": {0, 3, 1, 2, 3}, "empty": {0, 0},
-		"dear": changed(2, 1), "threads": changed(10, 0), "long key": changed(11, 65), "short key": changed(11, 15), "long salt": changed(12, 65),
-		"short salt": changed(12, 7), "salt beyond": changed(12, 23),
+		"no algorithm": changed(0, 0), "unknown algorithm": changed(0, 4), "bcrypt with costs": changed(0, 2), "a sum": changed(1, byte(crypto.SHA256)),
+		"dear": changed(2, 1), "threads": changed(10, 0), "rounds": changed(14, 1), "long key": changed(15, 65), "short key": changed(15, 15),
+		"short salt": changed(16, 7), "salt beyond": changed(16, 23),
 		"password": append([]byte{0x04, requestHead + 16 + 1}, append(bytes.Clone(good[2:requestPrefix+requestHead+16]), make([]byte, MaxPassword+1)...)...),
 	} {
 		var out bytes.Buffer
@@ -40,19 +41,19 @@ func TestWorkRefuses(t *testing.T) {
 // FuzzRequest: whatever comes, what is taken for a request is within the bounds and the
 // only way to write it.
 func FuzzRequest(f *testing.F) {
-	h := decoy(DefaultParams(), 16, 32).hash
-	f.Add(appendRequest(nil, &h, []byte("secret"))[requestPrefix:])
-	h = decoy(Params{Memory: 64, Passes: 3, Threads: 8}, minSalt, maxKey).hash
-	f.Add(appendRequest(nil, &h, nil)[requestPrefix:])
+	for _, r := range all() {
+		f.Add(appendRequest(nil, r, []byte("secret"))[requestPrefix:])
+		f.Add(appendRequest(nil, r, nil)[requestPrefix:])
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, password, err := parseRequest(b)
+		r, password, err := parseRequest(b)
 		if err != nil {
 			return
 		}
-		if h.validate() != nil || len(password) > MaxPassword || len(h.Salt) < minSalt || len(h.Salt) > maxSalt || len(h.Key) < minKey || len(h.Key) > maxKey {
-			t.Fatalf("beyond the bounds: %+v, a password of %d bytes", h, len(password))
+		if r.Validate() != nil || len(password) > MaxPassword || len(r.Salt) > maxSalt {
+			t.Fatalf("beyond the bounds: %+v, a password of %d bytes", r, len(password))
 		}
-		again := appendRequest(nil, &h, password)
+		again := appendRequest(nil, &r, password)
 		if !bytes.Equal(again[requestPrefix:], b) {
 			t.Errorf("%x was written as %x", b, again)
 		}
@@ -60,8 +61,9 @@ func FuzzRequest(f *testing.F) {
 		if err != nil || !bytes.Equal(got, b) {
 			t.Errorf("%x was read as %x, %v", again, got, err)
 		}
-		if key := answerKey(appendAnswer(nil, b, h.Key), b); !bytes.Equal(key, h.Key) {
-			t.Errorf("the key %x came as %x", h.Key, key)
+		hash := make([]byte, r.Size)
+		if got := answerHash(appendAnswer(nil, b, hash), b); !bytes.Equal(got, hash) {
+			t.Errorf("the hash %x came as %x", hash, got)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package passwd
+package hashes
 
 import (
 	"runtime"
@@ -13,11 +13,11 @@ const (
 	tidyAbove = 4 << 10 // KiB
 )
 
-// deriveHere makes a hash in a process that does other things, too.
-func deriveHere(h Hash, password []byte) []byte {
-	key := h.derive(password)
-	tidy(h.Memory)
-	return key
+// makeHere makes a hash in a process that does other things, too.
+func makeHere(r *Request, password []byte) ([]byte, error) {
+	hash, err := r.Hash(password)
+	tidy(r.Memory)
+	return hash, err
 }
 
 // tidy collects the memory of a hash of so many KiB that was made. 19 MiB are dead

@@ -1,4 +1,4 @@
-package passwd
+package hashes
 
 import (
 	"encoding/binary"
@@ -9,7 +9,7 @@ import (
 )
 
 // Work makes the hashes that [Workers] in another process ask for on in, and answers on
-// out, until in ends. It is all that a process does that Config.Workers begins: one hash
+// out, until in ends. It is all that a process does that Workers begin: one hash
 // at a time, the memory of which is collected before the next. The error is nil when in
 // ended between two requests.
 func Work(in io.Reader, out io.Writer) error { return work(in, out, runtime.GC) }
@@ -22,17 +22,20 @@ func work(in io.Reader, out io.Writer, tidy func()) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("passwd: %w", err)
+			return fmt.Errorf("hashes: %w", err)
 		}
-		h, password, err := parseRequest(request)
+		r, password, err := parseRequest(request)
 		if err != nil {
 			return err
 		}
-		key := h.derive(password)
-		_, err = out.Write(appendAnswer(make([]byte, 0, maxAnswer), request, key))
+		hash, err := r.Hash(password)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(appendAnswer(make([]byte, 0, maxAnswer), request, hash))
 		clear(request)
 		if err != nil {
-			return fmt.Errorf("passwd: %w", err)
+			return fmt.Errorf("hashes: %w", err)
 		}
 		tidy()
 	}

@@ -1,8 +1,10 @@
-package passwd
+package hashes
 
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -14,8 +16,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/fairlead-iot/fairlead/core"
 )
 
 // The tests' program is a worker, or a gateway that has one, when it is begun so.
@@ -47,10 +47,9 @@ func ourselves() *exec.Cmd {
 
 // gatewayWithWorker tells that it has one, and makes hashes until it is killed.
 func gatewayWithWorker() {
-	h := Hash{Params: DefaultParams(), Salt: make([]byte, 16), Key: make([]byte, 32)}
 	w := NewWorkers(nil, ourselves)
 	for {
-		w.derive(h, []byte("x"))
+		_, _ = w.make(context.Background(), usual(), []byte("x"))
 		fmt.Println(w.Stats().Apart, w.Stats().Here)
 	}
 }
@@ -71,50 +70,74 @@ func wantStats(t *testing.T, w *Workers, apart, here, failed uint64) {
 	}
 }
 
-// TestApartIsTheSame: whatever the costs and the password, a process apart makes of them what
-// this one makes.
-func TestApartIsTheSame(t *testing.T) {
-	w := withWorkers(t)
-	costs := []Params{
-		cheap(), DefaultParams(), {Memory: 64, Passes: 16, Threads: 1}, {Memory: 256, Passes: 2, Threads: 4},
-		{Memory: 8 * maxThreads, Passes: 1, Threads: maxThreads}, {Memory: maxMemory, Passes: 1, Threads: 2},
-	}
-	sizes := []struct{ salt, key int }{{minSalt, minKey}, {16, 32}, {maxSalt, maxKey}, {9, 17}}
-	n := uint64(0)
-	for i, p := range costs {
-		size := sizes[i%len(sizes)]
-		h := decoy(p, size.salt, size.key).hash
-		for _, password := range []string{"", "x", "correct horse", "\x00\xff", strings.Repeat("p", MaxPassword)} {
-			if got, want := w.derive(h, []byte(password)), h.derive([]byte(password)); !bytes.Equal(got, want) {
-				t.Errorf("%+v, a password of %d bytes: %x, want %x", p, len(password), got, want)
-			}
-			n++
-		}
-	}
-	wantStats(t, w, n, 0, 0)
+// usual is a hash as the file of users has them, cheap one that costs next to nothing.
+func usual() *Request { return argon(Costs{Memory: 19456, Passes: 2, Threads: 1}, 16, 32) }
+func cheap() *Request { return argon(Costs{Memory: 8, Passes: 1, Threads: 1}, 16, 32) }
+
+func argon(c Costs, salt, size int) *Request {
+	return &Request{Algorithm: Argon2id, Costs: c, Salt: []byte(strings.Repeat("s", salt)), Size: size}
 }
 
-// TestVerdictsApart: a Source says the same with workers as without.
-func TestVerdictsApart(t *testing.T) {
-	path := usersFile(t, Entry{User: "alice"}, Entry{User: "bob"})
-	w := withWorkers(t)
-	here := open(t, path, false)
-	apart, err := Open(Config{File: path, Workers: w})
+// alone is what a request makes of a password in this process.
+func alone(t *testing.T, r *Request, password string) []byte {
+	t.Helper()
+	hash, err := r.Hash([]byte(password))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%+v: %v", r, err)
 	}
-	for _, c := range []*core.Credentials{
-		login("alice", "alice"), login("alice", "bob"), login("bob", "bob"), login("carol", "carol"), login("alice", ""),
-		login("alice", strings.Repeat("x", 4096)), login("carol", strings.Repeat("x", 4096)), login("alice", strings.Repeat("x", MaxPassword)),
-		{Username: "alice", HasUsername: true}, {},
-	} {
-		want, _, _ := here.Authenticate(t.Context(), c)
-		got, grant, err := apart.Authenticate(t.Context(), c)
-		if got != want || err != nil || (got == core.Allow) != (grant != nil) {
-			t.Errorf("%s with %d bytes: %v, %v, want %v", c.Username, len(c.Password), got, err, want)
+	return hash
+}
+
+// makes fails unless w makes the right hash.
+func makes(t *testing.T, w *Workers, r *Request, password string) {
+	t.Helper()
+	if got, err := w.make(t.Context(), r, []byte(password)); err != nil || !bytes.Equal(got, alone(t, r, password)) {
+		t.Errorf("%+v, a password of %d bytes: %x, %v", r, len(password), got, err)
+	}
+}
+
+// all are requests of all kinds, and with what is least and most of each.
+func all() []*Request {
+	rs := []*Request{
+		cheap(), usual(), argon(Costs{Memory: 64, Passes: 16, Threads: 1}, maxSalt, maxKey), argon(Costs{Memory: 256, Passes: 2, Threads: 4}, 9, 17),
+		argon(Costs{Memory: 8 * maxThreads, Passes: 1, Threads: maxThreads}, minSalt, minKey), argon(Costs{Memory: maxMemory, Passes: 1, Threads: 2}, 16, 32),
+		{Algorithm: Bcrypt, Rounds: minCost, Salt: make([]byte, BcryptSalt), Size: BcryptSize}, {Algorithm: Bcrypt, Rounds: 5, Salt: []byte("\x00\xff23456789abcdef"), Size: BcryptSize},
+	}
+	for sum := crypto.MD5; sum <= crypto.SHA512; sum++ {
+		rs = append(rs, &Request{Algorithm: PBKDF2, Sum: sum, Rounds: 1000, Size: 20, Salt: []byte("salt")})
+	}
+	return append(rs, &Request{Algorithm: PBKDF2, Sum: crypto.SHA512, Rounds: 1, Size: 1}, &Request{Algorithm: PBKDF2, Sum: crypto.MD5, Rounds: 2000, Size: maxKey, Salt: make([]byte, maxSalt)})
+}
+
+// TestApartIsTheSame: whatever the kind, the costs and the password, a process apart makes
+// of them what this one makes.
+func TestApartIsTheSame(t *testing.T) {
+	w := withWorkers(t)
+	passwords := []string{"", "x", "correct horse", "\x00\xff", strings.Repeat("p", MaxPassword)}
+	rs := all()
+	for i, r := range rs {
+		makes(t, w, r, passwords[i%len(passwords)])
+		makes(t, w, r, passwords[(i+2)%len(passwords)])
+	}
+	wantStats(t, w, uint64(2*len(rs)), 0, 0)
+}
+
+// TestNotAsked: what no frame holds is made here, what is beyond the bounds not at all.
+func TestNotAsked(t *testing.T) {
+	w := withWorkers(t)
+	makes(t, w, &Request{Algorithm: PBKDF2, Sum: crypto.SHA256, Rounds: 2, Size: 20, Salt: make([]byte, maxSalt+1)}, "x")
+	wantStats(t, w, 0, 1, 0)
+	for _, bad := range []*Request{{}, argon(Costs{Memory: 1 << 30, Passes: 1, Threads: 1}, 16, 32)} {
+		if hash, err := w.make(t.Context(), bad, []byte("x")); err == nil {
+			t.Errorf("%+v: %x", bad, hash)
 		}
 	}
-	wantStats(t, w, 6, 0, 0) // what is too long or no password costs none
+	if hash, err := w.make(t.Context(), cheap(), make([]byte, MaxPassword+1)); err == nil {
+		t.Errorf("a long password: %x", hash)
+	}
+	if s := w.Stats(); s.Apart+s.Failed > 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 // whenAsked calls f once a worker has got a request.
@@ -132,10 +155,6 @@ func (w whenAsked) Write(b []byte) (int, error) {
 // TestKilledWhileHashing: a process that is killed in the middle of a hash, its first or a
 // later one, costs nobody the right verdict.
 func TestKilledWhileHashing(t *testing.T) {
-	h, err := NewHash([]byte("secret"), DefaultParams())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, first := range []bool{true, false} {
 		w := withWorkers(t)
 		begin, deadly := w.begin, false
@@ -152,12 +171,10 @@ func TestKilledWhileHashing(t *testing.T) {
 			return k, err
 		}
 		if !first {
-			w.derive(h, nil)
+			makes(t, w, usual(), "x")
 		}
 		deadly = true
-		if !bytes.Equal(w.derive(h, []byte("secret")), h.Key) {
-			t.Error("the right password is not right any more")
-		}
+		makes(t, w, usual(), "secret")
 		if first {
 			wantStats(t, w, 0, 1, 1)
 		} else {
@@ -170,16 +187,8 @@ func TestKilledWhileHashing(t *testing.T) {
 func TestNoProcess(t *testing.T) {
 	var log bytes.Buffer
 	w := NewWorkers(slog.New(slog.NewTextHandler(&log, nil)), func() *exec.Cmd { return exec.Command("./there is no such program") })
-	s, err := Open(Config{File: usersFile(t, Entry{User: "alice"}), Workers: w})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, password := range []string{"alicf", "alice"} {
-		v, _, err := s.Authenticate(t.Context(), login("alice", password))
-		if (v == core.Allow) != (password == "alice") || err != nil {
-			t.Errorf("%s: %v, %v", password, v, err)
-		}
-	}
+	makes(t, w, cheap(), "x")
+	makes(t, w, cheap(), "y")
 	wantStats(t, w, 0, 2, 1)
 	if n := strings.Count(log.String(), "no such program"); n != 1 {
 		t.Errorf("%d warnings:\n%s", n, &log)
@@ -256,32 +265,31 @@ func TestIdleWorkersEnd(t *testing.T) {
 				t.Errorf("%d workers, want %d", alive, n)
 			}
 		}
-		h := decoy(cheap(), 16, 32).hash
 		k, err := w.take()
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.derive(h, nil) // by another one
+		makes(t, w, cheap(), "") // by another one
 		w.put(k)
 		want(2)
 		time.Sleep(idleFor - 1)
 		want(2)
-		w.derive(h, nil)
+		makes(t, w, cheap(), "")
 		time.Sleep(time.Nanosecond)
 		want(1)
 		time.Sleep(idleFor)
 		want(0)
-		w.derive(h, nil)
+		makes(t, w, cheap(), "")
 		want(1)
 		k, _ = w.take()
-		w.derive(h, nil)
+		makes(t, w, cheap(), "")
 		want(2)
 		w.Close()
 		want(1) // this one has something to do
 		w.put(k)
 		want(0)
 		wantStats(t, w, 4, 0, 0)
-		w.derive(h, nil)
+		makes(t, w, cheap(), "")
 		want(0)
 		wantStats(t, w, 4, 1, 0)
 	})
@@ -290,7 +298,6 @@ func TestIdleWorkersEnd(t *testing.T) {
 // TestFaultyWorkers: those that answer with something else, or not at all, are ended, and
 // the hash is right.
 func TestFaultyWorkers(t *testing.T) {
-	h := cheapHash(t, "secret")
 	ended := make(chan struct{})
 	faulty := func(out io.Reader) func() (*worker, error) {
 		return func() (*worker, error) {
@@ -298,7 +305,7 @@ func TestFaultyWorkers(t *testing.T) {
 		}
 	}
 	silence := readerFunc(func([]byte) (int, error) { <-ended; return 0, io.EOF })
-	other := appendAnswer(nil, []byte("another request"), make([]byte, len(h.Key)))
+	other := appendAnswer(nil, []byte("another request"), make([]byte, 32))
 	for name, out := range map[string]io.Reader{
 		"silent": silence, "ended": strings.NewReader(""), "cut off": bytes.NewReader(other[:20]), "other": bytes.NewReader(other),
 		"text": strings.NewReader(strings.Repeat("usage: ", 100)),
@@ -309,9 +316,7 @@ func TestFaultyWorkers(t *testing.T) {
 				w := NewWorkers(nil, nil)
 				w.begin = faulty(out)
 				began := time.Now()
-				if !bytes.Equal(w.derive(h, []byte("secret")), h.Key) {
-					t.Error("the right password is not right any more")
-				}
+				makes(t, w, cheap(), "secret")
 				wantStats(t, w, 0, 1, 1)
 				select {
 				case <-ended:
@@ -322,10 +327,10 @@ func TestFaultyWorkers(t *testing.T) {
 					t.Errorf("waited %v for it", took)
 				}
 				w.begin = inMemory(new(int), &sync.Mutex{})
-				w.derive(h, nil)
+				makes(t, w, cheap(), "")
 				wantStats(t, w, 0, 2, 1)
 				time.Sleep(restFor)
-				w.derive(h, nil)
+				makes(t, w, cheap(), "")
 				wantStats(t, w, 1, 2, 1)
 				w.Close()
 			})
@@ -352,15 +357,11 @@ func TestWarningsAreRare(t *testing.T) {
 // TestManyAtOnce: each hash under way has a process of its own.
 func TestManyAtOnce(t *testing.T) {
 	w := withWorkers(t)
-	h := cheapHash(t, "secret")
 	var wg sync.WaitGroup
 	for i := range 4 {
 		wg.Go(func() {
 			for n := range 20 {
-				password := fmt.Sprint("secret", i, n)
-				if got := w.derive(h, []byte(password)); !bytes.Equal(got, h.derive([]byte(password))) {
-					t.Errorf("%s: another hash", password)
-				}
+				makes(t, w, cheap(), fmt.Sprint("secret", i, n))
 			}
 		})
 	}

@@ -1,0 +1,52 @@
+package hashestest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/fairlead-iot/fairlead/backends/hashes"
+)
+
+// asWorker is the only argument of a tests' program that makes hashes.
+const asWorker = "hash-worker"
+
+// Main runs the tests of a program that is a worker, too: its TestMain calls it.
+func Main(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == asWorker {
+		if err := hashes.Work(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// Command is that of a worker which is this program.
+func Command() *exec.Cmd {
+	c := exec.Command(os.Args[0], asWorker)
+	c.Stderr = os.Stderr
+	return c
+}
+
+// New makes Workers of this program, and a Maker of them, that end with the test.
+func New(t *testing.T) (*hashes.Maker, *hashes.Workers) {
+	w := hashes.NewWorkers(nil, Command)
+	t.Cleanup(func() { w.Close() })
+	return hashes.NewMaker(w), w
+}
+
+// Broken are Workers that can begin no process.
+func Broken() *hashes.Workers {
+	return hashes.NewWorkers(nil, func() *exec.Cmd { return exec.Command("./there is no such program") })
+}
+
+// Want fails unless the figures are so.
+func Want(t *testing.T, w *hashes.Workers, apart, here, failed uint64) {
+	t.Helper()
+	if got, want := w.Stats(), (hashes.WorkerStats{Apart: apart, Here: here, Failed: failed}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
