@@ -215,8 +215,10 @@ func TestHTTPIdentities(t *testing.T) {
 	}
 }
 
-// TestServiceLDAPIdentities: users of a real directory come in by MQTT and MQTT-SN.
-func TestServiceLDAPIdentities(t *testing.T) {
+// directory has the users of c be those of a branch of a real directory: userPassword, and
+// more lines of the entry, by the user's name.
+func directory(t *testing.T, c *Config, users map[string]string) {
+	t.Helper()
 	u := given(t, "ldap", "ldapadd")
 	root, name := strings.Trim(u.Path, "/"), fmt.Sprintf("t%x", rand.Uint64())
 	base := "ou=" + name + "," + root
@@ -228,13 +230,23 @@ func TestServiceLDAPIdentities(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", tool, err, out)
 		}
 	}
-	run("ldapadd", "dn: "+base+"\nobjectClass: organizationalUnit\nou: "+name+"\n\n"+
-		"dn: uid=pump7,"+base+"\nobjectClass: mqttDevice\nobjectClass: mqttUser\nobjectClass: mqttSecurity\nuid: pump7\nuserPassword: {SSHA}oFpbVgaG7ng12pZ0lL8Z+FMpV4i7lsFw\nmqttPublishTopic: up/%c/#\nmqttSubscriptionTopic: down/%u\n\n"+
-		"dn: uid=hub,"+base+"\nobjectClass: mqttDevice\nobjectClass: mqttUser\nobjectClass: mqttSecurity\nuid: hub\nuserPassword: pub lic\nisSuperuser: TRUE\n")
+	ldif := "dn: " + base + "\nobjectClass: organizationalUnit\nou: " + name + "\n"
+	for uid, entry := range users {
+		ldif += "\ndn: uid=" + uid + "," + base + "\nobjectClass: mqttDevice\nobjectClass: mqttUser\nobjectClass: mqttSecurity\nuid: " + uid + "\nuserPassword: " + entry + "\n"
+	}
+	run("ldapadd", ldif)
 	t.Cleanup(func() { run("ldapdelete", "", "-r", base) })
+	c.Auth.LDAP.Server, c.Auth.LDAP.BaseDN, c.Auth.LDAP.BindDN, c.Auth.LDAP.BindPassword = []string{"ldap://" + u.Host}, base, u.User.Username(), password
+}
+
+// TestServiceLDAPIdentities: users of a real directory come in by MQTT and MQTT-SN.
+func TestServiceLDAPIdentities(t *testing.T) {
 	c := testConfig(t.TempDir())
 	c.Auth.AllowAnonymous = AnonymousNever
-	c.Auth.LDAP.Server, c.Auth.LDAP.BaseDN, c.Auth.LDAP.BindDN, c.Auth.LDAP.BindPassword = []string{"ldap://" + u.Host}, base, u.User.Username(), password
+	directory(t, &c, map[string]string{
+		"pump7": "{SSHA}oFpbVgaG7ng12pZ0lL8Z+FMpV4i7lsFw\nmqttPublishTopic: up/%c/#\nmqttSubscriptionTopic: down/%u",
+		"hub":   "pub lic\nisSuperuser: TRUE",
+	})
 	c.MQTTSN.TokenSeparator = ":"
 	s := &site{start(t, c), t}
 	for _, who := range []string{"pump7", "*", "hub)(uid=*", "nobody"} {
