@@ -1,7 +1,9 @@
 package hashestest
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -9,19 +11,28 @@ import (
 	"github.com/fairlead-iot/fairlead/backends/hashes"
 )
 
-// asWorker is the only argument of a tests' program that makes hashes.
-const asWorker = "hash-worker"
+// The only argument of a tests' program that makes hashes, or that should but does not.
+const (
+	asWorker = "hash-worker"
+	asSilent = "hash-silent"
+)
 
 // Main runs the tests of a program that is a worker, too: its TestMain calls it.
 func Main(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == asWorker {
-		if err := hashes.Work(os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	if len(os.Args) != 2 || os.Args[1] != asWorker && os.Args[1] != asSilent {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	var err error
+	if os.Args[1] == asWorker {
+		err = hashes.Work(os.Stdin, os.Stdout)
+	} else {
+		_, err = io.Copy(io.Discard, os.Stdin)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // Command is that of a worker which is this program.
@@ -30,6 +41,9 @@ func Command() *exec.Cmd {
 	c.Stderr = os.Stderr
 	return c
 }
+
+// Silent is the command of a worker that never answers, and is killed when ctx ends.
+func Silent(ctx context.Context) *exec.Cmd { return exec.CommandContext(ctx, os.Args[0], asSilent) }
 
 // New makes Workers of this program, and a Maker of them, that end with the test.
 func New(t *testing.T) (*hashes.Maker, *hashes.Workers) {

@@ -1,14 +1,22 @@
 package fairlead
 
 import (
+	"context"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/fairlead-iot/fairlead/backends/hashes/hashestest"
 	"github.com/fairlead-iot/fairlead/backends/identity"
+	"github.com/fairlead-iot/fairlead/backends/passwd"
 	"github.com/fairlead-iot/fairlead/backends/redis"
 	"github.com/fairlead-iot/fairlead/devices"
 )
@@ -58,6 +66,59 @@ func TestServiceHashesApart(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Administrators come in while all the hashes that may be under way for clients hang.
+func TestAdministratorsDoNotWaitBehindClients(t *testing.T) {
+	slots := min(max(1, runtime.GOMAXPROCS(0)/2), 8)
+	hang, free := context.WithCancel(context.Background())
+	var begun atomic.Int64
+	taken := make(chan struct{}, slots)
+	cfg := testConfig(t.TempDir())
+	cfg.Core.AuthWorkers = slots
+	cfg.Auth.PasswdFile = filepath.Join(cfg.Node.DataDir, "users")
+	hash, err := passwd.NewHash([]byte("right"), passwd.Params{Memory: 8, Passes: 1, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := passwd.Edit(cfg.Auth.PasswdFile, func(old []byte) ([]byte, error) { return passwd.SetPassword(old, "alice", hash, passwd.Scram{}) }); err != nil {
+		t.Fatal(err)
+	}
+	cfg.HashWorker = func() *exec.Cmd {
+		if begun.Add(1) > int64(slots) {
+			return hashestest.Command()
+		}
+		taken <- struct{}{}
+		return hashestest.Silent(hang)
+	}
+	g := start(t, cfg)
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer free()
+	for range slots {
+		clients.Go(func() {
+			if c, err := devices.Dial(t.Context(), "mqtt://"+g.Addresses()["mqtt"], devices.Options{Username: "alice", Password: []byte("wrong"), HasPassword: true}); err == nil {
+				c.Close()
+				t.Error("the wrong password is right")
+			}
+		})
+	}
+	for range slots {
+		<-taken
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+g.AdminAddress()+"/api/v1/stats", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("admin", g.FirstPassword())
+	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req) // a hash that hangs is given up later
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d", res.StatusCode)
 	}
 }
 
