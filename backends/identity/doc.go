@@ -8,6 +8,9 @@
 // read at login, and by [Source.Run] again when they are older than Config.Refresh; older
 // than twice that they hold no more.
 //
+// Hashes that are meant to cost something are made by Config.Hashes, which may have them made
+// by processes apart; an unknown user costs the hash that a known one does.
+//
 // A Source keeps nothing of a client but what the client's [core.Grant] holds: its access
 // rules are gone with the session.
 //

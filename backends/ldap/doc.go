@@ -8,6 +8,7 @@
 // in. What a client says becomes a value in a filter or a DN, escaped, and nothing else.
 //
 // The source keeps up to Config.PoolSize connections for itself and as many for the binds
-// of users. Each operation has a deadline; after failures in a row the directory is left
+// of users. Passwords that stand in entries as bcrypt or argon2id are hashed by Config.Hashes.
+// Each operation has a deadline; after failures in a row the directory is left
 // alone for a while, see [identity.Breaker].
 package ldap
