@@ -48,10 +48,10 @@ func open(t testing.TB, path string, cache bool) *Source {
 // countWork makes s count its hash work by the costs it is done with.
 func countWork(s *Source) *atomic.Int64 {
 	var n atomic.Int64
-	make := s.make
+	made := s.make
 	s.make = func(ctx context.Context, r *hashes.Request, password []byte) ([]byte, error) {
 		n.Add(1)
-		return make(ctx, r, password)
+		return made(ctx, r, password)
 	}
 	return &n
 }
