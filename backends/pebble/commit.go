@@ -28,6 +28,10 @@ type group struct {
 // were written meanwhile at once, so a few suffice.
 const maxFlight = 16
 
+// maxGroup is how many bytes a group has, unless one batch has more: the database uses the
+// memory of a batch of 1 MiB again, and leaves that of larger ones as garbage.
+const maxGroup = 1<<20 - 64<<10
+
 // flight is what lies between committer and finisher.
 type flight struct {
 	groups chan *group
@@ -122,7 +126,7 @@ func (s *Store) newGroup() *group {
 // are left.
 func (s *Store) take(g *group) (more bool) {
 	var bytes int64
-	g.items, bytes, more = s.inbox.Take(g.items, s.cfg.MemtableSize/4)
+	g.items, bytes, more = s.inbox.Take(g.items, min(s.cfg.MemtableSize/4, maxGroup))
 	g.bytes += bytes
 	return more
 }

@@ -92,7 +92,7 @@ func (c *committer) turn(g *group) error {
 		return err
 	}
 	tight := c.s.space()
-	g.out = g.h.db.NewBatch()
+	g.out = g.h.db.NewBatchWithSize(int(g.bytes)) // it does not grow: what it grows out of is garbage
 	c.begin(t, g.h.db, g.out)
 	for i := range g.items {
 		it := &g.items[i]

@@ -156,12 +156,12 @@ func commitNow(b *testing.B, s *pebble.Store, ops ...core.Op) {
 // An open loop, as the gateway's: batches come without waiting for the one
 // before, up to the store's bound.
 func BenchmarkCommitStream(b *testing.B) {
-	for _, size := range []int{64, 1024} {
+	for _, size := range []int{64, 1024, 60_000} {
 		b.Run(fmt.Sprintf("payload=%d", size), func(b *testing.B) {
 			s := benchStore(b, nil)
 			commitNow(b, s, op(core.OpPutSession, "c", 0, 0))
 			payload := make([]byte, size)
-			slots := make(chan *core.Batch, 4096)
+			slots := make(chan *core.Batch, min(4096, 16<<20/size))
 			for range cap(slots) {
 				slots <- &core.Batch{Ops: make([]core.Op, 2)}
 			}
