@@ -399,7 +399,9 @@ func (g *Gateway) collect(t *Turn, m *Message, vs []uint32) {
 			continue
 		}
 		t.twins = t.twins || tg.flags&subTwin != 0
-		t.targets = append(t.targets, tg)
+		if n := len(t.targets); n == 0 || !t.targets[n-1].absorbs(&tg) { // one client may have them all
+			t.targets = append(t.targets, tg)
+		}
 	}
 }
 
@@ -422,19 +424,25 @@ func (tg *target) choose(g *Gateway, m *Message, passed []*Session) bool {
 // Shared and fastlane subscriptions stay deliveries of their own.
 func (t *Turn) mergeTargets() {
 	bySession := func(a, b target) int { return int(a.session.index) - int(b.session.index) }
-	if !slices.IsSortedFunc(t.targets, bySession) { // they are where one client has them all
+	if !slices.IsSortedFunc(t.targets, bySession) {
 		slices.SortStableFunc(t.targets, bySession)
 	}
 	out := t.targets[:1]
 	for i := 1; i < len(t.targets); i++ {
-		last, tg := &out[len(out)-1], t.targets[i]
-		if last.session != tg.session || !last.mergeable() || !tg.mergeable() {
+		if tg := t.targets[i]; !out[len(out)-1].absorbs(&tg) {
 			out = append(out, tg)
-			continue
 		}
-		last.merge(&tg)
 	}
 	t.targets = out
+}
+
+// absorbs makes one of tg and o, where both are the same client's and may be one.
+func (tg *target) absorbs(o *target) bool {
+	same := tg.session == o.session && tg.mergeable() && o.mergeable()
+	if same {
+		tg.merge(o)
+	}
+	return same
 }
 
 func (tg *target) mergeable() bool { return tg.group == nil && tg.flags&subFastlane == 0 }
