@@ -40,6 +40,7 @@ type arena struct {
 	mqtt      string // address of the plain listener
 	innocents *innocents
 	meter     *meter // of the gateway's memory, while it is attacked
+	grown     int64  // by how many bytes it grew in the latest attack
 	tolerant  bool   // the attack is known to succeed: its faults are told, not failed for
 }
 
@@ -95,16 +96,8 @@ func (a attack) run(t *testing.T) {
 	at.innocents.await(t, 50) // what it costs to serve them at all
 	at.innocents.mark(t)
 	at.innocents.await(t, size(100, int(min(*lasting/2, 4*time.Second)/pace)))
-	before := at.innocents.mark(t)
-	var elsewhere service
-	if *full {
-		elsewhere = a.control(t, at, settings)
-	}
-	counted := at.metrics(t)
-	at.meter = startMeter(g.ready.PID)
-	a.wageOn(t, at)
-	grown := at.meter.done()
-	during := at.innocents.mark(t)
+	before, counted := at.innocents.mark(t), at.metrics(t)
+	elsewhere, during, grown := a.wageBoth(t, at, settings)
 	at.innocents.finish(t)
 	if during.Refused > 0 && !a.full {
 		at.fail(t, "%d clients were refused meanwhile", during.Refused)
@@ -147,22 +140,48 @@ func (a attack) wageOn(t *testing.T, at *arena) {
 	}
 }
 
-// control wages the attack against another gateway, while the innocent are served as
-// before: attackers, gateways and innocents share one machine, and what the attack
-// takes of its processors would otherwise be told of the gateway.
-func (a attack) control(t *testing.T, at *arena, settings []string) service {
+// wageBoth wages the attack, with -full against another gateway first, while the innocent
+// are served as before: attackers, gateways and innocents share one machine, and what the
+// attack takes of its processors would otherwise be told of the gateway. By turns, as often
+// as -rounds says: what the machine's host takes meanwhile meets both. It tells how the
+// innocent were served during either, the median of the rounds, and by how many bytes the
+// gateway grew.
+func (a attack) wageBoth(t *testing.T, at *arena, settings []string) (elsewhere, during service, grown int64) {
 	t.Helper()
-	decoy := startGatewayAt(t, ofDecoy, settings)
-	other := &arena{gateway: decoy, mqtt: decoy.ready.Listeners["mqtt"], innocents: at.innocents, tolerant: at.tolerant}
+	var other *arena
+	if *full {
+		decoy := startGatewayAt(t, ofDecoy, settings)
+		defer decoy.stop(t)
+		other = &arena{gateway: decoy, mqtt: decoy.ready.Listeners["mqtt"], innocents: at.innocents, tolerant: at.tolerant}
+	}
+	var there, here []service
+	for range a.rounds() {
+		if other != nil {
+			there = append(there, a.served(t, other))
+			at.innocents.await(t, 200) // what the attack left in the kernel is over
+		}
+		here = append(here, a.served(t, at))
+		grown = max(grown, at.grown)
+	}
+	return middle(there), middle(here), grown
+}
+
+// rounds is how often the attack is waged by turns.
+func (a attack) rounds() int {
+	if a.once || !*full {
+		return 1
+	}
+	return max(*rounds, 1)
+}
+
+// served wages the attack and tells how the innocent were served meanwhile.
+func (a attack) served(t *testing.T, at *arena) service {
+	t.Helper()
 	at.innocents.mark(t)
-	other.meter = startMeter(decoy.ready.PID)
-	a.wageOn(t, other)
-	other.meter.done()
-	took := at.innocents.mark(t)
-	decoy.stop(t)
-	at.innocents.await(t, 200) // what the attack left in the kernel is over
-	at.innocents.mark(t)
-	return took
+	at.meter = startMeter(at.ready.PID)
+	a.wageOn(t, at)
+	at.grown = at.meter.done()
+	return at.innocents.mark(t)
 }
 
 // judge looks at what must hold after every attack.

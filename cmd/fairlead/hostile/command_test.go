@@ -20,6 +20,7 @@ var (
 	full          = flag.Bool("full", false, "attack with the sizes of the promises: minutes, and 20,000 descriptors")
 	apart         = flag.Bool("apart", false, "give the gateway processors of its own (Linux, as root): what the innocent notice is then the gateway's doing")
 	lasting       = flag.Duration("lasting", 10*time.Second, "with -full, how long attacks go on that would never end")
+	rounds        = flag.Int("rounds", 1, "with -full, how often this gateway and another one are attacked by turns; the median of the rounds is told")
 	share         = flag.Int("share", 0, "client_processor_share of the listeners, in percent; 0: none, as without a configuration")
 	faults        = flag.Bool("faults", false, "let the attacks fail that are known to succeed")
 	prebuilt      = flag.String("command", "", "attack this fairlead command; empty builds it")

@@ -165,16 +165,16 @@ func (f *figure) together() string {
 // separate is the row of what had processors of its own.
 func (f *figure) separate() string {
 	b, e, d := &f.Before, &f.Elsewhere, &f.During
-	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.Name, b.Messages, e.Messages, d.Messages, more(b.Messages, d.Messages),
-		b.Connects, e.Connects, d.Connects, more(b.Connects, d.Connects))
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.Name, b.Messages, e.Messages, d.Messages, more(e.Messages, d.Messages),
+		b.Connects, e.Connects, d.Connects, more(e.Connects, d.Connects))
 }
 
-// more tells by how much the 99th percentile grew.
-func more(before, during latency) string {
-	if before.P99 == 0 {
+// more tells by how much the 99th percentile is higher than that of another attacked.
+func more(elsewhere, during latency) string {
+	if elsewhere.P99 == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%+d %%", 100*(during.P99-before.P99)/before.P99)
+	return fmt.Sprintf("%+d %%", 100*(during.P99-elsewhere.P99)/elsewhere.P99)
 }
 
 // String gives milliseconds.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 )
@@ -17,6 +18,29 @@ type service struct {
 	Messages latency // publish to arrival
 	Connects latency // dial to CONNACK
 	Refused  int     // connects
+}
+
+// middle is the median of each figure, and all that were refused.
+func middle(all []service) (s service) {
+	if len(all) == 0 {
+		return s
+	}
+	of := func(figure func(*service) time.Duration) time.Duration {
+		var values []time.Duration
+		for i := range all {
+			values = append(values, figure(&all[i]))
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	for i := range all {
+		s.Refused += all[i].Refused
+	}
+	s.Messages.P50 = of(func(s *service) time.Duration { return s.Messages.P50 })
+	s.Messages.P99 = of(func(s *service) time.Duration { return s.Messages.P99 })
+	s.Connects.P50 = of(func(s *service) time.Duration { return s.Connects.P50 })
+	s.Connects.P99 = of(func(s *service) time.Duration { return s.Connects.P99 })
+	return s
 }
 
 // innocentsKey tells a process that it is the innocents', and of which gateway.
