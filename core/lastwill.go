@@ -84,7 +84,5 @@ func (g *Gateway) SetWill(t *Turn, l Link, w *Will) (r Reason, pending bool) {
 type willing struct{ link Link }
 
 func (w *willing) committed(t *Turn, err error) {
-	if conn := w.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpWill, Reasons: []Reason{storeReason(err)}})
-	}
+	t.answer(w.link, Completion{Op: OpWill, Reasons: []Reason{storeReason(err)}})
 }

@@ -29,16 +29,13 @@ func (p *Pieces) Unfinished() bool { return p.whole != nil }
 // wanted says that a request of n filters is done, or goes on, in pieces.
 func (p *Pieces) wanted(n int) bool { return p.Unfinished() || p.Allowed && n > fewFilters }
 
-// pieced is the answer to a request that is done in pieces, put together as they are done:
-// those of a durable session once the store has them, on other turns. Each writes in a place
-// of its own.
+// pieced is a request that is done in pieces, with its answer, which is put together as they
+// are done: those of a durable session once the store has them, on other turns. Each
+// writes in a place of its own.
 type pieced struct {
-	link    Link
-	op      CompletionOp
-	token   uint32
-	left    atomic.Int32 // pieces that wait for the store, and one until the last was done
-	granted []uint8      // nil for UNSUBSCRIBE
-	reasons []Reason
+	link   Link
+	left   atomic.Int32 // pieces that wait for the store, and one until the last was done
+	answer Completion
 }
 
 // part is a piece: what of the whole begins at the filter of index from.
@@ -47,24 +44,26 @@ type part struct {
 	from int
 }
 
-// note puts the answers of the piece where they belong.
+// note puts the answers of the piece where they belong. There are none of granted to an
+// UNSUBSCRIBE.
 func (p part) note(granted []uint8, reasons []Reason) {
-	if p.of.granted != nil {
-		copy(p.of.granted[p.from:], granted)
+	if p.of.answer.Op == OpSubscribe {
+		copy(p.of.answer.Granted[p.from:], granted)
 	}
-	copy(p.of.reasons[p.from:], reasons)
+	copy(p.of.answer.Reasons[p.from:], reasons)
 }
 
-// settle notes what the store has answered; the last one completes the whole.
-func (p part) settle(t *Turn, granted []uint8, reasons []Reason) {
-	p.note(granted, reasons)
-	w := p.of
-	if w.left.Add(-1) > 0 {
-		return
+// settle tells l's client what the store has answered: at once where it is the answer to
+// all of the request, else with the last piece.
+func (p part) settle(t *Turn, l Link, c Completion) {
+	if w := p.of; w != nil {
+		p.note(c.Granted, c.Reasons)
+		if w.left.Add(-1) > 0 {
+			return
+		}
+		c = w.answer
 	}
-	if conn := w.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: w.op, Token: w.token, Reasons: w.reasons, Granted: w.granted})
-	}
+	t.answer(l, c)
 }
 
 // goOn works off pieces of n filters until all are done or the connection has had its
@@ -77,7 +76,7 @@ func (p *Pieces) goOn(t *Turn, n int, one func(from part, to int) (pending bool)
 	}
 	if w.link.conn() == nil { // taken over meanwhile: the session's next connection decides
 		for i := p.next; i < n; i++ {
-			w.reasons[i] = SessionTakenOver
+			w.answer.Reasons[i] = SessionTakenOver
 		}
 		p.next = n
 	}
@@ -97,48 +96,54 @@ func (p *Pieces) goOn(t *Turn, n int, one func(from part, to int) (pending bool)
 	return true
 }
 
+// work begins the request of n filters that c is to answer, or goes on with it, as goOn does.
+// whole has the answer once all is done; nil: something is left, or pending, the store is
+// to answer.
+func (p *Pieces) work(t *Turn, l Link, c Completion, n int, one func(from part, to int) (pending bool)) (whole *pieced, pending bool) {
+	if p.whole == nil {
+		c.Reasons = make([]Reason, n)
+		p.whole = &pieced{link: l, answer: c}
+		p.whole.left.Store(1)
+	}
+	whole = p.whole
+	switch {
+	case !p.goOn(t, n, one):
+		return nil, false
+	case whole.left.Add(-1) > 0:
+		return nil, true
+	}
+	return whole, false
+}
+
 // subscribePieces is Subscribe, piece by piece: each is a SUBSCRIBE of its own but for its
 // answer.
 func (g *Gateway) subscribePieces(t *Turn, l Link, r *SubscribeRequest) (granted []uint8, reasons []Reason, pending bool) {
-	n := len(r.Filters)
-	if r.whole == nil {
-		r.whole = &pieced{link: l, op: OpSubscribe, token: r.Token, granted: make([]uint8, n), reasons: make([]Reason, n)}
-		r.whole.left.Store(1)
+	c := Completion{Op: OpSubscribe, Token: r.Token}
+	if !r.Unfinished() {
+		c.Granted = make([]uint8, len(r.Filters))
 	}
-	w := r.whole
-	done := r.goOn(t, n, func(here part, to int) bool {
+	whole, pending := r.work(t, l, c, len(r.Filters), func(here part, to int) bool {
 		some := *r
 		some.Pieces, some.Filters = Pieces{}, r.Filters[here.from:to]
 		s := subscribing{g: g, link: l, r: &some, part: here}
 		return s.now(t)
 	})
-	switch {
-	case !done:
-		return nil, nil, false
-	case w.left.Add(-1) > 0:
-		return nil, nil, true
+	if whole == nil {
+		return nil, nil, pending
 	}
-	return w.granted, w.reasons, false
+	return whole.answer.Granted, whole.answer.Reasons, false
 }
 
 // unsubscribePieces is Unsubscribe, piece by piece.
 func (g *Gateway) unsubscribePieces(t *Turn, l Link, r *UnsubscribeRequest) (reasons []Reason, pending bool) {
-	n := len(r.Filters)
-	if r.whole == nil {
-		r.whole = &pieced{link: l, op: OpUnsubscribe, token: r.Token, reasons: make([]Reason, n)}
-		r.whole.left.Store(1)
-	}
-	w := r.whole
-	done := r.goOn(t, n, func(here part, to int) bool {
+	c := Completion{Op: OpUnsubscribe, Token: r.Token}
+	whole, pending := r.work(t, l, c, len(r.Filters), func(here part, to int) bool {
 		u := t.unsubscribing()
 		u.g, u.link, u.part = g, l, here
 		return u.now(t, r.Filters[here.from:to])
 	})
-	switch {
-	case !done:
-		return nil, false
-	case w.left.Add(-1) > 0:
-		return nil, true
+	if whole == nil {
+		return nil, pending
 	}
-	return w.reasons, false
+	return whole.answer.Reasons, false
 }

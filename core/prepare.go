@@ -143,14 +143,8 @@ func (g *Gateway) subscribeHeld(t *Turn, l Link, r *SubscribeRequest) {
 		return // nobody waits for it
 	}
 	w := subscribing{g: g, link: l, r: r}
-	pending, alive := w.run(t)
-	if pending {
-		return
-	}
-	t.complete(conn, Completion{Op: OpSubscribe, Token: r.Token, Reasons: slices.Clone(t.answers), Granted: slices.Clone(t.granted)})
-	if alive {
-		w.tellSubscribed(t)
-		w.startRetained(t)
+	if !w.now(t) {
+		t.complete(conn, Completion{Op: OpSubscribe, Token: r.Token, Reasons: slices.Clone(t.answers), Granted: slices.Clone(t.granted)})
 	}
 }
 

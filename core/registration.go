@@ -87,7 +87,5 @@ type registering struct {
 }
 
 func (w *registering) committed(t *Turn, err error) {
-	if conn := w.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpRegister, Token: w.token, Reasons: []Reason{storeReason(err)}})
-	}
+	t.answer(w.link, Completion{Op: OpRegister, Token: w.token, Reasons: []Reason{storeReason(err)}})
 }

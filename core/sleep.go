@@ -59,9 +59,7 @@ func (g *Gateway) Sleep(t *Turn, l Link, most time.Duration) (r Reason, pending 
 type sleeping struct{ link Link }
 
 func (w *sleeping) committed(t *Turn, err error) {
-	if conn := w.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpSleep, Reasons: []Reason{storeReason(err)}})
-	}
+	t.answer(w.link, Completion{Op: OpSleep, Reasons: []Reason{storeReason(err)}})
 }
 
 // fallAsleep ends delivering. What was sent and not acknowledged is sent again when

@@ -349,11 +349,7 @@ func (w *subscribing) committed(t *Turn, err error) {
 		w.link.Session.begins(w.begun)
 		w.tellSubscribed(t)
 	}
-	if w.part.of != nil {
-		w.part.settle(t, w.granted, w.reasons)
-	} else if conn := w.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpSubscribe, Token: w.r.Token, Reasons: w.reasons, Granted: w.granted})
-	}
+	w.part.settle(t, w.link, Completion{Op: OpSubscribe, Token: w.r.Token, Reasons: w.reasons, Granted: w.granted})
 	if reason == Success {
 		w.startRetained(t)
 	}

@@ -213,6 +213,13 @@ func (t *Turn) complete(conn Conn, c Completion) {
 	t.late = append(t.late, lateCompletion{conn: conn, c: c})
 }
 
+// answer is complete for the connection of l, if that holds its session still.
+func (t *Turn) answer(l Link, c Completion) {
+	if conn := l.conn(); conn != nil {
+		t.complete(conn, c)
+	}
+}
+
 // closeLater closes conn for r once no lock is held.
 func (t *Turn) closeLater(conn Conn, r Reason) {
 	t.late = append(t.late, lateCompletion{conn: conn, close: r})

@@ -125,11 +125,7 @@ func (u *unsubscribing) committed(t *Turn, err error) {
 			u.reasons[i] = reason
 		}
 	}
-	if u.part.of != nil {
-		u.part.settle(t, nil, u.reasons)
-	} else if conn := u.link.conn(); conn != nil {
-		t.complete(conn, Completion{Op: OpUnsubscribe, Token: u.token, Reasons: u.reasons})
-	}
+	u.part.settle(t, u.link, Completion{Op: OpUnsubscribe, Token: u.token, Reasons: u.reasons})
 }
 
 func unsubscribeReason(err error) Reason {
