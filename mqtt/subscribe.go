@@ -40,26 +40,30 @@ type begun struct {
 	unsubscribe *core.UnsubscribeRequest
 }
 
-// beganBefore takes what core has left of the stream whose packet is under way.
-func (m *Machine) beganBefore() (b begun) {
-	at := &b
-	if m.onStream() {
-		at = &m.streams().present().begun
-	} else if m.rare != nil {
-		at = &m.rare.begun
+// kept is where that of the stream is whose packet is under way, nil while there is none.
+func (m *Machine) kept() *begun {
+	switch {
+	case m.onStream():
+		return &m.streams().present().begun
+	case m.rare != nil:
+		return &m.rare.begun
 	}
-	b, *at = *at, begun{}
+	return nil
+}
+
+// beganBefore takes what core has left.
+func (m *Machine) beganBefore() (b begun) {
+	if k := m.kept(); k != nil {
+		b, *k = *k, begun{}
+	}
 	return b
 }
 
 // leaveRequest has the packet of b come again after others were served.
 func (m *Machine) leaveRequest(s *scratch, b begun) {
 	s.left = true
-	if m.onStream() {
-		m.streams().present().begun = b
-		return
-	}
-	m.rarely().begun = b
+	m.rarely()
+	*m.kept() = b
 }
 
 // requestFor gives an empty request, that of the latest SUBSCRIBE where core is done with
