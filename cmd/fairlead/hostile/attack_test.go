@@ -40,7 +40,6 @@ type arena struct {
 	mqtt      string // address of the plain listener
 	innocents *innocents
 	meter     *meter // of the gateway's memory, while it is attacked
-	grown     int64  // by how many bytes it grew in the latest attack
 	tolerant  bool   // the attack is known to succeed: its faults are told, not failed for
 }
 
@@ -157,11 +156,12 @@ func (a attack) wageBoth(t *testing.T, at *arena, settings []string) (elsewhere,
 	var there, here []service
 	for range a.rounds() {
 		if other != nil {
-			there = append(there, a.served(t, other))
+			took, _ := a.served(t, other)
+			there = append(there, took)
 			at.innocents.await(t, 200) // what the attack left in the kernel is over
 		}
-		here = append(here, a.served(t, at))
-		grown = max(grown, at.grown)
+		took, bytes := a.served(t, at)
+		here, grown = append(here, took), max(grown, bytes)
 	}
 	return middle(there), middle(here), grown
 }
@@ -174,14 +174,15 @@ func (a attack) rounds() int {
 	return max(*rounds, 1)
 }
 
-// served wages the attack and tells how the innocent were served meanwhile.
-func (a attack) served(t *testing.T, at *arena) service {
+// served wages the attack and tells how the innocent were served meanwhile, and by how many
+// bytes the attacked gateway grew.
+func (a attack) served(t *testing.T, at *arena) (took service, grown int64) {
 	t.Helper()
 	at.innocents.mark(t)
 	at.meter = startMeter(at.ready.PID)
 	a.wageOn(t, at)
-	at.grown = at.meter.done()
-	return at.innocents.mark(t)
+	grown = at.meter.done()
+	return at.innocents.mark(t), grown
 }
 
 // judge looks at what must hold after every attack.
